@@ -1,0 +1,1 @@
+"""Words shared by programs that never import each other. Standard library only."""

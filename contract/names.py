@@ -1,0 +1,100 @@
+"""Names that two or more programs must spell alike: objects, labels, ports, paths, headers, variables.
+
+A name that only one program uses does not belong here.
+"""
+
+import re
+from typing import Final
+
+# --- Objects ---------------------------------------------------------------------------------------------------
+API_GROUP: Final = "serving.headrace.dev"
+API_VERSION: Final = "v1alpha1"
+MODEL_ENDPOINT_KIND: Final = "ModelEndpoint"
+MODEL_ENDPOINT_PLURAL: Final = "modelendpoints"
+APA_KIND: Final = "AutopilotPodAutoscaler"
+APA_PLURAL: Final = "autopilotpodautoscalers"
+
+SYSTEM_NAMESPACE: Final = "headrace-system"
+"""Where the proxies, the control plane and the autoscaler run."""
+
+POP_PROXY: Final = "pop-proxy"
+LOAD_BALANCER: Final = "load-balancer"
+ROUTING: Final = "routing"
+AUTOSCALER: Final = "autoscaler"
+"""Names of the platform's Deployments and Services, and values of COMPONENT_LABEL."""
+
+# --- Labels ----------------------------------------------------------------------------------------------------
+COMPONENT_LABEL: Final = f"{API_GROUP}/component"
+"""On platform pods: which part of the platform this is."""
+ENDPOINT_LABEL: Final = f"{API_GROUP}/endpoint"
+"""On model pods, their Services and EndpointSlices: the endpoint's name."""
+VERSION_LABEL: Final = f"{API_GROUP}/version"
+"""On model pods, their Services and EndpointSlices: the served version's name."""
+
+# --- Ports -----------------------------------------------------------------------------------------------------
+POP_PORT: Final = 8443
+"""PopProxy: TLS."""
+LOAD_BALANCER_PORT: Final = 8080
+"""LoadBalancer: HTTP/2 without TLS inside the cluster."""
+XDS_PORT: Final = 18000
+"""Control plane: ADS over gRPC."""
+CONTROL_HEALTH_PORT: Final = 8081
+"""Control plane and autoscaler: /healthz, /readyz, /metrics."""
+ENVOY_ADMIN_PORT: Final = 9901
+"""Envoy's admin interface, on the pod's loopback only."""
+ENVOY_STATS_PORT: Final = 9902
+"""Envoy listener that serves /stats/prometheus and /ready and nothing else of the admin interface."""
+FRONT_PORT: Final = 8080
+"""Model pod: the front's HTTP port."""
+FRONT_ADMIN_PORT: Final = 8002
+"""Model pod: concurrency limit and metrics; only the autoscaler and Prometheus may reach it."""
+
+# --- Paths inside a model image --------------------------------------------------------------------------------
+FRONT_HOME: Final = "/opt/headrace"
+"""The platform's environment and code: `site` holds packages, importable as headrace.*."""
+MODEL_ENVIRONMENT: Final = "/opt/model/env"
+"""A virtual environment with exactly the model's logged requirements."""
+MODEL_HOME: Final = "/opt/model/model"
+"""The MLflow model directory (holds MLmodel)."""
+
+FRONT_SITE: Final = f"{FRONT_HOME}/site"
+"""On PYTHONPATH of every Headrace process in a container, never of a model worker."""
+ENVOY_BINARY: Final = "/usr/local/bin/envoy"
+RUN_AS_USER: Final = 65532
+"""Numeric user and group of every container we build; numeric so that the kubelet can prove it is not root."""
+
+# --- Environment variables of a model pod ----------------------------------------------------------------------
+ENV_ENDPOINT: Final = "HEADRACE_ENDPOINT"
+ENV_VERSION: Final = "HEADRACE_VERSION"
+ENV_CONCURRENCY: Final = "HEADRACE_CONCURRENCY"
+"""Hard admission limit at start; the autoscaler changes it through the admin port. Absent: derived from cores."""
+ENV_WORKERS: Final = "HEADRACE_WORKERS"
+"""Number of worker processes. Absent: derived from the pod's CPU limit."""
+ENV_GRACE_SECONDS: Final = "HEADRACE_GRACE_SECONDS"
+"""How long the front may spend draining after SIGTERM."""
+
+# --- HTTP ------------------------------------------------------------------------------------------------------
+SERVED_MODEL_HEADER: Final = "served-model-name"
+"""Response header that the Databricks SDK reads."""
+REQUEST_ID_HEADER: Final = "x-request-id"
+ENDPOINT_HEADER: Final = "x-headrace-endpoint"
+"""Set by the PopProxy after authentication, stripped from clients."""
+
+TOKEN_AUDIENCE: Final = "headrace"
+"""Audience a caller's JWT must carry."""
+
+DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""RFC 1123 label, as Kubernetes checks namespace and service names."""
+
+ENDPOINT_NAME_MAX: Final = 63 - len("endpoint-")
+"""Longest endpoint name: its namespace is `endpoint-<name>` and must be a DNS label."""
+
+
+def endpoint_namespace(endpoint: str) -> str:
+    """The namespace that isolates one endpoint."""
+    return f"endpoint-{endpoint}"
+
+
+def invocations_path(endpoint: str) -> str:
+    """Path, on the PoP, that scores with the endpoint's current traffic split."""
+    return f"/serving-endpoints/{endpoint}/invocations"
