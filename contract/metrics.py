@@ -1,0 +1,66 @@
+"""Metric names and control paths that the front, the load balancer and the autoscaler must spell alike.
+
+Load is reported as monotone counters, never as gauges sampled once: at 2 ms a request and 10 requests a second a
+gauge scraped every second reads zero 98 times in 100. From the counters, mean concurrency, rate and service time
+are exact over any interval, and a lost scrape does no harm.
+"""
+
+from typing import Final
+
+# --- The front, per pod, on FRONT_ADMIN_PORT at METRICS_PATH -----------------------------------------------------
+ENDPOINT_METRIC_LABEL: Final = "endpoint"
+VERSION_METRIC_LABEL: Final = "version"
+"""Labels of every metric below; values are the endpoint's and the version's names."""
+
+FRONT_ARRIVED: Final = "headrace_requests_arrived_total"
+"""Counter: scoring requests that reached the front, the ones it then refused included (a refusal is demand)."""
+FRONT_COMPLETED: Final = "headrace_requests_completed_total"
+"""Counter: scoring requests whose execution ended, with whatever result."""
+FRONT_REFUSED: Final = "headrace_requests_refused_total"
+"""Counter: scoring requests refused for want of room (429 or 503)."""
+FRONT_EXECUTING_SECONDS: Final = "headrace_request_executing_seconds_total"
+"""Counter: seconds that requests spent admitted to the model, summed over requests. It grows while they run,
+not when they end: `d/dt` is the mean number executing."""
+FRONT_QUEUED_SECONDS: Final = "headrace_request_queued_seconds_total"
+"""Counter: seconds that requests spent waiting for admission, summed over requests, growing while they wait."""
+FRONT_EXECUTING: Final = "headrace_requests_executing"
+"""Gauge: requests admitted to the model now."""
+FRONT_QUEUED: Final = "headrace_requests_queued"
+"""Gauge: requests waiting for admission now."""
+FRONT_CONCURRENCY_LIMIT: Final = "headrace_concurrency_limit"
+"""Gauge: the hard admission limit in force."""
+
+FRONT_CPU_RATIO: Final = "headrace_pod_cpu_ratio"
+"""Gauge: CPU used by the pod since the last scrape over its CPU limit (cgroup `cpu.stat`), 0 to 1."""
+FRONT_MEMORY_RATIO: Final = "headrace_pod_memory_ratio"
+"""Gauge: working set over the memory limit (cgroup `memory.current` less inactive file pages), 0 to 1."""
+FRONT_IO_WAIT_RATIO: Final = "headrace_pod_io_wait_ratio"
+"""Gauge: share of time in which some task of the pod waited for I/O (cgroup `io.pressure`), 0 to 1."""
+
+# --- Control of the front, on FRONT_ADMIN_PORT -------------------------------------------------------------------
+METRICS_PATH: Final = "/metrics"
+CONCURRENCY_PATH: Final = "/concurrency"
+"""GET answers `{"limit": n}`; PUT with the same body sets the admission limit; both are idempotent."""
+CONCURRENCY_FIELD: Final = "limit"
+
+# --- GPU, from the DCGM exporter, labelled `namespace` and `pod` --------------------------------------------------
+DCGM_GPU_UTILISATION: Final = "DCGM_FI_DEV_GPU_UTIL"
+"""Gauge, percent of time in which a kernel ran. It is 100 for a language model at one request: no measure of room."""
+DCGM_MEMORY_USED: Final = "DCGM_FI_DEV_FB_USED"
+DCGM_MEMORY_FREE: Final = "DCGM_FI_DEV_FB_FREE"
+DCGM_MEMORY_BANDWIDTH: Final = "DCGM_FI_PROF_DRAM_ACTIVE"
+DCGM_TENSOR_ACTIVE: Final = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"
+"""Gauges, 0 to 1: share of cycles in which memory, or the FP16/BF16 tensor pipe, was busy."""
+
+# --- The load balancer (Envoy), at /stats/prometheus on ENVOY_STATS_PORT -----------------------------------------
+ENVOY_CLUSTER_LABEL: Final = "envoy_cluster_name"
+ENVOY_REQUESTS: Final = "envoy_cluster_upstream_rq_total"
+"""Counter: requests the balancer sent to the version."""
+ENVOY_UNHEALTHY: Final = "envoy_cluster_upstream_cx_none_healthy"
+"""Counter: requests for which the version had no pod; they are demand too."""
+ENVOY_ACTIVE: Final = "envoy_cluster_upstream_rq_active"
+"""Gauge: requests in flight from the balancer's side."""
+
+# --- The autoscaler's wake-up call, on CONTROL_HEALTH_PORT ---------------------------------------------------------
+WAKE_PATH: Final = "/wake"
+"""POST /wake/<namespace>/<name>: requests wait for a version that has no pod; answered 202, idempotent."""
