@@ -1,0 +1,104 @@
+"""ControlPlane: the program that turns ModelEndpoint objects and EndpointSlices into the proxies' configuration.
+
+Its rights are the least that work: it reads those two kinds everywhere, writes the status of ModelEndpoints, and reads
+the cluster's token-issuer documents. No secrets, no wildcards. Proxies keep serving while it is away.
+"""
+
+from typing import Final, NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components import checks, flows, manifests, pods
+from headrace.components.kubernetes_object import registered
+from headrace.contract import names
+
+_READ: Final = ["get", "list", "watch"]
+
+RULES: Final[list[manifests.Manifest]] = [
+    {"apiGroups": [names.API_GROUP], "resources": [names.MODEL_ENDPOINT_PLURAL], "verbs": _READ},
+    {
+        "apiGroups": [names.API_GROUP],
+        "resources": [f"{names.MODEL_ENDPOINT_PLURAL}/status"],
+        "verbs": ["get", "patch", "update"],
+    },
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
+    {"nonResourceURLs": ["/openid/v1/jwks", "/.well-known/openid-configuration"], "verbs": ["get"]},
+]
+"""Everything the control plane may do with the API server."""
+
+
+class ControlPlaneArgs(TypedDict):
+    """Inputs of ControlPlane."""
+
+    image: pulumi.Input[str]
+    """Image of the control plane, pinned by digest."""
+    replicas: NotRequired[int]
+    """Copies. Default 2, so that a lost node delays no change of configuration."""
+    labels: NotRequired[dict[str, str]]
+    """Put on every object beside our own labels."""
+
+
+class ControlPlane(pulumi.ComponentResource):
+    """Deployment, Service, identity and rights of the control plane, in the platform's namespace."""
+
+    address: pulumi.Output[str]
+    """Host and port of its xDS service inside the cluster."""
+
+    def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        replicas = int(args.get("replicas", 2))
+        checks.require(
+            f"ControlPlane '{name}'",
+            checks.known_keys(args, ControlPlaneArgs.__annotations__),
+            checks.present(args, "image"),
+            checks.at_least("replicas", replicas, 1),
+        )
+        super().__init__("headrace:index:ControlPlane", name, dict(args), opts)
+        child = pulumi.ResourceOptions(parent=self)
+        labels = manifests.standard_labels(names.ROUTING, args.get("labels", {}))
+        selector = {names.COMPONENT_LABEL: names.ROUTING}
+        space = names.SYSTEM_NAMESPACE
+
+        account = registered(f"{name}-account", manifests.service_account(names.ROUTING, space, labels=labels), child)
+        role_name = f"headrace-{names.ROUTING}"
+        role = registered(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
+        binding = registered(
+            f"{name}-binding",
+            manifests.cluster_role_binding(role_name, labels=labels, account=names.ROUTING, namespace=space),
+            pulumi.ResourceOptions(parent=self, depends_on=[role, account]),
+        )
+        policy = registered(f"{name}-policy", flows.control_plane(space, labels=labels), child)
+        registered(
+            f"{name}-budget",
+            manifests.disruption_budget(names.ROUTING, space, labels=labels, selector=selector),
+            child,
+        )
+        registered(
+            f"{name}-deployment",
+            manifests.deployment(
+                names.ROUTING,
+                space,
+                labels=labels,
+                selector=selector,
+                pod=pods.control_plane_pod(image=args["image"], account=names.ROUTING, labels=labels),
+                replicas=replicas,
+                deadline_seconds=180,
+            ),
+            pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[binding, policy],
+                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
+            ),
+        )
+        service = registered(
+            f"{name}-service",
+            manifests.service(
+                names.ROUTING,
+                space,
+                labels=labels,
+                selector=selector,
+                ports=[manifests.service_port("xds", names.XDS_PORT, protocol="kubernetes.io/h2c")],
+            ),
+            child,
+        )
+        self.address = service.urn.apply(lambda _: f"{names.ROUTING}.{space}.svc:{names.XDS_PORT}")
+        self.register_outputs({"address": self.address})

@@ -1,0 +1,98 @@
+"""LoadBalancer: the Envoys between the PopProxy and the model pods.
+
+They learn endpoints from the control plane and pick the less busy of two random pods. Not created here: anything that
+is reachable from outside the cluster.
+"""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
+from headrace.components.kubernetes_object import registered
+from headrace.contract import names
+
+
+class LoadBalancerArgs(TypedDict):
+    """Inputs of LoadBalancer."""
+
+    image: pulumi.Input[str]
+    """Image that holds Envoy, pinned by digest."""
+    replicas: NotRequired[int]
+    """Copies. Default 2, so that a lost node does not stop traffic."""
+    labels: NotRequired[dict[str, str]]
+    """Put on every object beside our own labels."""
+
+
+class LoadBalancer(pulumi.ComponentResource):
+    """Deployment and Service of the load balancer, in the platform's namespace."""
+
+    address: pulumi.Output[str]
+    """Host and port inside the cluster."""
+
+    def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        replicas = int(args.get("replicas", 2))
+        checks.require(
+            f"LoadBalancer '{name}'",
+            checks.known_keys(args, LoadBalancerArgs.__annotations__),
+            checks.present(args, "image"),
+            checks.at_least("replicas", replicas, 1),
+        )
+        super().__init__("headrace:index:LoadBalancer", name, dict(args), opts)
+        child = pulumi.ResourceOptions(parent=self)
+        labels = manifests.standard_labels(names.LOAD_BALANCER, args.get("labels", {}))
+        selector = {names.COMPONENT_LABEL: names.LOAD_BALANCER}
+        space = names.SYSTEM_NAMESPACE
+        bootstrap = envoy_bootstrap.bootstrap(names.LOAD_BALANCER)
+
+        account = registered(
+            f"{name}-account", manifests.service_account(names.LOAD_BALANCER, space, labels=labels), child
+        )
+        config = registered(
+            f"{name}-config",
+            manifests.config_map(names.LOAD_BALANCER, space, labels=labels, data=pods.config_data(bootstrap)),
+            child,
+        )
+        policy = registered(f"{name}-policy", flows.load_balancer(space, labels=labels), child)
+        registered(
+            f"{name}-budget",
+            manifests.disruption_budget(names.LOAD_BALANCER, space, labels=labels, selector=selector),
+            child,
+        )
+        registered(
+            f"{name}-deployment",
+            manifests.deployment(
+                names.LOAD_BALANCER,
+                space,
+                labels=labels,
+                selector=selector,
+                pod=pods.proxy_pod(
+                    names.LOAD_BALANCER,
+                    image=args["image"],
+                    account=names.LOAD_BALANCER,
+                    labels=labels,
+                    port=names.LOAD_BALANCER_PORT,
+                    bootstrap=bootstrap,
+                ),
+                replicas=replicas,
+                deadline_seconds=180,
+            ),
+            pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[account, config, policy],
+                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
+            ),
+        )
+        service = registered(
+            f"{name}-service",
+            manifests.service(
+                names.LOAD_BALANCER,
+                space,
+                labels=labels,
+                selector=selector,
+                ports=[manifests.service_port("proxy", names.LOAD_BALANCER_PORT, protocol="kubernetes.io/h2c")],
+            ),
+            child,
+        )
+        self.address = service.urn.apply(lambda _: f"{names.LOAD_BALANCER}.{space}.svc:{names.LOAD_BALANCER_PORT}")
+        self.register_outputs({"address": self.address})

@@ -1,0 +1,253 @@
+"""Pure functions to pod templates. Every pod here is admitted under the Pod Security Standard `restricted`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pulumi
+
+from headrace.components.manifests import Labels, Manifest
+from headrace.components.sizing import Allotment
+from headrace.contract import names
+
+PRE_STOP_SECONDS: Final = 5
+"""A pod goes on serving this long after it leaves the EndpointSlice: time for every proxy to hear of it."""
+_EXIT_SECONDS: Final = 5
+"""Between the end of the drain and SIGKILL."""
+
+_CONFIG_DIGEST: Final = f"{names.API_GROUP}/config-digest"
+_CONFIG_FILE: Final = "envoy.json"
+_CONFIG_PATH: Final = f"/etc/headrace/{_CONFIG_FILE}"
+_TLS_PATH: Final = "/etc/headrace/tls"
+
+
+def model_pod(
+    *,
+    endpoint: str,
+    version: str,
+    image: pulumi.Input[str],
+    account: str,
+    labels: Labels,
+    allotment: Allotment,
+    drain_seconds: int,
+    start_seconds: int,
+) -> Manifest:
+    """The pod template of one version of one model.
+
+    Ready means that /ping answered, which the front allows only after a warm-up prediction. Alive is asked elsewhere
+    (/health) and far less often, so that a busy model is not mistaken for a dead one. `start_seconds` is how long
+    loading may take; `drain_seconds` how long accepted requests may take to finish after SIGTERM.
+    """
+    selector = {names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: version}
+    container = {
+        "name": "model",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": _environment(
+            {
+                names.ENV_ENDPOINT: endpoint,
+                names.ENV_VERSION: version,
+                names.ENV_GRACE_SECONDS: str(drain_seconds),
+                "HOME": "/tmp",  # libraries write caches beneath it, and the root file system is read-only
+            }
+        ),
+        "ports": _ports({"http": names.FRONT_PORT, "admin": names.FRONT_ADMIN_PORT}),
+        "resources": allotment.manifest(),
+        "startupProbe": _probe("/ping", "http", period=1, timeout=3, failures=start_seconds),
+        "readinessProbe": _probe("/ping", "http", period=2, timeout=3, failures=2),
+        "livenessProbe": _probe("/health", "http", period=10, timeout=5, failures=3),
+        "lifecycle": _linger(),
+        "securityContext": _container_security(),
+        "volumeMounts": [_scratch_mount()],
+    }
+    return {
+        "metadata": {"labels": {**labels, **selector}},
+        "spec": {
+            **_pod_base(account, selector),
+            "terminationGracePeriodSeconds": PRE_STOP_SECONDS + drain_seconds + _EXIT_SECONDS,
+            "containers": [container],
+            "volumes": [_scratch("64Mi")],
+        },
+    }
+
+
+def proxy_pod(
+    component: str,
+    *,
+    image: pulumi.Input[str],
+    account: str,
+    labels: Labels,
+    port: int,
+    bootstrap: Mapping[str, Any],
+    tls_secret: str | None = None,
+) -> Manifest:
+    """The pod template of an Envoy, started from the ConfigMap of its own name that holds `bootstrap`."""
+    selector = {names.COMPONENT_LABEL: component}
+    mounts = [
+        _scratch_mount(),
+        {"name": "config", "mountPath": _CONFIG_PATH, "subPath": _CONFIG_FILE, "readOnly": True},
+    ]
+    volumes: list[Manifest] = [_scratch("16Mi"), {"name": "config", "configMap": {"name": component}}]
+    if tls_secret is not None:
+        # A volume of its own: Envoy watches its directory, and a renewed certificate is served without a restart.
+        mounts.append({"name": "tls", "mountPath": _TLS_PATH, "readOnly": True})
+        volumes.append({"name": "tls", "secret": {"secretName": tls_secret, "defaultMode": 0o440}})
+    container = {
+        "name": "envoy",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [
+            names.ENVOY_BINARY,
+            "--config-path",
+            _CONFIG_PATH,
+            "--service-cluster",
+            component,
+            "--service-node",
+            "$(POD_NAME)",
+            "--concurrency",
+            "2",
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        ],
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "ports": _ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
+        "resources": _proxy_resources(),
+        "startupProbe": _probe("/ready", "stats", period=1, timeout=2, failures=120),
+        "readinessProbe": _probe("/ready", "stats", period=2, timeout=2, failures=2),
+        # A port, not /ready: an Envoy that drains is not ready and must not be killed for it.
+        "livenessProbe": {
+            "tcpSocket": {"port": "stats"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+        "lifecycle": _linger(),
+        "securityContext": _container_security(),
+        "volumeMounts": mounts,
+    }
+    return {
+        "metadata": {
+            "labels": {**labels, **selector},
+            "annotations": {_CONFIG_DIGEST: hashlib.sha256(config_text(bootstrap).encode()).hexdigest()},
+        },
+        "spec": {
+            **_pod_base(account, selector),
+            "terminationGracePeriodSeconds": 30,
+            "containers": [container],
+            "volumes": volumes,
+        },
+    }
+
+
+def control_plane_pod(*, image: pulumi.Input[str], account: str, labels: Labels) -> Manifest:
+    """The pod template of the control plane, the only one here with a token for the API server."""
+    selector = {names.COMPONENT_LABEL: names.ROUTING}
+    container = {
+        "name": "routing",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/usr/bin/python3.11", "-m", "headrace.routing"],
+        "ports": _ports({"xds": names.XDS_PORT, "health": names.CONTROL_HEALTH_PORT}),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
+            "limits": {"cpu": "1000m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+        },
+        "startupProbe": _probe("/healthz", "health", period=1, timeout=3, failures=120),
+        "readinessProbe": _probe("/readyz", "health", period=2, timeout=3, failures=2),
+        "livenessProbe": _probe("/healthz", "health", period=10, timeout=5, failures=3),
+        "securityContext": _container_security(),
+        "volumeMounts": [_scratch_mount()],
+    }
+    return {
+        "metadata": {"labels": {**labels, **selector}},
+        "spec": {
+            **_pod_base(account, selector),
+            "automountServiceAccountToken": True,
+            "terminationGracePeriodSeconds": 15,
+            "containers": [container],
+            "volumes": [_scratch("16Mi")],
+        },
+    }
+
+
+def config_text(bootstrap: Mapping[str, Any]) -> str:
+    """The text of an Envoy bootstrap, the same for the same data."""
+    return json.dumps(bootstrap, indent=1, sort_keys=True)
+
+
+def config_data(bootstrap: Mapping[str, Any]) -> dict[str, str]:
+    """The `data` of the ConfigMap that `proxy_pod` mounts."""
+    return {_CONFIG_FILE: config_text(bootstrap)}
+
+
+def _pod_base(account: str, selector: Labels) -> Manifest:
+    return {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # a variable for each Service of the namespace, read by nobody
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": names.RUN_AS_USER,
+            "runAsGroup": names.RUN_AS_USER,
+            "fsGroup": names.RUN_AS_USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": dict(selector)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+    }
+
+
+def _container_security() -> Manifest:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+    }
+
+
+def _proxy_resources() -> Manifest:
+    """No CPU limit: throttling a proxy adds latency to every endpoint at once."""
+    return {
+        "requests": {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
+        "limits": {"memory": "256Mi", "ephemeral-storage": "256Mi"},
+    }
+
+
+def _environment(values: Mapping[str, str]) -> list[Manifest]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _ports(ports: Mapping[str, int]) -> list[Manifest]:
+    return [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
+
+
+def _probe(path: str, port: str, *, period: int, timeout: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": path, "port": port},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
+    }
+
+
+def _linger() -> Manifest:
+    return {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}
+
+
+def _scratch(size: str) -> Manifest:
+    """In memory, so that it is counted and capped with the container's own."""
+    return {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+
+
+def _scratch_mount() -> Manifest:
+    return {"name": "scratch", "mountPath": "/tmp"}

@@ -1,0 +1,189 @@
+"""PopProxy: the Envoys that clients reach.
+
+They end TLS, check who calls, and pass requests to the LoadBalancer. Not created here: DNS names, and certificates of
+a public authority (give their Secret as `tls_secret`).
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
+from headrace.components.certificate import Certificate
+from headrace.components.kubernetes_object import registered
+from headrace.contract import names
+
+_TLS_SECRET = f"{names.POP_PROXY}-tls"
+
+
+class Exposure(StrEnum):
+    """How clients outside the cluster reach the PopProxy."""
+
+    LOAD_BALANCER = "load_balancer"
+    """A Service of type LoadBalancer: the cloud gives it an address."""
+    NODE_PORT = "node_port"
+    """A port of every node: for clusters without a provider of load balancers."""
+
+
+class PopProxyArgs(TypedDict):
+    """Inputs of PopProxy."""
+
+    image: pulumi.Input[str]
+    """Image that holds Envoy, pinned by digest."""
+    exposure: NotRequired[Exposure]
+    """How clients reach it. Default load_balancer."""
+    host: NotRequired[str]
+    """DNS name or address that clients use. Required with node_port; absent with load_balancer: the address that the
+    Service gets, which the certificate cannot name."""
+    node_port: NotRequired[int]
+    """Port of the nodes, with exposure node_port. Default 30443."""
+    server_names: NotRequired[list[str]]
+    """DNS names and addresses, besides `host`, for which the certificate is valid."""
+    tls_secret: NotRequired[str]
+    """Name of a kubernetes.io/tls Secret in the platform's namespace, made by others (cert-manager, for example).
+    Absent: a certificate of a private authority is made and renewed."""
+    replicas: NotRequired[int]
+    """Copies. Default 2, so that a lost node does not stop traffic."""
+    labels: NotRequired[dict[str, str]]
+    """Put on every object beside our own labels."""
+
+
+class PopProxy(pulumi.ComponentResource):
+    """Deployment, Service and certificate of the proxy at a point of presence, in the platform's namespace."""
+
+    url: pulumi.Output[str]
+    """Base address for clients, https://host:port."""
+    ca_certificate: pulumi.Output[str]
+    """PEM of the authority a client must trust; empty when `tls_secret` was given."""
+
+    def __init__(self, name: str, args: PopProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        exposure = args.get("exposure", Exposure.LOAD_BALANCER)
+        node_port = int(args.get("node_port", 30443))
+        replicas = int(args.get("replicas", 2))
+        checks.require(
+            f"PopProxy '{name}'",
+            checks.known_keys(args, PopProxyArgs.__annotations__),
+            checks.present(args, "image"),
+            checks.choice("exposure", exposure, [known.value for known in Exposure]),
+            _node_port_has_host(args),
+            checks.node_port("node_port", node_port),
+            checks.at_least("replicas", replicas, 1),
+        )
+        exposure = Exposure(exposure)
+        super().__init__("headrace:index:PopProxy", name, dict(args), opts)
+        child = pulumi.ResourceOptions(parent=self)
+        labels = manifests.standard_labels(names.POP_PROXY, args.get("labels", {}))
+        selector = {names.COMPONENT_LABEL: names.POP_PROXY}
+        space = names.SYSTEM_NAMESPACE
+        bootstrap = envoy_bootstrap.bootstrap(names.POP_PROXY)
+
+        before = [
+            registered(f"{name}-account", manifests.service_account(names.POP_PROXY, space, labels=labels), child),
+            registered(
+                f"{name}-config",
+                manifests.config_map(names.POP_PROXY, space, labels=labels, data=pods.config_data(bootstrap)),
+                child,
+            ),
+            registered(f"{name}-policy", flows.pop_proxy(space, labels=labels), child),
+        ]
+        tls_secret = args.get("tls_secret")
+        if tls_secret is None:
+            certificate = Certificate(f"{name}-certificate", _server_names(args), child)
+            tls_secret = _TLS_SECRET
+            before.append(
+                registered(
+                    f"{name}-tls",
+                    manifests.tls_secret(
+                        tls_secret,
+                        space,
+                        labels=labels,
+                        certificate=certificate.certificate,
+                        private_key=certificate.private_key,
+                        ca_certificate=certificate.ca_certificate,
+                    ),
+                    child,
+                )
+            )
+            self.ca_certificate = certificate.ca_certificate
+        else:
+            self.ca_certificate = pulumi.Output.from_input("")
+        registered(
+            f"{name}-budget",
+            manifests.disruption_budget(names.POP_PROXY, space, labels=labels, selector=selector),
+            child,
+        )
+        registered(
+            f"{name}-deployment",
+            manifests.deployment(
+                names.POP_PROXY,
+                space,
+                labels=labels,
+                selector=selector,
+                pod=pods.proxy_pod(
+                    names.POP_PROXY,
+                    image=args["image"],
+                    account=names.POP_PROXY,
+                    labels=labels,
+                    port=names.POP_PORT,
+                    bootstrap=bootstrap,
+                    tls_secret=tls_secret,
+                ),
+                replicas=replicas,
+                deadline_seconds=180,
+            ),
+            pulumi.ResourceOptions(
+                parent=self,
+                depends_on=before,
+                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
+            ),
+        )
+        service = registered(f"{name}-service", _service(exposure, node_port, labels, selector), child)
+        self.url = _url(exposure, args.get("host"), node_port, service)
+        self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate})
+
+
+def _node_port_has_host(args: PopProxyArgs) -> Iterator[str]:
+    if args.get("exposure") == Exposure.NODE_PORT and not args.get("host"):
+        yield "host is missing with exposure = node_port; set it to a name or address of a node that clients reach"
+
+
+def _server_names(args: PopProxyArgs) -> list[str]:
+    """Names of the certificate: the user's, then those that always lead here."""
+    given = [args["host"]] if args.get("host") else []
+    inside = f"{names.POP_PROXY}.{names.SYSTEM_NAMESPACE}.svc"
+    return list(dict.fromkeys([*given, *args.get("server_names", []), "localhost", "127.0.0.1", inside]))
+
+
+def _service(
+    exposure: Exposure, node_port: int, labels: manifests.Labels, selector: manifests.Labels
+) -> manifests.Manifest:
+    open_to_nodes = exposure is Exposure.NODE_PORT
+    port = {
+        **manifests.service_port("proxy", names.POP_PORT, protocol="https"),
+        **({"nodePort": node_port} if open_to_nodes else {"port": 443}),
+    }
+    return manifests.service(
+        names.POP_PROXY,
+        names.SYSTEM_NAMESPACE,
+        labels=labels,
+        selector=selector,
+        ports=[port],
+        service_type="NodePort" if open_to_nodes else "LoadBalancer",
+    )
+
+
+def _url(exposure: Exposure, host: str | None, node_port: int, service: pulumi.CustomResource) -> pulumi.Output[str]:
+    if exposure is Exposure.NODE_PORT:
+        return pulumi.Output.from_input(f"https://{host}:{node_port}")
+    if host:
+        return pulumi.Output.from_input(f"https://{host}")
+    status: pulumi.Output[object] = service.status  # type: ignore[attr-defined]  # of Service, the only kind passed
+    return status.apply(lambda known: f"https://{_ingress_address(known)}")
+
+
+def _ingress_address(status: object) -> str:
+    """The name (AWS) or address (others) that a load balancer got."""
+    ingress = status.load_balancer.ingress[0]  # type: ignore[attr-defined]
+    return str(ingress.hostname or ingress.ip)

@@ -1,0 +1,98 @@
+"""ServingPlatform: everything that endpoints share, in the namespace headrace-system of one cluster.
+
+It composes ControlPlane, LoadBalancer and PopProxy, and installs the kinds of our API group. Not created here: the
+cluster, its provider (both are the program's, see ServingCluster), and endpoints (ModelEndpoint, here or in any other
+stack, is given `ref`).
+"""
+
+from typing import Final, NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components import checks, flows, manifests
+from headrace.components.control_plane import ControlPlane
+from headrace.components.kubernetes_object import registered
+from headrace.components.load_balancer import LoadBalancer
+from headrace.components.platform_image import PlatformImage
+from headrace.components.platform_ref import ImageDelivery, PlatformRef, delivery_faults
+from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs
+from headrace.contract import names
+from headrace.contract.model_endpoint import model_endpoint_crd
+
+
+class ServingPlatformArgs(TypedDict):
+    """Inputs of ServingPlatform; none is required."""
+
+    image_delivery: NotRequired[ImageDelivery]
+    """How images reach the nodes. Absent: into the containerd of this machine, the cluster's only node."""
+    exposure: NotRequired[Exposure]
+    """How clients reach the platform. Default load_balancer."""
+    host: NotRequired[str]
+    """DNS name or address that clients use. Required with exposure node_port."""
+    node_port: NotRequired[int]
+    """Port of the nodes, with exposure node_port. Default 30443."""
+    server_names: NotRequired[list[str]]
+    """DNS names and addresses, besides `host`, for which the certificate is valid."""
+    tls_secret: NotRequired[str]
+    """Name of a kubernetes.io/tls Secret in headrace-system, made by others. Absent: a private authority is made."""
+    replicas: NotRequired[int]
+    """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
+    labels: NotRequired[dict[str, str]]
+    """Put on every object beside our own labels."""
+
+
+_NO_ARGS: Final[ServingPlatformArgs] = {}
+_POP_INPUTS: Final = ("exposure", "host", "node_port", "server_names", "tls_secret")
+
+
+class ServingPlatform(pulumi.ComponentResource):
+    """The shared part of model serving on one cluster: proxies, control plane, kinds."""
+
+    url: pulumi.Output[str]
+    """Base address for clients, https://host:port."""
+    ca_certificate: pulumi.Output[str]
+    """PEM of the authority a client must trust; empty when `tls_secret` was given."""
+    ref: pulumi.Output[PlatformRef]
+    """What a ModelEndpoint needs to know of the platform; plain data, fit for a stack output."""
+
+    def __init__(
+        self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        replicas = int(args.get("replicas", 2))
+        delivery = args.get("image_delivery", {"kind": "containerd"})
+        checks.require(
+            f"ServingPlatform '{name}'",
+            checks.known_keys(args, ServingPlatformArgs.__annotations__),
+            delivery_faults("image_delivery", delivery),
+            checks.at_least("replicas", replicas, 1),
+        )
+        super().__init__("headrace:index:ServingPlatform", name, dict(args), opts)
+        child = pulumi.ResourceOptions(parent=self)
+        own = args.get("labels", {})
+        labels = manifests.standard_labels("platform", own)
+
+        space = registered(f"{name}-namespace", manifests.namespace(names.SYSTEM_NAMESPACE, labels=labels), child)
+        kinds = registered(f"{name}-model-endpoints", {**model_endpoint_crd()}, child)
+        # Before the first pod: a policy that comes after it would leave the pod open for its first second.
+        closed = registered(
+            f"{name}-deny-all",
+            flows.deny_all(names.SYSTEM_NAMESPACE, labels=labels),
+            pulumi.ResourceOptions(parent=self, depends_on=[space]),
+        )
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[space, kinds, closed])
+
+        control_image = PlatformImage(f"{name}-control-image", {"kind": "control", "delivery": delivery}, child)
+        envoy_image = PlatformImage(f"{name}-envoy-image", {"kind": "envoy", "delivery": delivery}, child)
+        ControlPlane(f"{name}-routing", {"image": control_image.image, "replicas": replicas, "labels": own}, inside)
+        LoadBalancer(f"{name}-load-balancer", {"image": envoy_image.image, "replicas": replicas, "labels": own}, inside)
+        pop_args: PopProxyArgs = {"image": envoy_image.image, "replicas": replicas, "labels": own}
+        pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[literal-required, typeddict-item]
+        pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
+
+        self.url = pop.url
+        self.ca_certificate = pop.ca_certificate
+        # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
+        self.ref = pulumi.Output.all(pop.url, space.urn, kinds.urn).apply(
+            lambda known: PlatformRef(namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=delivery)
+        )
+        self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate, "ref": self.ref})

@@ -1,0 +1,53 @@
+"""What a model pod may use: a pure rule from the model's size and the user's constraints, if any."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+_MIB: Final = 1024 * 1024
+_BASE_MEMORY_MIB: Final = 768
+"""The front (about 90 MiB) and one worker with MLflow, pandas and scikit-learn loaded (about 350 MiB), with room for a
+request of 16 MiB and its copies."""
+_COPIES: Final = 4
+"""A pickled model is on the heap about twice while it loads, and libraries keep working copies as they predict."""
+_STEP_MIB: Final = 64
+"""Sizes are rounded up to this, so that a retrained model of nearly the same size changes nothing else."""
+_DEFAULT_CPU: Final = 1.0
+_REQUESTED_SHARE: Final = 0.25
+"""Endpoints are idle most of the time; the request is what a pod is sure of when all neighbours are busy at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allotment:
+    """Resources of one model pod."""
+
+    cpu_request: float
+    """Cores the scheduler sets aside."""
+    cpu_limit: float
+    """Cores it may use; the front derives its number of worker processes from this."""
+    memory_mib: int
+    """Both request and limit: memory that is promised twice is taken from a neighbour by the kernel's killer."""
+
+    def manifest(self) -> dict[str, dict[str, str]]:
+        """The container's `resources`."""
+        memory = f"{self.memory_mib}Mi"
+        return {
+            "requests": {"cpu": _millicores(self.cpu_request), "memory": memory, "ephemeral-storage": "64Mi"},
+            "limits": {"cpu": _millicores(self.cpu_limit), "memory": memory, "ephemeral-storage": "1Gi"},
+        }
+
+
+def allotment(model_bytes: int, *, cpu: float | None = None, memory_mib: int | None = None) -> Allotment:
+    """The allotment for a model whose files take `model_bytes`, unless the user fixes `cpu` cores or `memory_mib`.
+
+    Memory is 768 MiB + 4 times the model, rounded up to 64 MiB; the CPU limit is one core, the request a quarter of it.
+    """
+    limit = _DEFAULT_CPU if cpu is None else cpu
+    if memory_mib is None:
+        needed = _BASE_MEMORY_MIB + _COPIES * model_bytes / _MIB
+        memory_mib = math.ceil(needed / _STEP_MIB) * _STEP_MIB
+    return Allotment(cpu_request=limit * _REQUESTED_SHARE, cpu_limit=limit, memory_mib=memory_mib)
+
+
+def _millicores(cores: float) -> str:
+    return f"{round(cores * 1000)}m"

@@ -1,0 +1,102 @@
+"""Settings of a stack: the only reader of pulumi.Config. Defaults are in Pulumi.yaml.
+
+An empty string there means "not set", because a typed configuration value cannot be absent. All faults are reported
+together, before anything is registered.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import pulumi
+
+from headrace.components import checks
+from headrace.components.model_endpoint import ModelEndpointArgs
+from headrace.components.platform_ref import delivery_faults
+from headrace.components.serving_cluster import ServingClusterArgs
+from headrace.components.serving_platform import ServingPlatformArgs
+
+_ENDPOINT_KEYS: Final = frozenset(ModelEndpointArgs.__annotations__) - {"platform"} | {"name"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one stack deploys, as arguments of the components."""
+
+    cluster: ServingClusterArgs
+    platform: ServingPlatformArgs
+    endpoints: Mapping[str, Mapping[str, Any]]
+    """By endpoint name: the arguments of ModelEndpoint but `platform`."""
+
+
+def read() -> Settings:
+    """The settings of the current stack. Raises ArgsError with every fault found."""
+    config = pulumi.Config()
+    endpoints = config.require_object("endpoints")
+    delivery = config.require_object("image_delivery")
+    labels = config.require_object("labels")
+    checks.require(
+        f"Stack '{pulumi.get_stack()}'",
+        _faults_of_shape("labels", labels, dict),
+        _faults_of_delivery(delivery),
+        _faults_of_endpoints(endpoints),
+    )
+    tracking_uri = config.require("tracking_uri")
+    return Settings(
+        cluster=cast(ServingClusterArgs, _set({key: config.require(key) for key in ("kubeconfig", "context")})),
+        platform=cast(
+            ServingPlatformArgs,
+            {
+                **_set({key: config.require(key) for key in ("exposure", "host", "tls_secret")}),
+                "node_port": config.require_int("node_port"),
+                "server_names": config.require_object("server_names"),
+                "replicas": config.require_int("platform_replicas"),
+                "image_delivery": delivery,
+                "labels": labels,
+            },
+        ),
+        endpoints={
+            endpoint["name"]: {
+                **_set({"tracking_uri": tracking_uri}),
+                **{key: value for key, value in endpoint.items() if key != "name"},
+                "labels": {**labels, **endpoint.get("labels", {})},
+            }
+            for endpoint in endpoints
+        },
+    )
+
+
+def _set(values: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value != ""}
+
+
+def _faults_of_shape(field: str, value: object, shape: type) -> Iterator[str]:
+    if not isinstance(value, shape):
+        kind = {dict: "a mapping", list: "a list"}[shape]
+        yield f"{field} = {value!r}, must be {kind}"
+
+
+def _faults_of_delivery(delivery: object) -> Iterator[str]:
+    yield from _faults_of_shape("image_delivery", delivery, dict)
+    if isinstance(delivery, dict):
+        yield from delivery_faults("image_delivery", delivery)
+
+
+def _faults_of_endpoints(endpoints: object) -> Iterator[str]:
+    yield from _faults_of_shape("endpoints", endpoints, list)
+    if not isinstance(endpoints, list):
+        return
+    given = []
+    for position, endpoint in enumerate(endpoints):
+        field = f"endpoints[{position}]"
+        yield from _faults_of_shape(field, endpoint, dict)
+        if not isinstance(endpoint, dict):
+            continue
+        for fault in (*checks.present(endpoint, "name", "model_uri"), *checks.known_keys(endpoint, _ENDPOINT_KEYS)):
+            yield f"{field}: {fault}"
+        if isinstance(endpoint.get("name"), str) and endpoint["name"]:
+            given.append(endpoint["name"])
+            yield from checks.endpoint_name(f"{field}.name", endpoint["name"])
+        elif endpoint.get("name"):
+            yield f"{field}.name = {endpoint['name']!r}, must be text; put it in quotes"
+    yield from checks.unique("endpoints[].name", given)
