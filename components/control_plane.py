@@ -1,7 +1,8 @@
 """ControlPlane: the program that turns ModelEndpoint objects and EndpointSlices into the proxies' configuration.
 
-Its rights are the least that work: it reads those two kinds everywhere, writes the status of ModelEndpoints, and reads
-the cluster's token-issuer documents. No secrets, no wildcards. Proxies keep serving while it is away.
+Its rights are the least that work: it reads those two kinds and lists pods everywhere, writes the status of
+ModelEndpoints, and reads the cluster's token-issuer documents. No secrets, no wildcards. Proxies keep serving while it
+is away.
 """
 
 from typing import Final, NotRequired, TypedDict
@@ -22,6 +23,7 @@ RULES: Final[list[manifests.Manifest]] = [
         "verbs": ["get", "patch", "update"],
     },
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},  # why an endpoint is not ready, for its status
     {"nonResourceURLs": ["/openid/v1/jwks", "/.well-known/openid-configuration"], "verbs": ["get"]},
 ]
 """Everything the control plane may do with the API server."""

@@ -89,6 +89,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             {
                 "model_uri": args["model_uri"],
                 "delivery": platform["image_delivery"],
+                "base": platform["image_base"],
                 **({"tracking_uri": args["tracking_uri"]} if "tracking_uri" in args else {}),
             },
             child,
@@ -151,7 +152,7 @@ class ModelEndpoint(pulumi.ComponentResource):
                     allotment=sizing.allotment(
                         image.source.size_bytes, cpu=args.get("cpu"), memory_mib=args.get("memory_mib")
                     ),
-                    drain_seconds=round(timeout_seconds),
+                    timeout_seconds=timeout_seconds,
                     start_seconds=start_seconds,
                 ),
                 replicas=None,

@@ -1,23 +1,41 @@
 """PlatformRef: what an endpoint must know of its platform, as plain data that any stack or language can hand on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NotRequired, TypedDict
 
-from headrace.components import checks
-
-DELIVERY_KINDS = ("containerd", "registry")
+from headrace.contract.errors import InputError
+from headrace.contract.image import Base, Delivery
 
 
 class ImageDelivery(TypedDict):
-    """How built images reach the nodes of a cluster."""
+    """How built images reach the nodes of a cluster; the fields of contract.image.Delivery."""
 
     kind: str
-    """`containerd`: into the containerd at `address`, for a cluster of this one machine.
-    `registry`: pushed to `repository`."""
+    """containerd: into the containerd at `address`, for a cluster of this one machine. registry: pushed to
+    `repository`. kind: into the nodes of the kind cluster `cluster`."""
     address: NotRequired[str]
-    """Path of containerd's socket."""
+    """containerd: path of its socket."""
+    ctr: NotRequired[str]
+    """containerd: path of the ctr program. Absent: the one on PATH."""
     repository: NotRequired[str]
-    """Repository prefix, for example registry.example.com/models."""
+    """registry: host and path under which images are pushed, for example registry.example.com/models."""
+    plain_http: NotRequired[bool]
+    """registry: speak HTTP instead of HTTPS, for a registry on this machine. Default false."""
+    cluster: NotRequired[str]
+    """kind: name of the cluster."""
+
+
+class ImageBase(TypedDict):
+    """What lies under every layer of an image; the fields of contract.image.Base."""
+
+    kind: NotRequired[str]
+    """debian: made here. registry: copied from `reference`. Default debian."""
+    reference: NotRequired[str]
+    """registry: the image to copy, best pinned by digest."""
+    python: NotRequired[str]
+    """Minor version of the interpreter it holds. Default 3.11."""
+    python_path: NotRequired[str]
+    """registry: path of the interpreter in it. Default that of the official Python images."""
 
 
 class PlatformRef(TypedDict):
@@ -29,10 +47,22 @@ class PlatformRef(TypedDict):
     """Base address for clients, https://host:port."""
     image_delivery: ImageDelivery
     """How images reach the platform's nodes."""
+    image_base: ImageBase
+    """What lies under every layer of an image."""
 
 
-def delivery_faults(field: str, delivery: Mapping[str, Any]) -> Iterator[str]:
-    """The kind is known, and has the one thing it needs."""
-    yield from checks.choice(f"{field}.kind", delivery.get("kind", ""), DELIVERY_KINDS)
-    if delivery.get("kind") == "registry" and not delivery.get("repository"):
-        yield f"{field}.repository is missing; set it to the repository prefix that the cluster's nodes pull from"
+def delivery_faults(delivery: Mapping[str, Any]) -> Iterator[str]:
+    """Known keys, a known kind, and what the kind needs."""
+    return _faults("image_delivery", Delivery.from_json, delivery)
+
+
+def base_faults(base: Mapping[str, Any]) -> Iterator[str]:
+    """Known keys, a known kind, and what the kind needs."""
+    return _faults("image_base", Base.from_json, base)
+
+
+def _faults(field: str, parse: Callable[[Mapping[str, Any]], object], value: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        parse(value)
+    except InputError as error:
+        yield from (f"{field}: {fault}" for fault in error.faults)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,15 +31,17 @@ def model_pod(
     account: str,
     labels: Labels,
     allotment: Allotment,
-    drain_seconds: int,
+    timeout_seconds: float,
     start_seconds: int,
 ) -> Manifest:
     """The pod template of one version of one model.
 
     Ready means that /ping answered, which the front allows only after a warm-up prediction. Alive is asked elsewhere
     (/health) and far less often, so that a busy model is not mistaken for a dead one. `start_seconds` is how long
-    loading may take; `drain_seconds` how long accepted requests may take to finish after SIGTERM.
+    loading may take, `timeout_seconds` how long one request may: after SIGTERM a pod lives on until the last one it
+    accepted can be done, and ends at once when it has none.
     """
+    drain_seconds = math.ceil(timeout_seconds)
     selector = {names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: version}
     container = {
         "name": "model",
@@ -48,6 +51,7 @@ def model_pod(
             {
                 names.ENV_ENDPOINT: endpoint,
                 names.ENV_VERSION: version,
+                names.ENV_TIMEOUT_SECONDS: f"{timeout_seconds:g}",
                 names.ENV_GRACE_SECONDS: str(drain_seconds),
                 "HOME": "/tmp",  # libraries write caches beneath it, and the root file system is read-only
             }

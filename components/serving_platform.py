@@ -14,7 +14,7 @@ from headrace.components.control_plane import ControlPlane
 from headrace.components.kubernetes_object import registered
 from headrace.components.load_balancer import LoadBalancer
 from headrace.components.platform_image import PlatformImage
-from headrace.components.platform_ref import ImageDelivery, PlatformRef, delivery_faults
+from headrace.components.platform_ref import ImageBase, ImageDelivery, PlatformRef, base_faults, delivery_faults
 from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs
 from headrace.contract import names
 from headrace.contract.model_endpoint import model_endpoint_crd
@@ -24,7 +24,9 @@ class ServingPlatformArgs(TypedDict):
     """Inputs of ServingPlatform; none is required."""
 
     image_delivery: NotRequired[ImageDelivery]
-    """How images reach the nodes. Absent: into the containerd of this machine, the cluster's only node."""
+    """How images reach the nodes. Absent: into this machine's containerd at its usual address, for a single node."""
+    image_base: NotRequired[ImageBase]
+    """What lies under every layer of an image. Absent: a Debian made here."""
     exposure: NotRequired[Exposure]
     """How clients reach the platform. Default load_balancer."""
     host: NotRequired[str]
@@ -42,6 +44,7 @@ class ServingPlatformArgs(TypedDict):
 
 
 _NO_ARGS: Final[ServingPlatformArgs] = {}
+_THIS_NODE: Final[ImageDelivery] = {"kind": "containerd", "address": "/run/containerd/containerd.sock"}
 _POP_INPUTS: Final = ("exposure", "host", "node_port", "server_names", "tls_secret")
 
 
@@ -59,11 +62,13 @@ class ServingPlatform(pulumi.ComponentResource):
         self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         replicas = int(args.get("replicas", 2))
-        delivery = args.get("image_delivery", {"kind": "containerd"})
+        delivery = args.get("image_delivery", _THIS_NODE)
+        base = args.get("image_base", {})
         checks.require(
             f"ServingPlatform '{name}'",
             checks.known_keys(args, ServingPlatformArgs.__annotations__),
-            delivery_faults("image_delivery", delivery),
+            delivery_faults(delivery),
+            base_faults(base),
             checks.at_least("replicas", replicas, 1),
         )
         super().__init__("headrace:index:ServingPlatform", name, dict(args), opts)
@@ -81,8 +86,10 @@ class ServingPlatform(pulumi.ComponentResource):
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space, kinds, closed])
 
-        control_image = PlatformImage(f"{name}-control-image", {"kind": "control", "delivery": delivery}, child)
-        envoy_image = PlatformImage(f"{name}-envoy-image", {"kind": "envoy", "delivery": delivery}, child)
+        control_image = PlatformImage(
+            f"{name}-control-image", {"kind": "control", "delivery": delivery, "base": base}, child
+        )
+        envoy_image = PlatformImage(f"{name}-envoy-image", {"kind": "envoy", "delivery": delivery, "base": base}, child)
         ControlPlane(f"{name}-routing", {"image": control_image.image, "replicas": replicas, "labels": own}, inside)
         LoadBalancer(f"{name}-load-balancer", {"image": envoy_image.image, "replicas": replicas, "labels": own}, inside)
         pop_args: PopProxyArgs = {"image": envoy_image.image, "replicas": replicas, "labels": own}
@@ -93,6 +100,8 @@ class ServingPlatform(pulumi.ComponentResource):
         self.ca_certificate = pop.ca_certificate
         # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
         self.ref = pulumi.Output.all(pop.url, space.urn, kinds.urn).apply(
-            lambda known: PlatformRef(namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=delivery)
+            lambda known: PlatformRef(
+                namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=delivery, image_base=base
+            )
         )
         self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate, "ref": self.ref})

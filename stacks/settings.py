@@ -12,7 +12,7 @@ import pulumi
 
 from headrace.components import checks
 from headrace.components.model_endpoint import ModelEndpointArgs
-from headrace.components.platform_ref import delivery_faults
+from headrace.components.platform_ref import base_faults, delivery_faults
 from headrace.components.serving_cluster import ServingClusterArgs
 from headrace.components.serving_platform import ServingPlatformArgs
 
@@ -34,11 +34,13 @@ def read() -> Settings:
     config = pulumi.Config()
     endpoints = config.require_object("endpoints")
     delivery = config.require_object("image_delivery")
+    base = config.require_object("image_base")
     labels = config.require_object("labels")
     checks.require(
         f"Stack '{pulumi.get_stack()}'",
         _faults_of_shape("labels", labels, dict),
-        _faults_of_delivery(delivery),
+        _faults_of_shape("image_delivery", delivery, dict) or (delivery and delivery_faults(delivery)),
+        _faults_of_shape("image_base", base, dict) or base_faults(base),
         _faults_of_endpoints(endpoints),
     )
     tracking_uri = config.require("tracking_uri")
@@ -51,7 +53,8 @@ def read() -> Settings:
                 "node_port": config.require_int("node_port"),
                 "server_names": config.require_object("server_names"),
                 "replicas": config.require_int("platform_replicas"),
-                "image_delivery": delivery,
+                **({"image_delivery": delivery} if delivery else {}),
+                "image_base": base,
                 "labels": labels,
             },
         ),
@@ -70,16 +73,9 @@ def _set(values: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in values.items() if value != ""}
 
 
-def _faults_of_shape(field: str, value: object, shape: type) -> Iterator[str]:
-    if not isinstance(value, shape):
-        kind = {dict: "a mapping", list: "a list"}[shape]
-        yield f"{field} = {value!r}, must be {kind}"
-
-
-def _faults_of_delivery(delivery: object) -> Iterator[str]:
-    yield from _faults_of_shape("image_delivery", delivery, dict)
-    if isinstance(delivery, dict):
-        yield from delivery_faults("image_delivery", delivery)
+def _faults_of_shape(field: str, value: object, shape: type) -> list[str]:
+    kind = {dict: "a mapping", list: "a list"}[shape]
+    return [] if isinstance(value, shape) else [f"{field} = {value!r}, must be {kind}"]
 
 
 def _faults_of_endpoints(endpoints: object) -> Iterator[str]:
