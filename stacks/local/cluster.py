@@ -24,6 +24,7 @@ from headrace.stacks.local.layout import Folders
 from headrace.stacks.local.processes import Daemon
 from headrace.stacks.local.progress import Progress
 from headrace.stacks.local.toolchain import builder, packages
+from headrace.stacks.local.toolchain.programs import KUBERNETES
 
 _FREE_BYTES: Final = 8 * 1024**3
 """Base image, one model environment, three images unpacked and the cluster's state took 4 GiB; twice that."""
@@ -119,7 +120,7 @@ def status() -> ClusterStatus:
     pids = {name: daemon.pid() for name, daemon in everything.items()}
     ready = False
     if pids["kube-apiserver"] is not None:
-        kubectl = _kubectl(folders.admin_kubeconfig, builder.location(builder.KUBERNETES))
+        kubectl = _kubectl(folders.admin_kubeconfig, builder.location(KUBERNETES))
         shown = kubectl("get", "node", layout.NODE, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}")
         ready = shown == "True"
     return ClusterStatus(

@@ -1,4 +1,4 @@
-"""The cluster's own containerd: its configuration, the images it needs to exist, and how nothing of it is left behind."""
+"""The cluster's own containerd: its configuration, the images it starts with, and how nothing of it is left behind."""
 
 import hashlib
 import io

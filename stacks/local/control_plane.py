@@ -103,7 +103,7 @@ def _kubelet_configuration(folders: Folders) -> dict[str, Any]:
         "podLogsDir": str(folders.root / "pod-logs"),
         "makeIPTablesUtilChains": False,
         "imageMinimumGCAge": "24h",
-        "imageGCHighThresholdPercent": 100,  # images come from this machine, not from a registry: a collected one is lost
+        "imageGCHighThresholdPercent": 100,  # images come from this machine: no registry has one that is collected
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "nodeStatusUpdateFrequency": "5s",
         "syncFrequency": "30s",

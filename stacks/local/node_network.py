@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from headrace.contract.errors import PermanentError
 from headrace.stacks.local import layout
@@ -96,11 +96,11 @@ def _tables() -> list[tuple[str, str]]:
     ]
 
 
-def _nft_json(*arguments: str) -> Sequence[dict[str, dict[str, object]]]:
+def _nft_json(*arguments: str) -> Sequence[dict[str, dict[str, Any]]]:
     done = subprocess.run(["nft", "--json", "--handle", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return []
-    found: Sequence[dict[str, dict[str, object]]] = json.loads(done.stdout)["nftables"]
+    found: Sequence[dict[str, dict[str, Any]]] = json.loads(done.stdout)["nftables"]
     return found
 
 

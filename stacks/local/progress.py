@@ -5,49 +5,62 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Final, TextIO
+
+_CLEAR_LINE: Final = "\r\x1b[2K"
+_REFRESH_SECONDS: Final = 0.5
 
 
 class Progress:
-    """Announces the steps of one piece of work on a text stream; safe to use from one thread at a time."""
+    """Announces the steps of one piece of work on a text stream; steps may run at once in several threads."""
 
     def __init__(self, title: str, *, steps: int, stream: TextIO | None = None) -> None:
         self._title = title
         self._steps = steps
         self._stream = stream if stream is not None else sys.stderr
-        self._done = 0
+        self._begun = 0
+        self._running: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Runs the body as the next step; the line says how long it took, also when it fails."""
-        self._done += 1
-        label = f"{self._title} [{self._done}/{self._steps}] {what}"
         started = time.monotonic()
-        finished = threading.Event()
-        live = self._stream.isatty()
-        ticker = threading.Thread(target=self._tick, args=(label, started, finished), daemon=True)
-        if live:
-            ticker.start()
-        else:
-            self._write(f"{label} …\n")
+        with self._lock:
+            self._begun += 1
+            label = f"{self._title} [{self._begun}/{max(self._steps, self._begun)}] {what}"
+            first = not self._running
+            self._running[label] = started
+            if not self._stream.isatty():
+                self._write(f"{label} …\n")
+            elif first:
+                threading.Thread(target=self._keep_live, daemon=True).start()
         outcome = "failed after"
         try:
             yield
             outcome = "done in"
         finally:
-            finished.set()
-            if live:
-                ticker.join()
-                self._write("\r\x1b[2K")
-            self._write(f"{label}: {outcome} {time.monotonic() - started:.1f} s\n")
+            with self._lock:
+                del self._running[label]
+                self._line(f"{label}: {outcome} {time.monotonic() - started:.1f} s")
 
     def note(self, text: str) -> None:
         """A plain line between steps."""
-        self._write(f"{text}\n")
+        with self._lock:
+            self._line(text)
 
-    def _tick(self, label: str, started: float, finished: threading.Event) -> None:
-        while not finished.wait(0.5):
-            self._write(f"\r\x1b[2K{label} … {time.monotonic() - started:.0f} s")
+    def _keep_live(self) -> None:
+        while True:
+            with self._lock:
+                if not self._running:
+                    return
+                now = time.monotonic()
+                shown = " · ".join(f"{label} … {now - started:.0f} s" for label, started in self._running.items())
+                self._write(f"{_CLEAR_LINE}{shown}")
+            time.sleep(_REFRESH_SECONDS)
+
+    def _line(self, text: str) -> None:
+        self._write(f"{_CLEAR_LINE if self._stream.isatty() else ''}{text}\n")
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -1,7 +1,7 @@
 """Builds the pinned programs into the cache, or finds them there.
 
 A build goes into a folder of its own and is renamed into place when whole, under a lock: two builds at once, or one
-cut off half-way, leave either a complete program or none, and Go's own cache lets the next build go on where it stopped.
+cut off half-way, leave either a whole program or none, and Go's own cache lets the next build go on where it stopped.
 """
 
 import fcntl
@@ -48,6 +48,13 @@ def location(program: Program) -> Path:
     return cache_directory() / "toolchain" / f"{program.name}-{program.version}-{key(program)}"
 
 
+def missing(*, with_cluster: bool) -> list[Program]:
+    """What a demo would have to build first: each is one step of its progress."""
+    wanted = [*DEPLOYER] if not _own_pulumi() else []
+    wanted += [KUBERNETES] if with_cluster else []
+    return [program for program in wanted if not location(program).exists()]
+
+
 def kubernetes(progress: Progress) -> Path:
     """Folder with kubelet, kube-apiserver, etcd, coredns, kubectl and the rest."""
     return ensure(KUBERNETES, progress)
@@ -58,9 +65,9 @@ def deployer(progress: Progress) -> Path:
 
     Returns the folder to put first on PATH.
     """
-    own = shutil.which("pulumi")
-    if own is not None and _pulumi_serves(own):
-        return Path(own).parent
+    own = _own_pulumi()
+    if own is not None:
+        return own.parent
     parts = [ensure(program, progress) for program in DEPLOYER]
     joined = cache_directory() / "toolchain" / ("deployer-" + "-".join(key(program) for program in DEPLOYER))
     with _locked(joined.name):
@@ -115,7 +122,7 @@ def _build(program: Program, place: Path) -> None:
     if done.returncode != 0:
         tail = " ".join(log.read_text().split()[-80:])
         raise TemporaryError(
-            f"building {program.name} {program.version} failed: {tail}; the log is {log}; the next run goes on from here"
+            f"building {program.name} {program.version} failed: {tail}; the log is {log}; run again to go on from here"
         )
     for executable, names in program.links:
         for name in names:
@@ -180,10 +187,15 @@ def _go_version(go: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers.groups()) if numbers else (0, 0)
 
 
-def _pulumi_serves(pulumi: str) -> bool:
-    done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=False)
+def _own_pulumi() -> Path | None:
+    """The machine's `pulumi` when it is one that can run this program."""
+    own = shutil.which("pulumi")
+    if own is None:
+        return None
+    done = subprocess.run([own, "version"], capture_output=True, text=True, check=False)
     numbers = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
-    return numbers is not None and tuple(int(number) for number in numbers.groups()) >= (3, 170)
+    serves = numbers is not None and tuple(int(number) for number in numbers.groups()) >= (3, 170)
+    return Path(own) if serves else None
 
 
 def _children_cpu_seconds() -> float:

@@ -1,0 +1,55 @@
+# One line a verb. `make help` lists them.
+PYTHON := .venv/bin/python
+LOCAL := $(PYTHON) -m headrace.stacks.local
+COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
+FOLDERS := contract components routing autoscaler runtimes stacks
+
+.PHONY: help demo down status test test-fast check fmt lock bench bench-deploy bench-runtime bench-autoscaler clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
+
+demo: .venv/installed ## from nothing to a served prediction; leaves the platform running
+	@$(LOCAL) demo
+
+down: .venv/installed ## remove everything that runs and everything it wrote, but the cache
+	@$(LOCAL) down
+
+status: .venv/installed ## what runs
+	@$(LOCAL) status
+
+test: .venv/installed check ## every test, on a real cluster
+	@$(PYTHON) -m pytest
+
+test-fast: .venv/installed ## tests without a cluster, in seconds
+	@$(PYTHON) -m pytest -m "not cluster and not slow"
+
+check: .venv/installed build/types ## lint, types and architecture
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports
+
+fmt: .venv/installed ## format
+	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+lock: .venv/installed ## resolve the lock files anew
+	@echo "uv==0.13.9" | $(COMPILE) - -o locks/bootstrap.lock
+	@$(COMPILE) pyproject.toml --all-extras -o locks/dev.lock
+	@$(COMPILE) pyproject.toml --extra control -o locks/control.lock
+	@$(COMPILE) pyproject.toml --extra front -o locks/front.lock
+
+bench: bench-deploy bench-runtime bench-autoscaler ## every benchmark
+
+bench-deploy bench-runtime bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
+	@$(PYTHON) -m bench.$(@:bench-%=%)
+
+clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.cache/headrace)
+	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/installed: pyproject.toml locks/dev.lock locks/bootstrap.lock
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo "Installing Debian package python3-venv (makes .venv)"; apt-get update -qq && apt-get install -y -qq python3-venv; }
+	@echo "Installing the Python environment into .venv"
+	@python3 -m venv --clear .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/bootstrap.lock
+	@.venv/bin/uv pip install -q --python $(PYTHON) --require-hashes -r locks/dev.lock
+	@.venv/bin/uv pip install -q --python $(PYTHON) --no-deps --editable . && touch $@
+
+build/types: pyproject.toml
+	@mkdir -p $@/headrace && for folder in $(FOLDERS); do ln -sfn $(CURDIR)/$$folder $@/headrace/$$folder; done && touch $@

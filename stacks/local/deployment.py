@@ -1,0 +1,133 @@
+"""Runs the real Pulumi engine on the stack `local`, with its state in a folder and its passphrase beside it."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.stacks.local.places import CHECKOUT, state_directory
+
+STACK: Final = "local"
+_LOCKED: Final = "the stack is currently locked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One stack of the program in this checkout."""
+
+    programs: Path
+    """Folder with `pulumi` and its plugins."""
+    project: Path = CHECKOUT
+    stack: str = STACK
+
+    @property
+    def _folder(self) -> Path:
+        return state_directory() / "pulumi"
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / f"Pulumi.{self.stack}.yaml"
+
+    def environment(self) -> dict[str, str]:
+        """Environment in which `pulumi` finds this stack; print it to drive the stack by hand."""
+        passphrase = self._folder / "passphrase"
+        state = self._folder / "state"
+        if not passphrase.exists():
+            state.mkdir(parents=True, exist_ok=True)
+            passphrase.touch(mode=0o600)
+            passphrase.write_text(secrets.token_urlsafe(24))
+        return {
+            **os.environ,
+            "PATH": f"{self.programs}:{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
+            "PULUMI_HOME": str(self._folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+
+    def up(self, settings: Mapping[str, Any], *, preview: bool = False) -> str:
+        """`pulumi up` (or `pulumi preview`) with these settings; returns what it printed.
+
+        Raises TemporaryError with Pulumi's own diagnostics when the update fails. An update that was cut off holds its
+        lock and may have half-made resources; both are cleared first, so the same call simply goes on.
+        """
+        self._write_configuration(settings)
+        verb = ["preview"] if preview else ["up", "--yes", "--skip-preview"]
+        done = self._pulumi(*verb, "--config-file", str(self._configuration), "--non-interactive", "--color", "never")
+        if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not self._alive():
+            self._pulumi("cancel", "--yes")
+            done = self._pulumi(*verb, "--config-file", str(self._configuration), "--non-interactive")
+        if done.returncode != 0:
+            raise TemporaryError(
+                f"`pulumi {verb[0]}` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
+            )
+        return done.stdout
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear."""
+        done = self._pulumi("stack", "output", "--json", "--show-secrets")
+        if done.returncode != 0:
+            raise TemporaryError(f"the outputs of stack {self.stack} could not be read: {done.stderr.strip()}")
+        outputs: dict[str, Any] = json.loads(done.stdout)
+        return outputs
+
+    def destroy(self) -> None:
+        """`pulumi destroy`: removes every resource of the stack and keeps its history."""
+        done = self._pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(self._configuration))
+        if done.returncode != 0:
+            raise TemporaryError(
+                f"`pulumi destroy` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
+            )
+
+    def _write_configuration(self, settings: Mapping[str, Any]) -> None:
+        environment = self.environment()  # makes the folder
+        known = yaml.safe_load(self._configuration.read_text()) if self._configuration.exists() else {}
+        kept = {name: value for name, value in (known or {}).items() if name != "config"}
+        config = {f"headrace:{name}": value for name, value in settings.items()}
+        self._configuration.write_text(yaml.safe_dump({**kept, "config": config}))
+        selected = subprocess.run(
+            [str(self.programs / "pulumi"), "stack", "select", "--create", self.stack, "--non-interactive",
+             "--config-file", str(self._configuration)],
+            cwd=self.project, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if selected.returncode != 0:
+            raise PermanentError(f"stack {self.stack} could not be selected: {selected.stderr.strip()}")
+
+    def _pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if arguments[0] not in {"cancel"}:
+            arguments = (arguments[0], *arguments[1:], "--stack", self.stack)
+        return subprocess.run(
+            [str(self.programs / "pulumi"), *arguments],
+            cwd=self.project,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def _alive(self) -> bool:
+        """Whether another `pulumi` process holds the lock: then the lock must be left alone."""
+        program = str(self.programs / "pulumi").encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0] == program and self.stack.encode() in words:
+                return True
+        return False
+
+
+def _diagnostics(output: str) -> str:
+    """The part of Pulumi's output that says what went wrong."""
+    _, found, rest = output.partition("Diagnostics:")
+    return rest.lstrip("\n") if found else output[-3000:]
