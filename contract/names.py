@@ -72,6 +72,8 @@ ENV_WORKERS: Final = "HEADRACE_WORKERS"
 """Number of worker processes. Absent: derived from the pod's CPU limit."""
 ENV_GRACE_SECONDS: Final = "HEADRACE_GRACE_SECONDS"
 """How long the front may spend draining after SIGTERM."""
+ENV_TIMEOUT_SECONDS: Final = "HEADRACE_TIMEOUT_SECONDS"
+"""Longest time one request may take in the pod, queueing included. Absent: 297, the endpoint's default."""
 
 # --- HTTP ------------------------------------------------------------------------------------------------------
 SERVED_MODEL_HEADER: Final = "served-model-name"

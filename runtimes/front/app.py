@@ -1,0 +1,215 @@
+"""The ASGI application of a model pod: routes, limits and the common headers of every answer."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from headrace.contract import names
+from headrace.runtimes.front import admin, media
+from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
+from headrace.runtimes.front.dispatch import Dispatcher
+from headrace.runtimes.front.load import Load
+from headrace.runtimes.front.pool import Pool
+from headrace.runtimes.front.settings import Settings
+
+log = logging.getLogger("headrace.front")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CONCURRENCY_PER_CORE = 100
+"""Where the concurrency limit starts when nobody sets it: high, because workers take only what they can run and the
+queue is bounded anyway; the autoscaler lowers it from what it measures."""
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_SWEEP_SECONDS = 0.25
+
+
+class Disconnected(Exception):
+    """The client went away before its body was complete."""
+
+
+class Front:
+    """One model pod's HTTP side."""
+
+    def __init__(self, settings: Settings, *, on_fatal: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.load = Load(time.monotonic)
+        limit = settings.concurrency
+        self.dispatcher = Dispatcher(
+            self.load,
+            limit=max(1, round(CONCURRENCY_PER_CORE * settings.cores)) if limit is None else limit,
+            timeout_seconds=settings.timeout_seconds,
+            clock=time.monotonic,
+        )
+        self.pool = Pool(settings, self.dispatcher, self._failed)
+        self.draining = False
+        self.failure: str | None = None
+        """Why the model cannot be served, in one sentence; None while it can or may be."""
+        self._on_fatal = on_fatal
+        self._sweeper: asyncio.Task[None] | None = None
+        self._common: tuple[tuple[bytes, bytes], ...] = ()
+        if settings.version:
+            self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
+        self._admin = admin.Admin(self)
+        self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer]]]] = {
+            "/invocations": ("POST", self._invocations),
+            "/ping": ("GET", self._ping),
+            "/health": ("GET", self._ping),
+            "/version": ("GET", self._version),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry point."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        try:
+            if scope["server"] is not None and scope["server"][1] == self.settings.admin_port:
+                answer = await self._admin.answer(scope, receive)
+            else:
+                answer = await self._answer(scope, receive)
+        except Disconnected:
+            return
+        except Exception:
+            log.exception("a request failed inside the front")
+            answer = refusal(500, "INTERNAL_ERROR", "The server failed to handle this request; its log says why.")
+        request_id = media.header(scope["headers"], names.REQUEST_ID_HEADER.encode())
+        identity = (request_id or "").encode("latin-1")
+        if not _REQUEST_ID.fullmatch(identity):
+            identity = secrets.token_hex(16).encode()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [
+                    *answer.headers,
+                    (b"content-length", str(len(answer.body)).encode()),
+                    (names.REQUEST_ID_HEADER.encode(), identity),
+                    *self._common,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        path = scope["path"]
+        route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
+        if route is None:
+            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
+        verb, handle = route
+        method = scope["method"]
+        if method != verb and not (verb == "GET" and method == "HEAD"):
+            return refusal(405, "BAD_REQUEST", f"This path answers {verb} only.", allow=verb)
+        return await handle(scope, receive)
+
+    async def _invocations(self, scope: Scope, receive: Receive) -> Answer:
+        answer = await self._score(scope, receive)
+        self.load.answers[answer.status] += 1
+        return answer
+
+    async def _score(self, scope: Scope, receive: Receive) -> Answer:
+        content_type = media.content_type(scope["headers"])
+        if isinstance(content_type, Answer):
+            return content_type
+        body = await read_body(scope, receive)
+        if isinstance(body, Answer):
+            return body
+        body = media.decoded(scope["headers"], body)
+        if isinstance(body, Answer):
+            return body
+        if content_type == media.JSON:
+            fault = media.json_fault(body)
+            if fault is not None:
+                return fault
+        if not self.pool.ready:
+            self.load.arrived += 1
+            self.load.refused += 1
+            return self._not_ready()
+        return await self.dispatcher.score(content_type, body)
+
+    async def _ping(self, scope: Scope, receive: Receive) -> Answer:
+        if self.draining:
+            return refusal(503, "TEMPORARILY_UNAVAILABLE", "The pod is draining.", retry_after_seconds=1)
+        if not self.pool.ready:
+            return self._not_ready()
+        return Answer(200, b"\n")
+
+    async def _version(self, scope: Scope, receive: Receive) -> Answer:
+        if self.pool.description is None:
+            return self._not_ready()
+        return Answer(200, str(self.pool.description["mlflow_version"]).encode(), (JSON_HEADER,))
+
+    def _not_ready(self) -> Answer:
+        message = self.failure or "The model is loading."
+        return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
+
+    def _failed(self, reason: str) -> None:
+        if self.failure is not None:
+            return
+        self.failure = reason
+        log.error("the model cannot be served: %s", reason)
+        if self.settings.termination_log.exists():
+            try:
+                self.settings.termination_log.write_text(reason[:4000])
+            except OSError as error:
+                log.warning("cannot write %s: %s", self.settings.termination_log, error)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.settings.failure_hold_seconds, self._on_fatal, reason)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.pool.start(self.worker_count())
+                self._sweeper = asyncio.create_task(self._sweep())
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._sweeper is not None:
+                    self._sweeper.cancel()
+                await self.pool.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def worker_count(self) -> int:
+        """Worker processes to start."""
+        if self.settings.workers is not None:
+            return self.settings.workers
+        return max(1, int(self.settings.cores))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self.dispatcher.expire()
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:
+    """The whole request body, or 413 as soon as it is known to be too large."""
+    length = media.header(scope["headers"], b"content-length")
+    if length is not None and length.isdigit() and int(length) > media.BODY_LIMIT:
+        return media.too_large()
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > media.BODY_LIMIT:
+            return media.too_large()
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def json_answer(document: object, *, status: int = 200) -> Answer:
+    """A JSON document of our own as an answer."""
+    return Answer(status, orjson.dumps(document))

@@ -1,0 +1,176 @@
+"""Queues requests and hands them to workers: work-conserving, bounded, in order of arrival."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.runtimes.front.answers import Answer, from_worker, refusal
+from headrace.runtimes.front.load import Load
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request on its way through the front."""
+
+    content_type: str
+    body: bytes
+    arrived: float
+    deadline: float
+    answer: "asyncio.Future[Answer]"
+    gone: bool = False
+    """The client went away, or the deadline passed: nobody waits for the answer any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Calls that a worker answers with one frame."""
+
+    calls: Sequence[Call]
+    started: float = field(default=0.0)
+
+
+class Seat(Protocol):
+    """What the dispatcher needs of a worker."""
+
+    def free(self) -> int:
+        """Batches it can take now without any waiting for another."""
+
+    def take(self, batch: Batch) -> None:
+        """Starts a batch; it comes back through `Dispatcher.finished` or `Dispatcher.lost`."""
+
+
+class Dispatcher:
+    """The queue in front of the workers."""
+
+    def __init__(
+        self,
+        load: Load,
+        *,
+        limit: int,
+        timeout_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.load = load
+        self.limit = limit
+        self.timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._queue: deque[Call] = deque()
+        self._running: set[Call] = set()
+        self.seats: list[Seat] = []
+        self._seconds_per_call = 0.1
+
+    @property
+    def queue_limit(self) -> int:
+        """Requests that may wait: four full rounds of the concurrency limit, and never fewer than 64."""
+        return max(64, 4 * self.limit)
+
+    def set_limit(self, limit: int) -> None:
+        """Changes how many requests may execute at once; running ones are never cut."""
+        self.limit = limit
+        self.pump()
+
+    async def score(self, content_type: str, body: bytes) -> Answer:
+        """Answers one request, or refuses it at once when there is no room."""
+        load = self.load
+        load.arrived += 1
+        if load.queued >= self.queue_limit:
+            load.refused += 1
+            return self._refused()
+        now = self._clock()
+        call = Call(content_type, body, now, now + self.timeout_seconds, asyncio.get_running_loop().create_future())
+        self._queue.append(call)
+        load.queue(+1)
+        self.pump()
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            self._abandon(call)
+            raise
+
+    def pump(self) -> None:
+        """Hands waiting calls to free workers, as many as the limit allows."""
+        queue = self._queue
+        while queue:
+            if queue[0].gone:
+                queue.popleft()
+                continue
+            if self.load.executing >= self.limit:
+                return
+            seat = max(self.seats, key=lambda seat: seat.free(), default=None)
+            if seat is None or seat.free() <= 0:
+                return
+            call = queue.popleft()
+            self.load.queue(-1)
+            self.load.execute(+1)
+            self._running.add(call)
+            seat.take(Batch([call], self._clock()))
+
+    def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]]) -> None:
+        """A worker answered a batch."""
+        seconds = self._clock() - batch.started
+        self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
+        self.load.batches += 1
+        self.load.batched += len(batch.calls)
+        for call, (status, body) in zip(batch.calls, results, strict=True):
+            self._end(call, from_worker(status, body))
+        self.pump()
+
+    def lost(self, batch: Batch, answer: Answer) -> None:
+        """A worker ended with the batch unanswered."""
+        for call in batch.calls:
+            self._end(call, answer)
+        self.pump()
+
+    def expire(self) -> None:
+        """Answers 504 to every call whose deadline passed; to be called a few times a second."""
+        now = self._clock()
+        overdue = [call for call in self._running if call.deadline <= now]
+        while self._queue and (self._queue[0].gone or self._queue[0].deadline <= now):
+            call = self._queue.popleft()
+            if not call.gone:
+                self.load.queue(-1)
+                call.gone = True
+                overdue.append(call)
+        for call in overdue:
+            if not call.answer.done():
+                message = f"The request took longer than the time limit of {self.timeout_seconds:g} s."
+                call.answer.set_result(refusal(504, "DEADLINE_EXCEEDED", message))
+
+    def close(self, answer: Answer) -> None:
+        """Answers every waiting call; no worker will come."""
+        while self._queue:
+            call = self._queue.popleft()
+            if not call.gone:
+                self.load.queue(-1)
+                call.gone = True
+                if not call.answer.done():
+                    call.answer.set_result(answer)
+
+    def retry_after_seconds(self) -> int:
+        """When a refused caller may come back: the time in which the queue empties, 1 to 30 whole seconds."""
+        lanes = max(1, sum(1 for _ in self.seats))
+        return min(30, max(1, math.ceil(self.load.queued * self._seconds_per_call / lanes)))
+
+    def _refused(self) -> Answer:
+        return refusal(
+            429,
+            "RESOURCE_EXHAUSTED",
+            f"The model is at its limit: {self.load.executing} requests execute and {self.load.queued} wait."
+            " Try again after the time in Retry-After.",
+            retry_after_seconds=self.retry_after_seconds(),
+        )
+
+    def _abandon(self, call: Call) -> None:
+        if not call.gone and call not in self._running:
+            call.gone = True  # pump() drops it; a call that already executes is left to end
+            self.load.queue(-1)
+
+    def _end(self, call: Call, answer: Answer) -> None:
+        if call in self._running:
+            self._running.discard(call)
+            self.load.execute(-1)
+        if not call.answer.done():
+            call.answer.set_result(answer)

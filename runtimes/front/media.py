@@ -1,0 +1,109 @@
+"""What a request says its body is: content type and encoding, read as RFC 9110 has them, and the body's limits."""
+
+import zlib
+from collections.abc import Iterable
+
+import orjson
+
+from headrace.runtimes.front.answers import Answer, refusal
+
+JSON = "application/json"
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+SUPPORTED = (CSV, JSON, PARQUET)
+
+BODY_LIMIT = 16 * 1024 * 1024
+"""Bytes of a request body, decompressed: what the reference platform takes."""
+DEPTH_LIMIT = 64
+"""Levels of nesting in a JSON body; MLflow's parser answers 500 at a depth of 100,000."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+def header(headers: Headers, name: bytes) -> str | None:
+    """The first header of that (lower-case) name."""
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def too_large() -> Answer:
+    """413, with the limit."""
+    return refusal(
+        413, "BAD_REQUEST", f"The request body is larger than {BODY_LIMIT} bytes; send fewer rows at a time."
+    )
+
+
+def _unsupported(message: str) -> Answer:
+    return refusal(415, "BAD_REQUEST", message)
+
+
+def content_type(headers: Headers) -> str | Answer:
+    """The media type in lower case, or the 415 that says what would do."""
+    given = header(headers, b"content-type")
+    types = f"This predictor only supports the following content types: {list(SUPPORTED)}."
+    if given is None or not given.strip():
+        return _unsupported(f"{types} The request has no Content-Type.")
+    media, *parameters = [part.strip() for part in given.split(";")]
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.lower() != "charset":
+            return _unsupported("Unrecognized content type parameter; only charset=utf-8 is known.")
+        if value.strip('"').lower() != "utf-8":
+            return _unsupported("The scoring server only supports UTF-8")
+    if media.lower() not in SUPPORTED:
+        return _unsupported(types)
+    return media.lower()
+
+
+def decoded(headers: Headers, body: bytes) -> bytes | Answer:
+    """The body without its content encoding, at most BODY_LIMIT bytes of it."""
+    encoding = (header(headers, b"content-encoding") or "identity").strip().lower()
+    if encoding == "identity":
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        return _unsupported("Content-Encoding must be gzip or identity.")
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(body, BODY_LIMIT + 1)
+    except zlib.error:
+        return refusal(400, "BAD_REQUEST", "Invalid input. The body is not valid gzip, which Content-Encoding says.")
+    if len(plain) > BODY_LIMIT:
+        return too_large()
+    if not inflater.eof or inflater.unused_data:
+        return refusal(400, "BAD_REQUEST", "Invalid input. The gzip body is cut short or followed by other bytes.")
+    return plain
+
+
+def json_fault(body: bytes) -> Answer | None:
+    """Refuses what is not strict JSON (NaN, Infinity, numbers beyond a double, lone surrogates, not UTF-8) or too deep.
+
+    MLflow's parser takes the first three, and then writes invalid JSON itself.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return refusal(
+            400,
+            "BAD_REQUEST",
+            f"Invalid input. Ensure that input is a valid JSON formatted string. Error: {error}",
+        )
+    if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _deeper_than(document, DEPTH_LIMIT):
+        return refusal(400, "BAD_REQUEST", f"Invalid input. The JSON is nested more than {DEPTH_LIMIT} levels deep.")
+    return None
+
+
+def _deeper_than(document: object, limit: int) -> bool:
+    level = [document]
+    for _ in range(limit):
+        below: list[object] = []
+        for item in level:
+            if type(item) is list:
+                below += [child for child in item if type(child) in (list, dict)]
+            elif type(item) is dict:
+                below += [child for child in item.values() if type(child) in (list, dict)]
+        if not below:
+            return False
+        level = below
+    return True

@@ -1,0 +1,148 @@
+"""gunicorn around the application: one process that serves, and a parent that replaces it should it ever end.
+
+gunicorn 27.0.1 with its own ASGI worker is what loses no request on SIGTERM (docs/decisions/0301). Three things are
+added here, each by overriding one method: idle connections are closed when a drain ends instead of holding it up,
+refusals by the HTTP parser are JSON like all others, and SIGTERM first takes the pod out of rotation.
+"""
+
+import asyncio
+import json
+import os
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
+from gunicorn.workers import gasgi  # type: ignore[import-untyped]
+
+from headrace.runtimes.front.app import Front
+from headrace.runtimes.front.settings import Settings
+
+KEEPALIVE_SECONDS = 75
+"""Longer than Envoy's 60 s idle timeout, so that Envoy closes first and never reuses a connection we just closed."""
+ROTATION_SECONDS = 5.0
+"""After SIGTERM: how long the pod serves on, not ready, while routing takes it out; a quarter of a short grace."""
+
+
+class FrontProtocol(ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
+    """A connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remembers the connection, for the drain."""
+        self.worker.protocols.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection."""
+        self.worker.protocols.discard(self)
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        """Closes a connection that waits for its next request, as its keep-alive timer would."""
+        if self._awaiting_request and self._callback_parser is not None:
+            self._keepalive_timeout()
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        # While draining, every answer says "Connection: close", so that clients move on by themselves.
+        return bool(self.worker.front.draining or super()._will_close(request, response_requires_close))
+
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
+        # The parser's message may quote the request: a fixed sentence instead, and JSON.
+        code = "BAD_REQUEST" if status < 500 else "NOT_IMPLEMENTED"
+        texts = {414: "The request line is too long.", 431: "The request headers are too large or too many."}
+        body = {"error_code": code, "message": texts.get(status, "The request is not valid HTTP.")}
+        payload = json.dumps(body).encode()
+        head = (
+            f"HTTP/1.1 {status} {self._get_reason_phrase(status)}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
+        )
+        self._safe_write(head.encode("latin-1") + payload)
+
+
+gasgi.ASGIProtocol = FrontProtocol  # the worker looks the class up in its module for each connection
+
+
+class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no types
+    """The serving process."""
+
+    front: Front
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.protocols: set[FrontProtocol] = set()
+
+    def load_wsgi(self) -> None:
+        """Creates the application inside the serving process."""
+        super().load_wsgi()
+        self.front = self.asgi
+
+    def handle_exit_signal(self) -> None:
+        """SIGTERM: not ready at once, serve on while routing catches up, then stop accepting and finish."""
+        if self.front.draining:
+            return
+        self.front.draining = True
+        grace = self.front.settings.grace_seconds
+        rotation = min(ROTATION_SECONDS, grace / 4)
+        # Left of the grace for requests in flight, less a second for the workers to leave.
+        self.cfg.set("graceful_timeout", max(0, int(grace - rotation - 2)))
+        self.log.info("draining: serving on for %.1f s, then finishing what is in flight", rotation)
+        self.loop.call_later(rotation, super().handle_exit_signal)
+
+    async def _shutdown(self) -> None:
+        for server in self.servers:
+            server.close()
+        closer = asyncio.create_task(self._close_idle())
+        try:
+            await super()._shutdown()
+        finally:
+            closer.cancel()
+
+    async def _close_idle(self) -> None:
+        while True:
+            for protocol in list(self.protocols):
+                protocol.close_if_idle()
+            await asyncio.sleep(0.1)
+
+
+class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn, configured in code."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Sets what differs from gunicorn's defaults."""
+        settings = self._settings
+        bind = [f"{settings.host}:{settings.port}"]
+        if settings.admin_port:
+            bind.append(f"{settings.host}:{settings.admin_port}")
+        values: dict[str, Any] = {
+            "bind": bind,
+            "worker_class": FrontWorker,
+            "workers": 1,
+            "backlog": 2048,
+            "keepalive": KEEPALIVE_SECONDS,
+            "graceful_timeout": max(1, int(settings.grace_seconds)),
+            "timeout": 30,
+            "asgi_lifespan": "on",
+            "asgi_disconnect_grace_period": 0,  # a client that left frees its place in the queue at once
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 8190,
+            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
+            "control_socket_disable": True,
+            "proc_name": "headrace-front",
+        }
+        for key, value in values.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> Front:
+        """The ASGI application; called in the serving process."""
+        return Front(self._settings, on_fatal=end)
+
+
+def end(reason: str) -> None:
+    """Ends the pod: gunicorn's parent stops, non-zero, when its worker ends with this status."""
+    del reason  # logged and written to the termination log where it arose
+    os._exit(Arbiter.WORKER_BOOT_ERROR)

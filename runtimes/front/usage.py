@@ -1,0 +1,77 @@
+"""How much of its cgroup's CPU, memory and I/O the pod uses; an unknown value is None, never zero."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratios:
+    """Shares of the pod's limits, 0 to 1."""
+
+    cpu_ratio: float | None
+    memory_ratio: float | None
+    io_wait_ratio: float | None
+
+
+class Usage:
+    """Reads cgroup v2 files, or v1 where those are all there is."""
+
+    def __init__(self, cores: float, memory_bytes: int | None, root: Path = Path("/sys/fs/cgroup")) -> None:
+        self._cores = cores
+        self._memory_bytes = memory_bytes
+        self._root = root
+        self._seen: tuple[float, float | None, float | None] | None = None
+
+    def read(self) -> Ratios:
+        """Ratios since the last read; the first read has no interval and gives None for CPU and I/O."""
+        now = time.monotonic()
+        cpu = self._cpu_seconds()
+        waited = self._io_wait_seconds()
+        cpu_ratio = io_ratio = None
+        if self._seen is not None and now > self._seen[0]:
+            passed = now - self._seen[0]
+            if cpu is not None and self._seen[1] is not None:
+                cpu_ratio = min(1.0, max(0.0, (cpu - self._seen[1]) / passed / self._cores))
+            if waited is not None and self._seen[2] is not None:
+                io_ratio = min(1.0, max(0.0, (waited - self._seen[2]) / passed))
+        self._seen = (now, cpu, waited)
+        return Ratios(cpu_ratio=cpu_ratio, memory_ratio=self._memory_ratio(), io_wait_ratio=io_ratio)
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return (self._root / name).read_text()
+        except OSError:
+            return None
+
+    def _field(self, name: str, key: str) -> float | None:
+        for line in (self._text(name) or "").splitlines():
+            first, _, rest = line.partition(" ")
+            if first == key:
+                return float(rest)
+        return None
+
+    def _cpu_seconds(self) -> float | None:
+        micros = self._field("cpu.stat", "usage_usec")
+        if micros is not None:
+            return micros / 1e6
+        nanos = self._text("cpuacct/cpuacct.usage")
+        return None if nanos is None else float(nanos) / 1e9
+
+    def _memory_ratio(self) -> float | None:
+        if self._memory_bytes is None:
+            return None
+        used, stat = self._text("memory.current"), "memory.stat"
+        key = "inactive_file"
+        if used is None:
+            used, stat, key = self._text("memory/memory.usage_in_bytes"), "memory/memory.stat", "total_inactive_file"
+        if used is None:
+            return None
+        inactive = self._field(stat, key)
+        return min(1.0, max(0.0, (float(used) - (0.0 if inactive is None else inactive)) / self._memory_bytes))
+
+    def _io_wait_seconds(self) -> float | None:
+        for line in (self._text("io.pressure") or "").splitlines():
+            if line.startswith("some "):
+                return float(line.rpartition("total=")[2]) / 1e6
+        return None

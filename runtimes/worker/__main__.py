@@ -1,0 +1,43 @@
+"""Started by the front as `<model environment>/bin/python -I <this file> --socket PATH --model DIR --slot N`.
+
+`-I` keeps our packages and the user's site directory out of the model's sight. The sibling modules are loaded under a
+private package name, so that no name of ours can shadow a module that the model imports.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+
+_PACKAGE = "_headrace_worker"
+
+
+def main() -> int:
+    """Parses arguments, loads the package and serves until told to leave."""
+    parser = argparse.ArgumentParser(description="Serves one MLflow model to a Headrace front.")
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--slot", type=int, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    spec = importlib.util.spec_from_file_location(
+        _PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    if spec is None or spec.loader is None:
+        raise RuntimeError(f"the worker's modules are not at {folder}")
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[_PACKAGE] = package
+    spec.loader.exec_module(package)
+    serving = importlib.import_module(_PACKAGE + ".serving")
+    status: int = serving.serve(arguments.socket, arguments.model, arguments.slot)
+    return status
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a model's non-daemon threads must not keep a retired worker alive

@@ -1,0 +1,54 @@
+"""Loads the model and reads what the front must know about it."""
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+_IN_SERVING_ENVIRONMENT = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+
+
+def load(model_directory: str) -> Any:
+    """The model as `mlflow.pyfunc` loads it, with SERVING_MODEL_CONFIG honoured as MLflow's server honours it."""
+    server = importlib.import_module("mlflow.pyfunc.scoring_server")
+    loader = getattr(server, "load_model_with_mlflow_config", None)
+    if loader is None:
+        loader = importlib.import_module("mlflow.pyfunc").load_model
+    model = loader(model_directory)
+    os.environ[_IN_SERVING_ENVIRONMENT] = "true"
+    return model
+
+
+def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
+    """The JSON request made of the model's own input example; None when it was logged without one."""
+    info = getattr(metadata, "saved_input_example_info", None)
+    if not info:
+        return None
+    serving = info.get("serving_input_path")
+    if serving:
+        with open(os.path.join(model_directory, serving), "rb") as file:
+            return file.read()
+    with open(os.path.join(model_directory, info["artifact_path"]), encoding="utf-8") as file:
+        example = json.load(file)
+    if info.get("type") == "dataframe":
+        return json.dumps({f"dataframe_{info.get('pandas_orient', 'split')}": example}).encode()
+    if isinstance(example, dict) and ("inputs" in example or "instances" in example):
+        return json.dumps(example).encode()
+    return json.dumps({"inputs": example}).encode()
+
+
+def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "dict[str, Any]":
+    """What the front shows at /version, in metrics and in v2 metadata."""
+    metadata = model.metadata
+    version = importlib.import_module("mlflow.version").VERSION
+    signature = getattr(metadata, "signature", None)
+    return {
+        "mlflow_version": version,
+        "python_version": ".".join(str(part) for part in sys.version_info[:3]),
+        "flavors": sorted(getattr(metadata, "flavors", {}) or {}),
+        "signature": signature.to_dict() if signature is not None else None,
+        "warmed_up": warm_up_seconds > 0,
+        "load_seconds": round(load_seconds, 3),
+        "warm_up_seconds": round(warm_up_seconds, 3),
+    }

@@ -1,0 +1,116 @@
+"""Answers one request exactly as the scoring server of the model's own MLflow would, without its web framework.
+
+The steps are those of `mlflow.pyfunc.scoring_server.invocations` and call MLflow's own functions, so that parsing,
+schema enforcement and the shape of the answer are MLflow's whatever its version. Differences, each wanted
+(docs/runtimes.md lists them): no payload or stack trace in an answer, and never NaN or Infinity in JSON.
+"""
+
+import importlib
+import inspect
+import json
+import logging
+from io import BytesIO, StringIO
+from typing import Any, NamedTuple
+
+from . import faults
+
+JSON = "application/json"
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+
+log = logging.getLogger("headrace.worker")
+
+
+class Answer(NamedTuple):
+    """One answer: a JSON document with 200, or a fault (see `faults.Fault.to_bytes`) with its status."""
+
+    status: int
+    body: bytes
+
+
+class Parsed(NamedTuple):
+    """A request as the model will see it."""
+
+    data: Any
+    params: "dict[str, Any] | None"
+    unwrapped: bool
+    """The caller spoke the unified LLM format, whose answer has no `predictions` around it."""
+
+
+def refuse_constant(name: str) -> Any:
+    """json.loads accepts NaN and Infinity, which are not JSON."""
+    raise ValueError(f"{name} is not JSON")
+
+
+class Scorer:
+    """One loaded model and the functions of its MLflow."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.input_schema = model.metadata.get_input_schema()
+        self._server = importlib.import_module("mlflow.pyfunc.scoring_server")
+        self._encoder = importlib.import_module("mlflow.utils.proto_json_utils")
+        self._takes_params = "params" in inspect.signature(model.predict).parameters
+
+    def parse(self, content_type: str, body: bytes) -> Parsed:
+        """The request in the form that MLflow hands to `model.predict`. Raises what MLflow raises."""
+        if content_type == CSV:
+            try:
+                text = body.decode()
+            except UnicodeDecodeError:
+                raise self._invalid("Ensure that input is a valid UTF-8 encoded string.") from None
+            return Parsed(self._server.parse_csv_input(csv_input=StringIO(text), schema=self.input_schema), None, False)
+        if content_type == PARQUET:
+            return Parsed(self._server.parse_parquet_input(parquet_input=BytesIO(body)), None, False)
+        return self._parse_json(body)
+
+    def predict(self, parsed: Parsed) -> Any:
+        """The model's own result for one parsed request."""
+        if self._takes_params:
+            return self.model.predict(parsed.data, params=parsed.params)
+        return self.model.predict(parsed.data)
+
+    def render(self, predictions: Any, *, unwrapped: bool) -> bytes:
+        """The JSON answer as MLflow writes it; a value that JSON cannot carry (NaN, Infinity) becomes null."""
+        output = StringIO()
+        if unwrapped:
+            self._server.unwrapped_predictions_to_json(predictions, output)
+        else:
+            self._server.predictions_to_json(predictions, output)
+        text = output.getvalue()
+        if "NaN" in text or "Infinity" in text:  # cheap test; a string that says NaN only costs a second pass
+            text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+        return text.encode()
+
+    def score(self, content_type: str, body: bytes) -> Answer:
+        """Answers one request; never raises."""
+        try:
+            parsed = self.parse(content_type, body)
+            predictions = self.predict(parsed)
+        except Exception as error:
+            fault = faults.from_exception(error)
+            return Answer(fault.status, fault.to_bytes())
+        try:
+            return Answer(200, self.render(predictions, unwrapped=parsed.unwrapped))
+        except Exception as error:
+            log.error("the model's result cannot be written as JSON", exc_info=error)
+            fault = faults.Fault(
+                500,
+                "INTERNAL_ERROR",
+                f"The model returned a {type(predictions).__name__}, which cannot be written as JSON;"
+                " return an array, a DataFrame, or plain lists and dictionaries.",
+            )
+            return Answer(fault.status, fault.to_bytes())
+
+    def _invalid(self, message: str) -> Exception:
+        error: Exception = self._encoder.MlflowInvalidInputException(message)
+        return error
+
+    def _parse_json(self, body: bytes) -> Parsed:
+        server = self._server
+        if not hasattr(server, "_parse_json_data"):  # MLflow before 2.10 or so: no unified LLM format
+            data, params = server._split_data_and_params(body.decode())
+            return Parsed(server.infer_and_parse_data(data, self.input_schema), params, False)
+        parsed = server._parse_json_data(body.decode(), self.model.metadata, self.input_schema)
+        unwrapped = bool(getattr(parsed, "is_unified_llm_input", False))
+        return Parsed(parsed.data, parsed.params, unwrapped)

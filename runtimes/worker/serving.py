@@ -1,0 +1,193 @@
+"""The worker's life: dial in to the front, load, warm up, answer until told to leave.
+
+Threads take turns at the socket: whoever holds the turn reads one frame and handles it itself, so that a lone request
+changes threads nowhere; a thread that finds nobody left to take the turn starts one. The front never sends more calls
+at a time than it wants executed at a time, hence the number of threads needs no setting here.
+"""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from . import faults, frames, loading
+from .frames import Kind
+from .scoring import JSON, Scorer
+
+log = logging.getLogger("headrace.worker")
+
+BEAT_SECONDS = 1.0
+ORPHAN_SECONDS = 10.0
+"""How long a worker waits for a front that went away, for example one that gunicorn replaces, before it exits."""
+
+
+class Link:
+    """The connection to the front; dials again when the front is replaced."""
+
+    def __init__(self, path: str, hello: "dict[str, Any]") -> None:
+        self._path = path
+        self._hello = hello
+        self._announcement = b""
+        self._write_lock = threading.Lock()
+        self._reader = frames.Reader()
+        self._socket = self._dial()
+
+    def announce(self, frame: bytes) -> None:
+        """Sends a frame now and again to every later front: the worker's state."""
+        self._announcement = frame
+        self.send(frame)
+
+    def send(self, frame: bytes) -> None:
+        """Sends one frame. A front that is gone loses it: its callers are gone as well."""
+        with self._write_lock:
+            try:
+                self._socket.sendall(frame)
+            except OSError:
+                log.debug("the front went away before it could be answered")
+
+    def receive(self) -> frames.Frame:
+        """The next frame; blocks. Only one thread at a time may call it."""
+        while True:
+            frame = self._reader.next()
+            if frame is not None:
+                return frame
+            try:
+                data = self._socket.recv(1 << 18)
+            except OSError:
+                data = b""
+            if data:
+                self._reader.feed(data)
+                continue
+            with self._write_lock:
+                self._socket.close()
+                self._reader = frames.Reader()
+                self._socket = self._dial()
+                if self._announcement:
+                    self._socket.sendall(self._announcement)
+
+    def _dial(self) -> socket.socket:
+        give_up = time.monotonic() + ORPHAN_SECONDS
+        while True:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(self._path)
+                connection.sendall(frames.pack(Kind.HELLO, self._hello))
+                return connection
+            except OSError:
+                connection.close()
+                if time.monotonic() > give_up:
+                    log.error("no front at %s for %.0f s; exiting", self._path, ORPHAN_SECONDS)
+                    os._exit(0)
+                time.sleep(0.05)
+
+
+class Worker:
+    """Answers frames with one model."""
+
+    def __init__(self, link: Link, scorer: Scorer) -> None:
+        self._link = link
+        self._scorer = scorer
+        self._turn = threading.Lock()
+        self._waiting = 0
+        self._running = 0
+        self._leaving = False
+        self._count_lock = threading.Lock()
+
+    def run(self) -> None:
+        """Takes turns at the socket until LEAVE; returns when the last running call is answered."""
+        self._take_turns()
+        while True:
+            with self._count_lock:
+                if self._running == 0:
+                    return
+            time.sleep(0.01)
+
+    def _take_turns(self) -> None:
+        while not self._leaving:
+            with self._count_lock:
+                self._waiting += 1
+            with self._turn:
+                if self._leaving:
+                    return
+                frame = self._link.receive()
+                if frame.kind == Kind.LEAVE:
+                    self._leaving = True
+                with self._count_lock:
+                    self._waiting -= 1
+                    self._running += frame.kind == Kind.SCORE
+                    alone = self._waiting == 0
+            if alone and not self._leaving:
+                threading.Thread(target=self._take_turns, name="model", daemon=True).start()
+            if frame.kind == Kind.SCORE:
+                try:
+                    self._score(frame)
+                finally:
+                    with self._count_lock:
+                        self._running -= 1
+
+    def _score(self, frame: frames.Frame) -> None:
+        items: list[tuple[str, int]] = frame.head["items"]
+        started = time.perf_counter()
+        cpu_started = time.process_time()
+        bodies = frames.split(frame.payload, [length for _, length in items])
+        answers = [self._scorer.score(items[index][0], body) for index, body in enumerate(bodies)]
+        head = {
+            "call": frame.head["call"],
+            "cpu": round(time.process_time() - cpu_started, 6),
+            "wall": round(time.perf_counter() - started, 6),
+            "items": [[answer.status, len(answer.body)] for answer in answers],
+        }
+        self._link.send(frames.pack(Kind.SCORED, head, b"".join(answer.body for answer in answers)))
+
+
+def _beat(link: Link) -> None:
+    frame = frames.pack(Kind.BEAT, {})
+    while True:
+        time.sleep(BEAT_SECONDS)
+        link.send(frame)
+
+
+def prepare(model_directory: str) -> "tuple[Scorer, dict[str, Any]]":
+    """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
+    started = time.monotonic()
+    try:
+        scorer = Scorer(loading.load(model_directory))
+    except BaseException as error:  # SystemExit too: a model may call sys.exit at import
+        log.error("the model does not load", exc_info=error)
+        raise RuntimeError(f"the model does not load: {type(error).__name__}: {_first_lines(error)}") from error
+    loaded = time.monotonic()
+    body = loading.warm_up_body(model_directory, scorer.model.metadata)
+    if body is not None:
+        answer = scorer.score(JSON, body)
+        if answer.status != 200:
+            reason = faults.without_echo(str(json.loads(answer.body).get("message")))
+            raise RuntimeError(f"the model fails on its own input example: {reason}")
+    warmed = time.monotonic()
+    described = loading.description(
+        scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
+    )
+    return scorer, described
+
+
+def _first_lines(error: BaseException) -> str:
+    text = str(error).strip()
+    return text if len(text) <= 1000 else text[:1000] + " …"
+
+
+def serve(socket_path: str, model_directory: str, slot: int) -> int:
+    """Runs the worker; the return value is the process's exit status."""
+    link = Link(socket_path, {"pid": os.getpid(), "slot": slot})
+    threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
+    try:
+        scorer, described = prepare(model_directory)
+    except RuntimeError as error:
+        link.announce(frames.pack(Kind.FAILED, {"reason": str(error)}))
+        while link.receive().kind != Kind.LEAVE:
+            pass
+        return 1
+    link.announce(frames.pack(Kind.READY, described))
+    Worker(link, scorer).run()
+    return 0
