@@ -1,0 +1,1 @@
+"""Control plane: turns ModelEndpoint objects and EndpointSlices into the configuration of both Envoy roles."""

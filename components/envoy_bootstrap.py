@@ -1,0 +1,177 @@
+"""Envoy bootstrap: the few things an Envoy must know before it can ask the control plane for the rest."""
+
+from typing import Any, Final
+
+from headrace.contract import names
+
+ROLES: Final = (names.POP_PROXY, names.LOAD_BALANCER)
+_PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+CONTROL_PLANE_HOST: Final = f"{names.ROUTING}.{names.SYSTEM_NAMESPACE}.svc.cluster.local"
+
+
+def bootstrap(
+    role: str,
+    *,
+    control_plane_host: str = CONTROL_PLANE_HOST,
+    control_plane_port: int = names.XDS_PORT,
+    admin_port: int = names.ENVOY_ADMIN_PORT,
+    stats_port: int = names.ENVOY_STATS_PORT,
+    max_connections: int = 50_000,
+) -> dict[str, Any]:
+    """The `--config-yaml` or `--config-path` content of one Envoy, as plain data.
+
+    `role` is names.POP_PROXY or names.LOAD_BALANCER; the control plane answers by it. Give each pod its own
+    `--service-node` (its name); `--service-cluster` must stay unset or be the role. Memory is bounded by the
+    container's own limit, which the overload manager reads. Raises ValueError for another role.
+    """
+    if role not in ROLES:
+        raise ValueError(f"role = {role!r}, must be one of {', '.join(ROLES)}")
+    return {
+        "node": {"id": role, "cluster": role},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "control-plane"}}],
+            },
+            # For ever: an Envoy that has not heard from the control plane stays unready, instead of serving nothing.
+            "cds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"},
+            "lds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"},
+        },
+        "static_resources": {
+            "listeners": [_stats_listener(stats_port)],
+            "clusters": [_control_plane(control_plane_host, control_plane_port), _admin_cluster(admin_port)],
+        },
+        "admin": {"address": _address("127.0.0.1", admin_port)},
+        "stats_config": {"stats_tags": _stats_tags()},
+        "overload_manager": _overload_manager(max_connections),
+        "layered_runtime": {
+            "layers": [
+                {"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}},
+            ]
+        },
+    }
+
+
+def _address(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _any(type_name: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {"@type": f"type.googleapis.com/{type_name}", **body}
+
+
+def _static_endpoint(name: str, host: str, port: int) -> dict[str, Any]:
+    return {
+        "cluster_name": name,
+        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(host, port)}}]}],
+    }
+
+
+def _control_plane(host: str, port: int) -> dict[str, Any]:
+    return {
+        "name": "control-plane",
+        "type": "STRICT_DNS",
+        "connect_timeout": "1s",
+        "dns_refresh_rate": "5s",
+        "load_assignment": _static_endpoint("control-plane", host, port),
+        "typed_extension_protocol_options": {
+            _PROTOCOLS: _any(
+                _PROTOCOLS,
+                {
+                    "explicit_http_config": {
+                        # Notices a control plane whose machine vanished without a word.
+                        "http2_protocol_options": {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}
+                    }
+                },
+            )
+        },
+    }
+
+
+def _admin_cluster(port: int) -> dict[str, Any]:
+    return {
+        "name": "admin",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": _static_endpoint("admin", "127.0.0.1", port),
+    }
+
+
+def _stats_listener(port: int) -> dict[str, Any]:
+    """Two pages of the admin interface, read only; the rest of it can stop the proxy and stays on loopback."""
+    get = [{"name": ":method", "string_match": {"exact": "GET"}}]
+    routes = [
+        {"match": {"path": path, "headers": get}, "route": {"cluster": "admin", "timeout": "10s"}}
+        for path in ("/ready", "/stats/prometheus")
+    ]
+    manager = {
+        "stat_prefix": "stats",
+        "route_config": {"name": "stats", "virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": routes}]},
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": _any("envoy.extensions.filters.http.router.v3.Router", {}),
+            }
+        ],
+        "normalize_path": True,
+        "stream_idle_timeout": "30s",
+        "common_http_protocol_options": {"idle_timeout": "60s"},
+    }
+    return {
+        "name": "stats",
+        "address": _address("0.0.0.0", port),
+        # A full proxy must still be able to say that it is full.
+        "ignore_global_conn_limit": True,
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": _any(_MANAGER, manager),
+                    }
+                ]
+            }
+        ],
+    }
+
+
+def _stats_tags() -> list[dict[str, Any]]:
+    """Turns a cluster named `<endpoint>/<version>` into labels of their own, beside envoy_cluster_name."""
+    return [
+        {"tag_name": "headrace_endpoint", "regex": r"^cluster\.(([a-z0-9-]+)/)[a-z0-9-]+\."},
+        {"tag_name": "headrace_version", "regex": r"^cluster\.[a-z0-9-]+/(([a-z0-9-]+)\.)"},
+    ]
+
+
+def _overload_manager(max_connections: int) -> dict[str, Any]:
+    memory = "envoy.resource_monitors.cgroup_memory"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
+
+    def at(value: float) -> list[dict[str, Any]]:
+        return [{"name": memory, "threshold": {"value": value}}]
+
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": memory,
+                "typed_config": _any("envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig", {}),
+            },
+            {
+                "name": connections,
+                "typed_config": _any(
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    {"max_active_downstream_connections": max_connections},
+                ),
+            },
+        ],
+        "actions": [
+            {"name": "envoy.overload_actions.shrink_heap", "triggers": at(0.90)},
+            {"name": "envoy.overload_actions.disable_http_keepalive", "triggers": at(0.92)},
+            {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": at(0.95)},
+        ],
+        "loadshed_points": [{"name": "envoy.load_shed_points.tcp_listener_accept", "triggers": at(0.95)}],
+    }

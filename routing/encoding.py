@@ -1,0 +1,75 @@
+"""Encoding: resources as the protobuf messages that Envoy reads. The only module that knows the generated classes."""
+
+# mypy: disable-error-code="import-untyped"
+# Generated protobuf classes carry no types.
+
+import importlib
+from collections import OrderedDict
+from typing import Any
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import any_pb2, json_format
+
+from headrace.routing.conversation import Answer
+from headrace.routing.snapshot import Resource
+from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+
+_MESSAGES: dict[str, Any] = {
+    CLUSTER: cluster_pb2.Cluster,
+    ENDPOINTS: endpoint_pb2.ClusterLoadAssignment,
+    SECRET: secret_pb2.Secret,
+    LISTENER: listener_pb2.Listener,
+    ROUTES: route_pb2.RouteConfiguration,
+}
+
+# Importing a generated module registers its messages, which ParseDict needs for the google.protobuf.Any fields.
+for _module in (
+    "access_loggers.stream.v3.stream_pb2",
+    "filters.http.buffer.v3.buffer_pb2",
+    "filters.http.jwt_authn.v3.config_pb2",
+    "filters.http.rbac.v3.rbac_pb2",
+    "filters.http.router.v3.router_pb2",
+    "filters.network.http_connection_manager.v3.http_connection_manager_pb2",
+    "http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "transport_sockets.tls.v3.tls_pb2",
+    "upstreams.http.v3.http_protocol_options_pb2",
+):
+    importlib.import_module(f"envoy.extensions.{_module}")
+
+
+class Encoder:
+    """Encodes each content once, however many proxies ask for it."""
+
+    def __init__(self, capacity: int = 65_536) -> None:
+        self._capacity = capacity
+        self._encoded: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+
+    def resource(self, type_url: str, resource: Resource) -> Any:
+        """A discovery Resource message. A body that does not fit its message raises json_format.ParseError."""
+        key = (type_url, resource.name, resource.version)
+        found = self._encoded.get(key)
+        if found is None:
+            message = json_format.ParseDict(resource.body, _MESSAGES[type_url]())
+            packed = any_pb2.Any(type_url=type_url, value=message.SerializeToString(deterministic=True))
+            found = discovery_pb2.Resource(name=resource.name, version=resource.version, resource=packed)
+            self._encoded[key] = found
+            if len(self._encoded) > self._capacity:
+                self._encoded.popitem(last=False)
+        else:
+            self._encoded.move_to_end(key)
+        return found
+
+    def answer(self, answer: Answer) -> Any:
+        """A DeltaDiscoveryResponse message."""
+        return discovery_pb2.DeltaDiscoveryResponse(
+            type_url=answer.type_url,
+            nonce=answer.nonce,
+            resources=[self.resource(answer.type_url, resource) for resource in answer.difference.upserts],
+            removed_resources=answer.difference.removals,
+        )

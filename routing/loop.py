@@ -1,0 +1,151 @@
+"""Loop: level-based. Whenever anything changed: read the whole world, build, publish, bring statuses up to date."""
+
+import asyncio
+import datetime
+import logging
+import time
+from collections.abc import Callable
+
+from headrace.contract import names
+from headrace.contract.errors import TemporaryError
+from headrace.routing import kube, status, telemetry
+from headrace.routing.ads import Publisher
+from headrace.routing.snapshot import Keys, Options, PodAddress, World, accepted_endpoints, build, ready_pods
+from headrace.routing.snapshot.pods import slice_addresses
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 0.02
+"""Changes come in bursts (a rollout, a list); this gathers one into one snapshot, sooner than anyone notices."""
+STATUS_SECONDS = 2.0
+"""How often endpoints that are not ready are asked why, while nothing else changes."""
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class ControlPlane:
+    """Mirrors the cluster, publishes snapshots, writes statuses."""
+
+    def __init__(self, server: kube.ApiServer, publisher: Publisher, options: Options) -> None:
+        self._server = server
+        self._publisher = publisher
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._beat = time.monotonic()
+        self._status_path_failed: set[str] = set()
+        self.endpoints = kube.Mirror(server, kube.MODEL_ENDPOINTS, self._notice)
+        self.slices = kube.Mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
+        self.balancers = kube.Mirror(
+            server,
+            f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices",
+            self._notice,
+            label_selector=f"{SERVICE_NAME_LABEL}={names.LOAD_BALANCER}",
+        )
+        self.keys = kube.IssuerKeys(server, self._notice)
+
+    def _notice(self) -> None:
+        """Called from the mirrors' threads."""
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def start(self) -> None:
+        """Starts the watches; `run` does the rest."""
+        for part in (self.endpoints, self.slices, self.balancers, self.keys):
+            part.start()
+
+    def stop(self) -> None:
+        """Asks the watches to end."""
+        for part in (self.endpoints, self.slices, self.balancers, self.keys):
+            part.stop()
+
+    def missing(self) -> list[str]:
+        """What must still be read once before any proxy is told anything."""
+        waits = {
+            "ModelEndpoint objects": self.endpoints.synced,
+            "EndpointSlices of models": self.slices.synced,
+            "EndpointSlices of the LoadBalancer": self.balancers.synced,
+            "the token issuer's keys": self.keys.found is not None,
+        }
+        return [what for what, known in waits.items() if not known]
+
+    def ready(self) -> tuple[bool, str]:
+        """For /readyz."""
+        missing = self.missing()
+        if missing:
+            return False, f"waiting for {', '.join(missing)}"
+        if self._publisher.snapshot is None:
+            return False, "waiting for the first snapshot"
+        return True, "ready"
+
+    def alive(self) -> tuple[bool, str]:
+        """For /healthz: the loop turned within the last minute."""
+        silent = time.monotonic() - self._beat
+        return silent < 60, f"loop turned {silent:.0f} s ago"
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await asyncio.wait_for(self._changed.wait(), STATUS_SECONDS)
+                await asyncio.sleep(SETTLE_SECONDS)
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            self._beat = time.monotonic()
+            if not self.missing():
+                self.publish()
+                await asyncio.to_thread(self.write_statuses)
+
+    def publish(self) -> None:
+        """Builds from everything known now. Only called once everything is known: nothing smaller is ever told."""
+        assert self.keys.found is not None  # `missing` said so
+        endpoints, refused = accepted_endpoints(self.endpoints.objects())
+        pods = ready_pods(self.slices.objects())
+        balancers: set[PodAddress] = set()
+        for item in self.balancers.objects():
+            balancers |= slice_addresses(item, default_port=names.LOAD_BALANCER_PORT)
+        world = World(
+            keys=Keys.of(*self.keys.found), endpoints=endpoints, pods=pods, balancers=tuple(sorted(balancers))
+        )
+        if self._publisher.publish(build(world, self._options)):
+            log.info("published %d endpoints, %d ready pods", len(endpoints), sum(map(len, pods.values())))
+        telemetry.endpoints_served.set(len(endpoints))
+        telemetry.endpoints_refused.set(len(refused))
+        telemetry.pods_ready.set(sum(map(len, pods.values())))
+
+    def write_statuses(self, now: Callable[[], datetime.datetime] | None = None) -> None:
+        """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn."""
+        clock = now or (lambda: datetime.datetime.now(datetime.UTC))
+        moment = clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        objects = self.endpoints.objects()
+        endpoints, refused = accepted_endpoints(objects)
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
+        pods = ready_pods(self.slices.objects())
+        for item in objects:
+            name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+            faults = refused.get((namespace, name), [])
+            endpoint = None if faults else by_name[name]
+            ready = {version: len(found) for (owner, version), found in pods.items() if owner == name}
+            try:
+                described = []
+                if endpoint is not None and status.needs_pods(endpoint, ready):
+                    described = self._pods(namespace)
+                wanted = status.endpoint_status(
+                    item, endpoint=endpoint, faults=faults, ready=ready, pods=described, now=moment
+                )
+                if status.differs(item, wanted):
+                    version = item["metadata"]["resourceVersion"]
+                    self._server.patch_status(kube.status_path(item), wanted, resource_version=version)
+                    telemetry.status_writes.labels("written").inc()
+            except TemporaryError as error:
+                telemetry.status_writes.labels("failed").inc()
+                log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
+
+    def _pods(self, namespace: str) -> list[kube.Object]:
+        """The endpoint's pods; none when they may not be read, which costs the status its cause and nothing else."""
+        try:
+            return kube.pods_of(self._server, namespace)
+        except TemporaryError as error:
+            if namespace not in self._status_path_failed:
+                self._status_path_failed.add(namespace)
+                log.warning("pods of %s cannot be read, status will not name causes: %s", namespace, error)
+            return []

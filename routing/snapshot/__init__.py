@@ -1,0 +1,21 @@
+"""Pure: the world as the cluster shows it → the xDS resources of both Envoy roles. No clock, network or Kubernetes."""
+
+from headrace.routing.snapshot.build import build
+from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.pods import ready_pods
+from headrace.routing.snapshot.resources import Resource, RoleResources, Snapshot
+from headrace.routing.snapshot.world import Endpoint, Keys, PodAddress, World, accepted_endpoints
+
+__all__ = [
+    "Endpoint",
+    "Keys",
+    "Options",
+    "PodAddress",
+    "Resource",
+    "RoleResources",
+    "Snapshot",
+    "World",
+    "accepted_endpoints",
+    "build",
+    "ready_pods",
+]

@@ -1,0 +1,139 @@
+"""Access: who may call what. Every route of the PopProxy asks for a token unless it says otherwise."""
+
+from typing import Final
+
+from headrace.contract import names
+from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.resources import Body, typed
+from headrace.routing.snapshot.world import Endpoint, Keys
+
+JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
+RBAC_FILTER: Final = "envoy.filters.http.rbac"
+SUBJECT_HEADER: Final = "x-headrace-subject"
+"""The verified `sub`, for the pod's records; the token itself stops at the PopProxy."""
+_PROVIDER: Final = "callers"
+
+STRIPPED_PREFIXES: Final = (
+    "x-headrace-",
+    "x-envoy-",
+    "x-databricks-",
+    "x-jwt-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-amzn-oidc-",
+)
+STRIPPED_HEADERS: Final = (
+    "forwarded",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-remote-user",
+    "x-user",
+    "x-http-method-override",
+    "x-request-id",
+    "via",
+)
+"""Headers by which a client could claim an identity, an address, a path or a request id that are not its own."""
+
+
+def strip_identity() -> Body:
+    """Removes what clients must not send before any other part of the proxy looks at the request."""
+    mutations: list[Body] = [
+        {"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}} for prefix in STRIPPED_PREFIXES
+    ]
+    mutations += [{"remove": header} for header in STRIPPED_HEADERS]
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": typed(
+            "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", {"mutations": mutations}
+        ),
+    }
+
+
+def jwt_filter(keys: Keys, options: Options) -> Body:
+    """Requires a valid token everywhere; a route can only opt out by naming itself public (`public_route`)."""
+    provider: Body = {
+        "issuer": keys.issuer,
+        "audiences": [options.audience],
+        "require_expiration": True,
+        "max_lifetime": f"{options.token_lifetime_seconds}s",
+        "clock_skew_seconds": options.clock_skew_seconds,
+        "local_jwks": {"inline_string": keys.jwks},
+        # Named, because the default also reads a query parameter, which ends up in logs.
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        "payload_in_metadata": "jwt",
+        "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],
+        # The token ends here: neither the LoadBalancer nor a model needs or sees it.
+        "forward": False,
+    }
+    return {
+        "name": JWT_FILTER,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            {
+                "providers": {_PROVIDER: provider},
+                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": _PROVIDER}}],
+            },
+        ),
+    }
+
+
+def access_filter() -> Body:
+    """Denies every request on whose route nothing else was said."""
+    return {
+        "name": RBAC_FILTER,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.rbac.v3.RBAC", {"rules": {"action": "ALLOW", "policies": {}}}
+        ),
+    }
+
+
+def _access_rule(principals: list[Body]) -> Body:
+    policy = {"permissions": [{"any": True}], "principals": principals}
+    return {
+        RBAC_FILTER: typed(
+            "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
+            {"rbac": {"rules": {"action": "ALLOW", "policies": {"callers": policy}}}},
+        )
+    }
+
+
+def public_route() -> Body:
+    """`typed_per_filter_config` of a route that needs no token and tells nothing."""
+    return {
+        JWT_FILTER: typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", {"disabled": True}),
+        **_access_rule([{"any": True}]),
+    }
+
+
+def authenticated_route() -> Body:
+    """`typed_per_filter_config` of a route for everyone who has a token."""
+    return _access_rule([{"any": True}])
+
+
+def endpoint_route(endpoint: Endpoint) -> Body:
+    """`typed_per_filter_config` of a route into one endpoint: its access list, by the token's `sub`."""
+    if not endpoint.spec.allowed_subjects:
+        return authenticated_route()
+    return _access_rule(
+        [
+            {
+                "sourced_metadata": {
+                    "metadata_matcher": {
+                        "filter": JWT_FILTER,
+                        "path": [{"key": "jwt"}, {"key": "sub"}],
+                        "value": {"string_match": {"exact": subject}},
+                    }
+                }
+            }
+            for subject in sorted(set(endpoint.spec.allowed_subjects))
+        ]
+    )
+
+
+def endpoint_header(endpoint: Endpoint) -> Body:
+    """Tells the pod, and every log on the way, which endpoint was asked for."""
+    return {
+        "header": {"key": names.ENDPOINT_HEADER, "value": endpoint.name},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }

@@ -1,0 +1,111 @@
+"""Balancer: the LoadBalancer. One virtual host an endpoint, one cluster a version."""
+
+from headrace.contract import names
+from headrace.contract.model_endpoint import ServedVersion
+from headrace.routing.snapshot import connection
+from headrace.routing.snapshot.clusters import cluster_name, version_addresses, version_cluster
+from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.resources import Body, Resource, RoleResources, role_resources, seconds
+from headrace.routing.snapshot.world import Endpoint, World
+
+
+def balancer_resources(world: World, options: Options) -> RoleResources:
+    """Everything an Envoy of role names.LOAD_BALANCER holds."""
+    versions = [
+        (endpoint.name, version.name)
+        for endpoint in world.endpoints
+        for version in sorted(endpoint.spec.versions, key=lambda version: version.name)
+    ]
+    return role_resources(
+        cluster=[Resource.of(cluster_name(*key), version_cluster(*key, options)) for key in versions],
+        endpoints=[
+            Resource.of(cluster_name(*key), version_addresses(*key, world.pods.get(key, ()))) for key in versions
+        ],
+        listener=[Resource.of(names.LOAD_BALANCER, _listener(options))],
+        routes=[Resource.of(names.LOAD_BALANCER, _route_table(world, options))],
+    )
+
+
+def _listener(options: Options) -> Body:
+    extra: Body = {
+        # The PopProxy is the only peer (NetworkPolicy), so what it says of the client is kept.
+        "use_remote_address": False,
+        "common_http_protocol_options": {"idle_timeout": seconds(options.client_idle_seconds)},
+        "http2_protocol_options": {
+            "max_concurrent_streams": 1000,
+            "initial_stream_window_size": 1048576,
+            "initial_connection_window_size": 16777216,
+        },
+    }
+    # The PopProxy adds its own headers to what it let in.
+    inner = {"max_request_headers_kb": options.request_headers_kib + 8}
+    manager = connection.http_manager(
+        names.LOAD_BALANCER, options, filters=[connection.router()], extra={**extra, **inner}
+    )
+    return connection.listener(names.LOAD_BALANCER, options, port=options.load_balancer_port, manager=manager)
+
+
+def _route_table(world: World, options: Options) -> Body:
+    hosts = [_virtual_host(endpoint, options) for endpoint in world.endpoints]
+    unknown = {
+        "name": "*",
+        "domains": ["*"],
+        "routes": [{"name": "unknown", "match": {"prefix": "/"}, "direct_response": connection.direct_response(404)}],
+    }
+    return {"name": names.LOAD_BALANCER, "virtual_hosts": [*hosts, unknown]}
+
+
+def _virtual_host(endpoint: Endpoint, options: Options) -> Body:
+    """Found by hash of the authority, so ten thousand endpoints cost a request no more than ten."""
+    common: Body = {
+        **connection.route_times(endpoint.spec.timeout_seconds),
+        "retry_policy": connection.retry_policy(options),
+        "request_mirror_policies": [
+            {
+                "cluster": cluster_name(endpoint.name, version.name),
+                "runtime_fraction": {"default_value": {"numerator": version.shadow, "denominator": "HUNDRED"}},
+            }
+            for version in sorted(endpoint.shadows, key=lambda version: version.name)
+        ],
+    }
+    by_version = [
+        {
+            "name": f"{endpoint.name}/{version.name}",
+            "match": {"path_separated_prefix": f"/served-models/{version.name}"},
+            "route": {
+                **common,
+                "request_mirror_policies": [],
+                "cluster": cluster_name(endpoint.name, version.name),
+                "regex_rewrite": {"pattern": {"regex": "^/served-models/[^/]+"}, "substitution": ""},
+            },
+            "response_headers_to_add": [_served_model(version)],
+        }
+        for version in sorted(endpoint.spec.versions, key=lambda version: version.name)
+    ]
+    weighted: Body = {
+        "clusters": [
+            {
+                "name": cluster_name(endpoint.name, version.name),
+                "weight": version.weight,
+                "response_headers_to_add": [_served_model(version)],
+            }
+            for version in sorted(endpoint.weighted, key=lambda version: version.name)
+        ]
+    }
+    return {
+        "name": endpoint.name,
+        "domains": [endpoint.name],
+        # A retry or a shadow needs the whole body kept until the answer; the PopProxy has bounded it already.
+        "request_body_buffer_limit": options.body_bytes,
+        "routes": [
+            *by_version,
+            {"name": endpoint.name, "match": {"prefix": "/"}, "route": {**common, "weighted_clusters": weighted}},
+        ],
+    }
+
+
+def _served_model(version: ServedVersion) -> Body:
+    return {
+        "header": {"key": names.SERVED_MODEL_HEADER, "value": version.name},
+        "append_action": "ADD_IF_ABSENT",
+    }

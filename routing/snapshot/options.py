@@ -1,0 +1,53 @@
+"""Options: the numbers and addresses of the proxies' configuration, each with why it has its value."""
+
+from dataclasses import dataclass
+
+from headrace.contract import names
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the snapshot does not learn from the cluster. Tests move the addresses to loopback."""
+
+    pop_port: int = names.POP_PORT
+    load_balancer_port: int = names.LOAD_BALANCER_PORT
+    bind_address: str = "0.0.0.0"
+    tls_directory: str = "/etc/headrace/tls"
+    """Holds tls.crt and tls.key; read by the PopProxy's Envoy, which also watches it for rotation."""
+
+    audience: str = names.TOKEN_AUDIENCE
+    clock_skew_seconds: int = 60
+    """Tolerance for `exp` and `nbf`; Envoy's built-in default made explicit, so that expiry is what we say it is."""
+    token_lifetime_seconds: int = 24 * 3600
+    """Longest `exp - iat` of a caller's token: a token that never expires cannot be revoked."""
+
+    body_bytes: int = 16 * MEBIBYTE
+    """Largest request body, as on the reference platform; more is 413."""
+    request_headers_kib: int = 8
+    """Request line and headers together; service-account tokens take about 1.5 KiB. More is 431."""
+    headers_count: int = 100
+    headers_timeout_seconds: float = 10.0
+    """From the first byte of a request to the end of its headers (slowloris)."""
+    request_timeout_seconds: float = 10.0
+    """From the first byte of a request to its last; 16 MiB in that time need 13 Mbit/s. Longer is 408."""
+    client_idle_seconds: float = 900.0
+    """A client's kept-alive connection without a request."""
+    connection_seconds: float = 3600.0
+    """Longest life of a client's connection, ended between requests, so that load spreads over new proxies."""
+
+    upstream_idle_seconds: float = 60.0
+    """Unused connection to a pod. Below the front's keep-alive (75 s): the side that sends requests closes first."""
+    connect_timeout_seconds: float = 1.0
+    """TCP connect to a pod or a LoadBalancer; inside a cluster it takes under a millisecond or will not work."""
+    retries: int = 2
+    """Extra attempts for a request that no pod has begun to read."""
+    retry_budget_percent: float = 20.0
+    """Share of active requests that may be retries, so that an outage does not multiply its own load."""
+    edge_margin_seconds: float = 2.0
+    """Added to an endpoint's time limit at the PopProxy: the LoadBalancer's 504 arrives before the PopProxy's own."""
+    overload_retry_seconds: int = 1
+    """Retry-After of a refusal that one free slot cures."""
+    absent_retry_seconds: int = 5
+    """Retry-After while no pod is ready."""

@@ -1,0 +1,178 @@
+"""Pop: the PopProxy. TLS, token, access list, limits, and one route table of every endpoint's public paths."""
+
+from typing import Final
+
+from headrace.contract import names
+from headrace.routing.snapshot import access, connection
+from headrace.routing.snapshot.clusters import balancer_addresses, balancer_cluster
+from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.resources import (
+    ADS_SOURCE,
+    Body,
+    Resource,
+    RoleResources,
+    role_resources,
+    seconds,
+    typed,
+)
+from headrace.routing.snapshot.world import Endpoint, World
+
+CERTIFICATE: Final = "pop-certificate"
+HEALTH_PATH: Final = "/healthz"
+CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
+"""Every Databricks and MLflow client asks for it first, without a token, and waits for the answer."""
+PUBLIC_PATHS: Final = (HEALTH_PATH, CLIENT_CONFIG_PATH)
+"""The only paths that need no token."""
+_ANY_INVOCATION: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?/invocations/?"
+
+
+def pop_resources(world: World, options: Options) -> RoleResources:
+    """Everything an Envoy of role names.POP_PROXY holds."""
+    return role_resources(
+        cluster=[Resource.of(names.LOAD_BALANCER, balancer_cluster(options))],
+        endpoints=[Resource.of(names.LOAD_BALANCER, balancer_addresses(world))],
+        secret=[Resource.of(CERTIFICATE, _certificate(options))],
+        listener=[Resource.of(names.POP_PROXY, _listener(world, options))],
+        routes=[Resource.of(names.POP_PROXY, _route_table(world, options))],
+    )
+
+
+def _certificate(options: Options) -> Body:
+    """File names, not keys: the private key never leaves the PopProxy's pod. The directory is watched for rotation."""
+    return {
+        "name": CERTIFICATE,
+        "tls_certificate": {
+            "certificate_chain": {"filename": f"{options.tls_directory}/tls.crt"},
+            "private_key": {"filename": f"{options.tls_directory}/tls.key"},
+            "watched_directory": {"path": options.tls_directory},
+        },
+    }
+
+
+def _listener(world: World, options: Options) -> Body:
+    transport = {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": typed(
+            "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            {
+                "common_tls_context": {
+                    "alpn_protocols": ["h2", "http/1.1"],
+                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                    "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS_SOURCE}],
+                }
+            },
+        ),
+    }
+    filters = [
+        access.jwt_filter(world.keys, options),
+        access.access_filter(),
+        # The whole body before any of it goes further: a model is never fed in drops, and never more than the limit.
+        {
+            "name": "envoy.filters.http.buffer",
+            "typed_config": typed(
+                "envoy.extensions.filters.http.buffer.v3.Buffer", {"max_request_bytes": options.body_bytes}
+            ),
+        },
+        connection.router({"suppress_envoy_headers": True}),
+    ]
+    extra: Body = {
+        "use_remote_address": True,
+        # No client address is trusted, not even one of the cluster's: x-envoy-* from outside means nothing.
+        "internal_address_config": {"unix_sockets": False},
+        "early_header_mutation_extensions": [access.strip_identity()],
+        "common_http_protocol_options": {
+            "idle_timeout": seconds(options.client_idle_seconds),
+            "max_connection_duration": seconds(options.connection_seconds),
+            "max_headers_count": options.headers_count,
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        "http1_safe_max_connection_duration": True,
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65536,
+            "initial_connection_window_size": 1048576,
+        },
+        "request_headers_timeout": seconds(options.headers_timeout_seconds),
+        "request_timeout": seconds(options.request_timeout_seconds),
+    }
+    manager = connection.http_manager(names.POP_PROXY, options, filters=filters, extra=extra)
+    return connection.listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, transport=transport)
+
+
+def _route_table(world: World, options: Options) -> Body:
+    routes = [_too_large(options), *_public_routes()]
+    for endpoint in world.endpoints:
+        routes += _endpoint_routes(endpoint, options)
+    routes += [
+        {
+            "name": "wrong-method",
+            "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
+            "direct_response": connection.direct_response(405),
+            "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
+            "typed_per_filter_config": access.authenticated_route(),
+        },
+        {
+            "name": "unknown",
+            "match": {"prefix": "/"},
+            "direct_response": connection.direct_response(404),
+            "typed_per_filter_config": access.authenticated_route(),
+        },
+    ]
+    host = {"name": "pop", "domains": ["*"], "routes": routes}
+    return {"name": names.POP_PROXY, "virtual_hosts": [host]}
+
+
+def _method(value: str, *, invert: bool = False) -> Body:
+    return {"name": ":method", "string_match": {"exact": value}, "invert_match": invert}
+
+
+def _too_large(options: Options) -> Body:
+    """Refuses by Content-Length, before the body is read; the buffer filter catches bodies that do not say."""
+    too_many = {"start": options.body_bytes + 1, "end": 2**63 - 1}
+    return {
+        "name": "too-large",
+        "match": {"prefix": "/", "headers": [{"name": "content-length", "range_match": too_many}]},
+        "direct_response": connection.direct_response(413),
+        "typed_per_filter_config": access.authenticated_route(),
+    }
+
+
+def _public_routes() -> list[Body]:
+    """Without a token: our own health, and the file that clients look for and that we do not have."""
+    statuses = {HEALTH_PATH: 200, CLIENT_CONFIG_PATH: 404}
+    return [
+        {
+            "name": f"public{path}",
+            "match": {"path": path, "headers": [_method("GET")]},
+            "direct_response": connection.direct_response(statuses[path]),
+            "typed_per_filter_config": access.public_route(),
+        }
+        for path in PUBLIC_PATHS
+    ]
+
+
+def _endpoint_routes(endpoint: Endpoint, options: Options) -> list[Body]:
+    """Public paths of one endpoint; the LoadBalancer finds the endpoint by authority and sees the rest of the path."""
+    long, short = f"/serving-endpoints/{endpoint.name}", f"/{endpoint.name}"
+    pairs = [(f"{prefix}/invocations", "/invocations") for prefix in (long, short)]
+    pairs += [
+        (f"{long}/served-models/{version.name}/invocations", f"/served-models/{version.name}/invocations")
+        for version in endpoint.spec.versions
+    ]
+    return [
+        {
+            "name": f"{endpoint.name}:{target}",
+            "match": {"path": path, "headers": [_method("POST")]},
+            "route": {
+                "cluster": names.LOAD_BALANCER,
+                "prefix_rewrite": target,
+                "host_rewrite_literal": endpoint.name,
+                **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
+                "retry_policy": connection.retry_policy(options),
+            },
+            "request_headers_to_add": [access.endpoint_header(endpoint)],
+            "typed_per_filter_config": access.endpoint_route(endpoint),
+        }
+        for public, target in pairs
+        for path in (public, f"{public}/")
+    ]

