@@ -24,7 +24,7 @@ class AutoscalerSpec:
     target: str
     """Name of the Deployment to scale, in the object's own namespace."""
     min_replicas: int = 1
-    """Fewest pods; 0 lets the version sleep when idle. Default 1: without an activator a sleeping version answers 503."""
+    """Fewest pods; 0 lets the version sleep when idle. Default 1: asleep, a version cannot answer at once."""
     max_replicas: int = 100
     """Most pods, ever. Nobody is safe without a limit: a backlog once made HPA ask for 800 times the need."""
     min_concurrency: int = 1

@@ -1,0 +1,253 @@
+"""decide(spec, observation, memory, now): one look at one version. Pure; the caller logs, acts and keeps the memory."""
+
+import math
+from dataclasses import replace
+
+from headrace.autoscaler.engine import horizontal, learning, model, signals, staffing, vertical, windows
+from headrace.autoscaler.engine.model import (
+    Bucket,
+    Cycle,
+    Decision,
+    Memory,
+    Observation,
+    Peak,
+    Reason,
+)
+from headrace.contract.apa import AutoscalerSpec
+
+BURST_MAX = 4096.0
+"""Largest factor on the variance of arrivals: bursts of four thousand requests at once."""
+BURST_KEEP_SECONDS = 3600.0
+"""How long a learned burst is believed without being seen again."""
+
+
+def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float) -> tuple[Decision, Memory]:
+    """What the version should have now, and what to remember.
+
+    Called for every observation (each second); the horizontal axis acts every 5 s and at once when requests queue,
+    the vertical every 30 s, and in between the last decision is repeated. `spec` must be sound (`spec.faults()` empty).
+    """
+    lower, upper, cap_code = bounds(spec)
+    current = memory.replicas if memory.replicas is not None else max(0, observation.pods.desired)
+    concurrency = vertical.start(spec, memory.profile, observation.pod_cores)
+    read = signals.read(observation, memory, now)
+    reasons: list[Reason] = []
+    inputs: dict[str, float] = {"ready": observation.pods.ready, "current": current}
+    held = isinstance(read, Reason)
+    wanted = current
+    share = memory.target_share
+    after = memory
+    if isinstance(read, Reason):
+        reasons.append(read)
+        after = _rebased(memory, observation, read, now)
+    elif isinstance(read, Bucket):
+        after = _absorbed(memory, observation, read)
+        looked = _vertical(spec, observation, after, now, concurrency)
+        after, concurrency = looked.memory, looked.concurrency
+        reasons.extend(looked.reasons)
+        load = observation.load
+        queued = load.queued if load is not None else 0.0
+        due = memory.horizontal_at is None or now - memory.horizontal_at >= horizontal.PERIOD_SECONDS - 1e-6
+        if due or queued > 0 or observation.wake or looked.reasons:
+            start = horizontal.cold_start(spec, observation)
+            hold = horizontal.hold_seconds(start)
+            demand = horizontal.measure(after, queued=queued, start_seconds=start)
+            share = demand.share
+            peak = Peak(at=now, slots=demand.offered / share)
+            after = replace(
+                after,
+                peaks=windows.push_peak(after.peaks, peak, keep_seconds=horizontal.HOLD_SECONDS_MAX),
+                horizontal_at=now,
+            )
+            wanted, reason = horizontal.replicas(
+                spec,
+                observation,
+                after,
+                now,
+                current=current,
+                concurrency=concurrency,
+                demand=demand,
+                hold=hold,
+            )
+            reasons.append(reason)
+            inputs |= {
+                "rate": demand.rate,
+                "service_seconds": demand.service_seconds,
+                "offered": demand.offered,
+                "growth": demand.growth,
+                "backlog": demand.backlog,
+                "demand": demand.slots,
+                "queued": queued,
+                "share": share,
+                "hold_seconds": hold,
+                "cold_start_seconds": start,
+            }
+    if observation.wake and wanted == 0:
+        wanted = 1
+        reasons.append(Reason(code=model.WOKEN, message="a wake-up call arrived"))
+        after = replace(after, last_arrival=now)
+    replicas = max(lower, min(upper, wanted))
+    reasons.extend(_constraints(spec, observation, wanted=wanted, replicas=replicas, cap_code=cap_code))
+    if not reasons:
+        reasons.append(Reason(code=model.STEADY, message="between two looks"))
+    decision = Decision(
+        at=now,
+        replicas=replicas,
+        concurrency=concurrency,
+        target=round(share * concurrency, 6),
+        held=held,
+        reasons=tuple(reasons),
+        inputs=inputs,
+    )
+    return decision, replace(
+        after,
+        replicas=replicas,
+        decided_at=now,
+        target_share=share,
+        profile=replace(after.profile, concurrency=concurrency),
+    )
+
+
+def bounds(spec: AutoscalerSpec) -> tuple[int, int, str]:
+    """(fewest pods, most pods, reason code of the upper bound). A budget is hard: it lowers the minimum too."""
+    upper, code = spec.max_replicas, model.LIMIT_REACHED
+    if spec.cost_per_hour is not None and spec.pod_cost_per_hour is not None:
+        affordable = math.floor(min(spec.cost_per_hour / spec.pod_cost_per_hour, 1e9) + 1e-9)
+        if affordable < upper:
+            upper, code = affordable, model.BUDGET_REACHED
+    return min(spec.min_replicas, upper), upper, code
+
+
+def _constraints(
+    spec: AutoscalerSpec, observation: Observation, *, wanted: int, replicas: int, cap_code: str
+) -> list[Reason]:
+    found = []
+    if replicas < wanted:
+        limit = "the budget" if cap_code == model.BUDGET_REACHED else "maxReplicas"
+        found.append(Reason(code=cap_code, message=f"{wanted} wanted, {limit} allows {replicas}"))
+    elif replicas > wanted:
+        found.append(Reason(code=model.BOUNDS, message=f"minReplicas = {spec.min_replicas} keeps {replicas}"))
+    pods = observation.pods
+    if pods.unschedulable > 0:
+        found.append(
+            Reason(code=model.CAPACITY_SHORT, message=f"{pods.unschedulable} pods wait for a node that has room")
+        )
+    if pods.failing > 0:
+        found.append(Reason(code=model.PODS_FAILING, message=f"{pods.failing} pods cannot start"))
+    return found
+
+
+def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float) -> Memory:
+    """The memory after counters that could not be used."""
+    if fault.code in (model.NO_DATA, model.STALE, model.NOT_FINITE, model.NEGATIVE, model.IMPLAUSIBLE):
+        return memory
+    if fault.code == model.CLOCK_SKEW and (memory.decided_at is None or now >= memory.decided_at - 5.0):
+        return memory
+    load = observation.load
+    if load is None or signals.broken(load) is not None or observation.taken_at > now + signals.SKEW_SECONDS:
+        base = replace(memory, load=None, taken_at=None)
+    else:
+        base = replace(memory, load=load, taken_at=observation.taken_at)
+    if fault.code == model.COUNTER_RESET:
+        return base
+    # First counters, a gap or a clock that jumped: nothing older may be compared with what comes.
+    return replace(
+        base,
+        buckets=(),
+        peaks=(),
+        history_start=now,
+        horizontal_at=None,
+        vertical_at=None,
+        last_arrival=None,
+        point=Cycle(),
+        cycle=Cycle(),
+        changed_at=0.0,
+    )
+
+
+def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memory:
+    """The memory with one more bucket, and the service time learned from it."""
+    buckets = windows.push(memory.buckets, bucket)
+    profile = learning.service_time(memory.profile, buckets)
+    surprises = memory.surprises
+    point = learning.add(memory.point, bucket, observation)
+    if learning.ready_for_point(point, period=horizontal.PERIOD_SECONDS):
+        profile, surprised = learning.learn(profile, point, bucket.executing)
+        surprises = surprises + 1 if surprised else 0
+        point = Cycle()
+    return replace(
+        memory,
+        load=observation.load,
+        taken_at=bucket.end,
+        buckets=buckets,
+        profile=profile,
+        point=point,
+        surprises=surprises,
+        cycle=learning.add(memory.cycle, bucket, observation),
+        last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
+    )
+
+
+class _Look:
+    """Result of the vertical axis: memory, hard limit, reasons."""
+
+    __slots__ = ("concurrency", "memory", "reasons")
+
+    def __init__(self, memory: Memory, concurrency: int, reasons: tuple[Reason, ...] = ()) -> None:
+        self.memory = memory
+        self.concurrency = concurrency
+        self.reasons = reasons
+
+
+def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float, current: int) -> _Look:
+    if memory.vertical_at is None:
+        return _Look(replace(memory, vertical_at=now, cycle=Cycle()), current)
+    reasons: list[Reason] = []
+    if memory.surprises >= learning.SURPRISES_TO_FORGET:
+        reasons.append(Reason(code=model.RELEARNING, message="service times left the learned line: it is learned anew"))
+        memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
+    if now - memory.vertical_at < vertical.PERIOD_SECONDS - 1e-6:
+        return _Look(memory, current, tuple(reasons))
+    moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
+    if moved.reason is not None:
+        reasons.append(moved.reason)
+    burst, bursty = _burst(memory, observation, now)
+    if bursty is not None:
+        reasons.append(bursty)
+    raised = moved.concurrency > current
+    return _Look(
+        replace(
+            memory,
+            vertical_at=now,
+            cycle=Cycle(),
+            profile=moved.profile,
+            streak=moved.streak,
+            burst=burst,
+            # Fewer pods for a raised limit is a scale-down, and waits as long.
+            changed_at=now if raised else memory.changed_at,
+        ),
+        moved.concurrency,
+        tuple(reasons),
+    )
+
+
+def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float, Reason | None]:
+    """The burst factor after a cycle: doubled while requests wait although the pods on average have room."""
+    cycle = memory.cycle
+    if cycle.arrived <= 0 or cycle.pod_seconds <= 0:
+        return memory.burst, None
+    wait = cycle.queued_seconds / cycle.arrived
+    pods = observation.pods
+    limit = memory.profile.concurrency
+    slots = cycle.pod_seconds / cycle.seconds * (limit if limit is not None else 1)
+    busy = cycle.executing_seconds / cycle.seconds / slots
+    settled = pods.ready >= pods.desired and pods.starting == 0
+    if settled and wait > staffing.WAIT_SECONDS and busy < memory.target_share and memory.burst < BURST_MAX:
+        reason = Reason(
+            code=model.BURSTY, message=f"requests wait {wait * 1000:.0f} ms at {busy:.0%} use: bursts within a second"
+        )
+        return memory.burst * 2.0, reason
+    if memory.burst > 1.0 and wait < 0.1 * staffing.WAIT_SECONDS:
+        keep = 0.5 ** (cycle.seconds / BURST_KEEP_SECONDS)
+        return max(1.0, memory.burst * keep), None
+    return memory.burst, None

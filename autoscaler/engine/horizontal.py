@@ -1,0 +1,167 @@
+"""The horizontal axis: how many pods, from a demand that keeps rate, backlog and trend apart.
+
+The published rule stands: replicas = ceil(demand / target). What differs is the demand. `current_requests` would count
+a queue as load and buy 20 to 800 times the pods a step needs; here the load is rate x service time (Little), the
+backlog is drained over one cold start, and growth is carried forward to the time when pods ordered now serve.
+"""
+
+import math
+from dataclasses import dataclass
+
+from headrace.autoscaler.engine import model, staffing, windows
+from headrace.autoscaler.engine.model import Memory, Observation, Reason
+from headrace.contract.apa import AutoscalerSpec
+
+PERIOD_SECONDS = 5.0
+"""The published decision period."""
+HOLD_SECONDS_MAX = 300.0
+"""The published scale-down window."""
+SLOWEST_START_SECONDS = 51.9
+"""99th percentile of the published model starts (Alibaba 2026). A pod is kept in proportion to what getting it back
+costs (ski rental, Karlin 1988); the published window is taken as right for these, the slowest starts."""
+HORIZON_SECONDS_MAX = 60.0
+"""Farthest a trend is carried: the window it is measured over."""
+TOLERANCE = 1.1
+"""Overload of the soft target borne before pods are added: HPA's tolerance of one tenth."""
+TRIM_SHARE = 0.05
+"""Smallest cut of a fleet: every action disturbs caches and connections."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """Slots (requests executing at once) that the load asks for."""
+
+    rate: float
+    """Arrivals per second believed in."""
+    service_seconds: float
+    offered: float
+    """rate x service time, in slots."""
+    growth: float
+    """Slots by which it will have grown when a pod ordered now serves."""
+    backlog: float
+    """Slots that drain the waiting requests within one cold start."""
+    share: float
+    """Soft target over hard limit."""
+    proven: float
+    """Slots of offered load that are beyond doubt."""
+
+    @property
+    def slots(self) -> float:
+        """Everything together, in slots busy at once."""
+        return self.offered + self.growth + self.backlog
+
+
+def cold_start(spec: AutoscalerSpec, observation: Observation) -> float:
+    """Seconds from ordering a pod to its first request."""
+    measured = observation.cold_start_seconds
+    if measured is not None and math.isfinite(measured) and measured >= 0:
+        return measured
+    return spec.cold_start_seconds
+
+
+def hold_seconds(start_seconds: float) -> float:
+    """How long a need is remembered before its pods go."""
+    proportional = HOLD_SECONDS_MAX * start_seconds / SLOWEST_START_SECONDS
+    return min(HOLD_SECONDS_MAX, max(windows.LOOK_BACK_SECONDS, proportional))
+
+
+def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
+    """The demand in the last minute's buckets (at least one) and the queue."""
+    buckets = memory.buckets
+    spread = windows.dispersion(buckets)
+    mean, arrived = windows.mean_rate(buckets)
+    proven = windows.proven_rate(buckets, spread)
+    service = memory.profile.service_seconds
+    if service is None:
+        # Nothing completed yet, so nothing is known of the service time: the requests in flight are the load.
+        newest = buckets[-1]
+        flying = (newest.executing_seconds + newest.queued_seconds) / newest.seconds
+        return Demand(
+            rate=mean,
+            service_seconds=0.0,
+            offered=flying,
+            growth=0.0,
+            backlog=0.0,
+            share=staffing.LOWEST_SHARE,
+            proven=flying,
+        )
+    rate = max(mean, proven)
+    horizon = min(start_seconds + PERIOD_SECONDS, HORIZON_SECONDS_MAX)
+    growth = windows.trend(buckets, spread) * horizon * service
+    doubt = 2.0 * math.sqrt(spread * arrived) / windows.LOOK_BACK_SECONDS
+    return Demand(
+        rate=rate,
+        service_seconds=service,
+        offered=rate * service,
+        growth=growth,
+        backlog=queued * service / max(start_seconds, PERIOD_SECONDS),
+        share=_share(rate * service, spread, service, memory.burst),
+        proven=max(proven, mean - doubt) * service,
+    )
+
+
+def _share(offered: float, spread: float, service: float, burst: float) -> float:
+    share = staffing.target_share(offered, spread, service)
+    if burst > 1.0 and offered > 0:
+        # Learned bursts within a second: room for three deviations of a stream with that much more variance.
+        share = min(share, offered / (offered + windows.SIGMAS * math.sqrt(burst * offered)))
+    return share
+
+
+def replicas(
+    spec: AutoscalerSpec,
+    observation: Observation,
+    memory: Memory,
+    now: float,
+    *,
+    current: int,
+    concurrency: int,
+    demand: Demand,
+    hold: float,
+) -> tuple[int, Reason]:
+    """Pods wanted before bounds, and the cause. `memory.peaks` already holds this demand."""
+    load = observation.load
+    queued = load.queued if load is not None else 0.0
+    executing = load.executing if load is not None else 0.0
+    target = demand.share * concurrency
+    comfortable = max(1, _ceil(demand.slots / target))
+    if current == 0:
+        if demand.slots > 0 or queued > 0:
+            wanted = comfortable if demand.service_seconds > 0 else 1
+            return wanted, Reason(code=model.WOKEN, message=f"requests arrived for no pod: {wanted} wanted")
+        return 0, Reason(code=model.IDLE, message="no request, no pod")
+    if demand.service_seconds == 0:
+        comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
+    loose = min(0.97, demand.share * TOLERANCE) * concurrency
+    needed = _ceil((demand.proven + demand.growth + demand.backlog) / loose)
+    if needed > current and comfortable > current:
+        return comfortable, Reason(
+            code=model.SCALE_UP,
+            message=(
+                f"{demand.slots:.1f} requests at once"
+                f" ({demand.offered:.1f} load + {demand.growth:.1f} growth + {demand.backlog:.1f} backlog)"
+                f" over {target:.2f} a pod = {comfortable}"
+            ),
+        )
+    warm_for = now - max(memory.history_start if memory.history_start is not None else now, memory.changed_at)
+    if spec.min_replicas == 0 and queued == 0 and executing == 0:
+        quiet_since = memory.last_arrival if memory.last_arrival is not None else memory.history_start
+        if quiet_since is not None and now - quiet_since >= spec.idle_seconds:
+            return 0, Reason(code=model.IDLE, message=f"no request for {now - quiet_since:.0f} s: asleep")
+    remembered = windows.highest(memory.peaks, now - hold)
+    kept = max(comfortable, _ceil(remembered / concurrency))
+    if kept <= current - max(1, math.ceil(TRIM_SHARE * current)):
+        if warm_for < hold:
+            return current, Reason(
+                code=model.HOLDING, message=f"{kept} would do; history of {warm_for:.0f} s, must reach {hold:.0f} s"
+            )
+        return kept, Reason(
+            code=model.SCALE_DOWN,
+            message=f"at most {remembered:.1f} slots of {concurrency} a pod were needed in {hold:.0f} s = {kept}",
+        )
+    return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
+
+
+def _ceil(value: float) -> int:
+    """Ceiling that forgives a rounding error and cannot overflow."""
+    return math.ceil(min(value, 1e9) - 1e-9)

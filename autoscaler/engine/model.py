@@ -1,0 +1,250 @@
+"""What goes into a decision and what comes out of it. All times are Unix seconds, all durations seconds.
+
+Everything is frozen data that survives JSON (see codec), so that a log of decisions can be replayed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+# --- Reason codes: constant words, for logs, metrics and conditions ------------------------------------------------
+NO_DATA: Final = "NoData"
+STALE: Final = "Stale"
+CLOCK_SKEW: Final = "ClockSkew"
+NOT_FINITE: Final = "NotFinite"
+NEGATIVE: Final = "Negative"
+IMPLAUSIBLE: Final = "Implausible"
+COUNTER_RESET: Final = "CounterReset"
+GAP: Final = "Gap"
+FAULT_CODES: Final = frozenset({NO_DATA, STALE, CLOCK_SKEW, NOT_FINITE, NEGATIVE, IMPLAUSIBLE, COUNTER_RESET, GAP})
+"""Reasons that hold the last decision because the signals cannot be trusted."""
+
+WARMING: Final = "Warming"
+STEADY: Final = "Steady"
+SCALE_UP: Final = "ScaleUp"
+SCALE_DOWN: Final = "ScaleDown"
+HOLDING: Final = "Holding"
+WOKEN: Final = "Woken"
+IDLE: Final = "Idle"
+LIMIT_REACHED: Final = "LimitReached"
+BUDGET_REACHED: Final = "BudgetReached"
+BOUNDS: Final = "Bounds"
+CAPACITY_SHORT: Final = "CapacityShort"
+PODS_FAILING: Final = "PodsFailing"
+CONCURRENCY_UP: Final = "ConcurrencyUp"
+CONCURRENCY_DOWN: Final = "ConcurrencyDown"
+RELEARNING: Final = "Relearning"
+BURSTY: Final = "Bursty"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadCounters:
+    """Load of one version since its counters began, summed over balancers and pods. All but the last two only grow."""
+
+    arrived: float
+    """Requests that asked for service, refused ones included: a refusal is demand."""
+    completed: float
+    """Requests whose execution ended."""
+    executing_seconds: float
+    """Seconds spent executing, summed over requests; it grows while they run."""
+    queued_seconds: float
+    """Seconds spent waiting, summed over requests."""
+    queued: float = 0.0
+    """Requests waiting at `taken_at`. Used to drain a backlog and to act at once, never as a measure of load."""
+    executing: float = 0.0
+    """Requests executing at `taken_at`. Tells a filling system from a steady one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodCounts:
+    """Pods of the version, each counted once except in `desired`."""
+
+    desired: int
+    """`spec.replicas` of the Deployment: the present decision, whoever wrote it."""
+    ready: int
+    starting: int = 0
+    """Scheduled, not Ready yet."""
+    unschedulable: int = 0
+    """Pending because no node has room."""
+    failing: int = 0
+    """Crash-looping or unable to pull their image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Utilisation:
+    """Means over the ready pods, each 0 to 1; None: not measured."""
+
+    cpu: float | None = None
+    """CPU used over the pod's limit."""
+    memory: float | None = None
+    io_wait: float | None = None
+    gpu: float | None = None
+    """Share of time with a kernel running: 1 for a language model at one request, so never a cap."""
+    gpu_memory: float | None = None
+    memory_bandwidth: float | None = None
+    tensor: float | None = None
+    """Share of cycles with the FP16/BF16 pipe busy: the FLOPS utilisation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """What was seen of one version at one time."""
+
+    taken_at: float
+    """When the counters were read at their source."""
+    load: LoadCounters | None
+    """None: no data, which is a value: the present count is held."""
+    pods: PodCounts
+    utilisation: Utilisation = Utilisation()
+    cold_start_seconds: float | None = None
+    """Measured time from a pod's creation to Ready; None: no start seen yet, the spec's expectation holds."""
+    pod_cores: float | None = None
+    """CPU limit of one pod; where learning of concurrency starts when nothing better is known."""
+    wake: bool = False
+    """A wake-up call arrived since the last observation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """One cause of a decision."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What should be, and why."""
+
+    at: float
+    replicas: int
+    concurrency: int
+    """Hard limit: requests admitted to one pod at once."""
+    target: float
+    """Soft target: requests per pod that the replicas are sized for; `replicas = ceil(demand / target)`."""
+    held: bool
+    """True when the signals could not be trusted and the last decision stands."""
+    reasons: tuple[Reason, ...]
+    inputs: dict[str, float]
+    """The numbers behind it, by name."""
+
+    def has(self, code: str) -> bool:
+        """Whether a reason of this code is among the reasons."""
+        return any(reason.code == code for reason in self.reasons)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """Load between two scrapes."""
+
+    end: float
+    seconds: float
+    arrived: float
+    completed: float
+    executing_seconds: float
+    queued_seconds: float
+    executing: float
+    """Gauge at `end`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """Decayed sums of a weighted least-squares line y = intercept + slope x."""
+
+    weight: float = 0.0
+    points: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+    yy: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """What was learned of a version; its successor starts from it."""
+
+    concurrency: int | None = None
+    """Hard limit per pod; None: nothing learned yet."""
+    exploring: bool = True
+    """No ceiling met yet: the limit may double (slow start). False: it grows with care."""
+    busy: float = 0.0
+    """Decayed executing seconds behind the service time."""
+    done: float = 0.0
+    """Decayed completions behind the service time; service time = busy / done."""
+    latency: Line = Line()
+    """Service seconds against requests executing per pod."""
+    memory: Line = Line()
+    """Memory share against requests executing per pod."""
+    gpu_memory: Line = Line()
+    cpu_per_request: float = 0.0
+    """Largest share of a pod's CPU that one executing request was seen to use; 0: not known."""
+    tensor_per_request: float = 0.0
+    seen: float = 0.0
+    """Most requests executing per pod that a whole interval averaged, recently."""
+
+    @property
+    def service_seconds(self) -> float | None:
+        """Mean seconds a request executes; None until one completed."""
+        return self.busy / self.done if self.done > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peak:
+    """Slots needed at a time; the sequence in Memory is kept decreasing."""
+
+    at: float
+    slots: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cycle:
+    """Sums since the vertical axis last looked."""
+
+    started: float = 0.0
+    seconds: float = 0.0
+    arrived: float = 0.0
+    completed: float = 0.0
+    executing_seconds: float = 0.0
+    queued_seconds: float = 0.0
+    pod_seconds: float = 0.0
+    executing: float = 0.0
+    """Gauge at `started`."""
+    readings: int = 0
+    cpu: float = 0.0
+    memory: float = 0.0
+    gpu_memory: float = 0.0
+    tensor: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What one decision leaves to the next. `Memory()` is a controller that has just started."""
+
+    taken_at: float | None = None
+    """`taken_at` of the last load that was trusted."""
+    load: LoadCounters | None = None
+    buckets: tuple[Bucket, ...] = ()
+    """The last minute, oldest first."""
+    history_start: float | None = None
+    """Since when the history has no hole; nothing is scaled down before the window is full."""
+    decided_at: float | None = None
+    """Clock of the last call, to notice a clock that jumps."""
+    horizontal_at: float | None = None
+    vertical_at: float | None = None
+    replicas: int | None = None
+    peaks: tuple[Peak, ...] = ()
+    last_arrival: float | None = None
+    profile: Profile = Profile()
+    point: Cycle = Cycle()
+    """Sums since the last point of the latency line."""
+    cycle: Cycle = Cycle()
+    streak: int = 0
+    """Vertical cycles in a row that wanted more concurrency."""
+    surprises: int = 0
+    """Points in a row that the latency line failed to predict."""
+    burst: float = 1.0
+    """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
+    changed_at: float = 0.0
+    """When replicas or concurrency last changed."""
+    target_share: float = field(default=0.7)
+    """Soft target over hard limit at the last decision."""

@@ -1,0 +1,121 @@
+"""The vertical axis: how many requests one pod admits at once. Quickly down, cautiously up, quiet when settled."""
+
+import math
+from dataclasses import dataclass, replace
+
+from headrace.autoscaler.engine import learning, model
+from headrace.autoscaler.engine.model import Cycle, Profile, Reason
+from headrace.contract.apa import AutoscalerSpec
+
+PERIOD_SECONDS = 30.0
+"""The published vertical period."""
+MEMORY_MARK = 0.85
+GPU_MEMORY_MARK = 0.95
+"""A pod out of memory loses every request it holds, so memory keeps a margin; engines that preallocate GPU memory
+stand near 0.9 from the start, so only a proven rise with concurrency counts there."""
+COMPUTE_MARK = 1.0
+"""At its best concurrency a pod's cores, or tensor pipe, are just full; the soft target keeps the margin."""
+DEAD_ZONE = 0.1
+"""No move for a gain under a tenth: below the tolerance with which pods are sized."""
+CYCLES_TO_GROW = 3
+"""Cycles in a row that must want more, once a ceiling has been met."""
+GROWTH = 1.25
+"""Largest growth per move, once a ceiling has been met."""
+STARTING_GROWTH = 2.0
+"""Growth per cycle before a ceiling has been met: slow start (Jacobson 1988)."""
+IDLE_GROWTH = 4.0
+"""The same where four times the requests would leave every measured resource under a quarter: bound by waiting."""
+SHRINK = 0.5
+"""Smallest factor of one move down: halving doubles the pods wanted, enough for one cycle."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """What the vertical axis does now."""
+
+    concurrency: int
+    profile: Profile
+    streak: int
+    reason: Reason | None
+    """None: quiet."""
+
+
+def start(spec: AutoscalerSpec, profile: Profile, pod_cores: float | None) -> int:
+    """The hard limit before anything was learned: the profile's, the spec's, the cores of a pod, or 4."""
+    if profile.concurrency is not None:
+        chosen = profile.concurrency
+    elif spec.initial_concurrency is not None:
+        chosen = spec.initial_concurrency
+    elif pod_cores is not None and math.isfinite(pod_cores) and pod_cores > 0:
+        chosen = math.ceil(pod_cores)
+    else:
+        chosen = 4
+    return bounded(spec, chosen)
+
+
+def bounded(spec: AutoscalerSpec, concurrency: int) -> int:
+    """Within the spec's limits."""
+    return max(spec.min_concurrency, min(spec.max_concurrency, concurrency))
+
+
+def goal(profile: Profile) -> tuple[float, str]:
+    """Best concurrency as far as known, and what sets it; infinite while nothing does."""
+    limits = [
+        (learning.optimum(profile.latency), "throughput over latency"),
+        (learning.ceiling(profile.memory, MEMORY_MARK), "memory"),
+        (learning.ceiling(profile.gpu_memory, GPU_MEMORY_MARK), "GPU memory"),
+        (_per_request(profile.cpu_per_request), "CPU"),
+        (_per_request(profile.tensor_per_request), "tensor cores"),
+    ]
+    return min(limits)
+
+
+def _per_request(share: float) -> float:
+    return COMPUTE_MARK / share if share > 0 else math.inf
+
+
+def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, streak: int) -> Move:
+    """One look at the profile after a cycle of traffic."""
+    best, cause = goal(profile)
+    wanted = max(1.0, best)
+    used = cycle.executing_seconds / cycle.pod_seconds if cycle.pod_seconds > 0 else 0.0
+    if wanted < current - max(0.5, DEAD_ZONE * current):
+        lower = bounded(spec, max(round(wanted), math.ceil(SHRINK * current)))
+        if lower < current:
+            reason = Reason(
+                code=model.CONCURRENCY_DOWN,
+                message=f"{cause} is best at {wanted:.1f} requests a pod: {current} to {lower}",
+            )
+            return Move(concurrency=lower, profile=replace(profile, exploring=False), streak=0, reason=reason)
+    grows = wanted >= current + max(0.5, DEAD_ZONE * current)
+    # No growth for a pod that does not fill what it has (Netflix): there is nothing to gain and nothing to learn from.
+    if not grows or used < current / 2.0 or cycle.completed < learning.POINT_COMPLETIONS:
+        settled = profile.exploring and not grows and learning.fit(profile.latency) is not None
+        kept = replace(profile, exploring=False) if settled else profile
+        return Move(concurrency=current, profile=kept, streak=0, reason=None)
+    streak += 1
+    if not profile.exploring and streak < CYCLES_TO_GROW:
+        return Move(concurrency=current, profile=profile, streak=streak, reason=None)
+    factor = _growth(profile, cycle, current, used)
+    higher = bounded(spec, min(max(math.floor(factor * current), current + 1), _rounded(wanted)))
+    if higher <= current:
+        return Move(concurrency=current, profile=profile, streak=0, reason=None)
+    reason = Reason(
+        code=model.CONCURRENCY_UP,
+        message=f"pods fill {used:.1f} of {current} with room in every resource: {current} to {higher}",
+    )
+    return Move(concurrency=higher, profile=profile, streak=0, reason=reason)
+
+
+def _growth(profile: Profile, cycle: Cycle, current: int, used: float) -> float:
+    if not profile.exploring:
+        return GROWTH
+    known = profile.cpu_per_request > 0 and cycle.readings > 0
+    busiest = max(profile.cpu_per_request, profile.tensor_per_request) * current
+    memory = cycle.memory / cycle.readings if cycle.readings > 0 else 1.0
+    idle = known and IDLE_GROWTH * busiest < 0.25 and memory < 0.5 * MEMORY_MARK
+    return IDLE_GROWTH if idle and used > 0 else STARTING_GROWTH
+
+
+def _rounded(wanted: float) -> int:
+    return 10**9 if math.isinf(wanted) else round(wanted)

@@ -1,0 +1,124 @@
+"""Rates, bursts and trends of the last minute, and the maximum of the last minutes. Pure mathematics on buckets.
+
+Sources: scan statistic for a change of a Poisson rate (Kulldorff 1997), median absolute difference as a robust
+spread (Rousseeuw and Croux 1993), median slope (Theil 1950, Sen 1968), descending maxima for a sliding maximum.
+"""
+
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+
+from headrace.autoscaler.engine.model import Bucket, Peak
+
+KEPT_SECONDS = 60.0
+"""Buckets kept: three times the look-back for scaling up."""
+LOOK_BACK_SECONDS = 20.0
+"""The published look-back for scaling up."""
+SIGMAS = 3.0
+"""Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
+TREND_POINTS = 10
+"""Intervals behind a trend: half the look-back. A median slope ignores a step until 3 in 10 lie beyond it."""
+
+
+def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
+    """The buckets with a new one, those older than a minute dropped."""
+    horizon = bucket.end - KEPT_SECONDS
+    first = 0
+    while first < len(buckets) and buckets[first].end <= horizon:
+        first += 1
+    return (*buckets[first:], bucket)
+
+
+def recent(buckets: Sequence[Bucket], seconds: float) -> Sequence[Bucket]:
+    """The newest buckets that reach back at most `seconds`; at least one when there is any."""
+    if not buckets:
+        return buckets
+    start = buckets[-1].end - seconds
+    first = len(buckets) - 1
+    while first > 0 and buckets[first - 1].end - buckets[first - 1].seconds >= start - 1e-6:
+        first -= 1
+    return buckets[first:]
+
+
+def dispersion(buckets: Sequence[Bucket]) -> float:
+    """Variance of arrivals over their mean, at least 1 (Poisson), robust against a step and a trend.
+
+    Differences of neighbours cancel a trend; their median ignores the few that a step makes large.
+    """
+    if len(buckets) < 8:
+        return 1.0
+    mean = sum(bucket.arrived for bucket in buckets) / len(buckets)
+    if mean <= 0:
+        return 1.0
+    differences = [abs(later.arrived - earlier.arrived) for earlier, later in itertools.pairwise(buckets)]
+    spread = statistics.median(differences) / 0.6745  # median of |normal| is 0.6745 sigma
+    return max(1.0, spread * spread / 2.0 / mean)
+
+
+def proven_rate(buckets: Sequence[Bucket], spread: float) -> float:
+    """Highest arrival rate, per second, that some newest stretch of the look-back proves at SIGMAS.
+
+    A step shows in the first second, noise does not: `count - SIGMAS * sqrt(variance)` over each stretch.
+    """
+    best = arrived = seconds = 0.0
+    for bucket in reversed(buckets):
+        arrived += bucket.arrived
+        seconds += bucket.seconds
+        if seconds > LOOK_BACK_SECONDS + 1e-6:
+            break
+        best = max(best, (arrived - SIGMAS * math.sqrt(spread * arrived)) / seconds)
+    return best
+
+
+def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float]:
+    """Arrivals per second over the look-back, and the number of arrivals behind it."""
+    window = recent(buckets, LOOK_BACK_SECONDS)
+    seconds = sum(bucket.seconds for bucket in window)
+    arrived = sum(bucket.arrived for bucket in window)
+    return (arrived / seconds if seconds > 0 else 0.0), arrived
+
+
+def trend(buckets: Sequence[Bucket], spread: float) -> float:
+    """Growth of the arrival rate, per second per second; 0 unless it is proven and still going on.
+
+    The median slope of ten intervals must exceed two of its standard errors, and is capped by the slope of the last
+    three: after a step the median slope is large for a while but the last three are flat.
+    """
+    window = buckets[-TREND_POINTS:]
+    if len(window) < TREND_POINTS:
+        return 0.0
+    rates = [(bucket.end - bucket.seconds / 2, bucket.arrived / bucket.seconds) for bucket in window]
+    slopes = [
+        (later[1] - earlier[1]) / (later[0] - earlier[0])
+        for index, earlier in enumerate(rates)
+        for later in rates[index + 1 :]
+    ]
+    slope = statistics.median(slopes)
+    if slope <= 0:
+        return 0.0
+    seconds = window[-1].seconds
+    mean = sum(bucket.arrived for bucket in window) / len(window)
+    sigma = math.sqrt(spread * mean) / seconds
+    span = window[-1].end - window[0].end
+    # Standard error of a least-squares slope over n evenly spaced points is sigma / span * sqrt(12 / n) to first order.
+    if slope < 2.0 * sigma / span * math.sqrt(12.0 / len(window)):
+        return 0.0
+    last = (rates[-1][1] - rates[-3][1]) / (rates[-1][0] - rates[-3][0])
+    newest = math.sqrt(spread * max(window[-1].arrived, 1.0)) / seconds
+    allowance = 2.0 * newest * math.sqrt(2.0) / (rates[-1][0] - rates[-3][0])
+    return max(0.0, min(slope, last + allowance))
+
+
+def push_peak(peaks: tuple[Peak, ...], peak: Peak, *, keep_seconds: float) -> tuple[Peak, ...]:
+    """Descending maxima: what a sliding maximum needs and no more."""
+    kept = [old for old in peaks if old.at > peak.at - keep_seconds and old.slots > peak.slots]
+    return (*kept, peak)
+
+
+def highest(peaks: Sequence[Peak], since: float) -> float:
+    """Largest slots noted after `since`; 0 when none was."""
+    for peak in peaks:
+        if peak.at > since:
+            return peak.slots
+    return 0.0
