@@ -7,6 +7,7 @@ import http.client
 import importlib.util
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -52,10 +53,19 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> N
         time.sleep(0.01)
 
 
+_PORTS = iter(random.sample(range(20_000, 30_000), 1_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below the range from which the kernel picks, so that nothing else takes it before its owner does."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 def _b64(data: bytes) -> str:
@@ -116,6 +126,7 @@ class ModelServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -423,3 +434,8 @@ def platform(running_platform: Platform) -> Iterator[Platform]:
         server.stop()
     running_platform.servers.clear()
     running_platform.world = replace(before, endpoints=(), pods={})
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    return eventually
