@@ -1,0 +1,47 @@
+"""`python -m headrace.runtimes.images build|describe < request.json`: see headrace.contract.image for the words."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from headrace.contract.errors import HeadraceError, TemporaryError
+from headrace.contract.image import BuildFailure, ImageRequest
+from headrace.runtimes.images.build import build, describe, progress, steps
+from headrace.runtimes.images.store import Store, cache_directory
+
+_COMMANDS = ("build", "describe")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit status."""
+    if arguments[:1] != ["build"] and arguments[:1] != ["describe"]:
+        print(f"usage: python -m headrace.runtimes.images {'|'.join(_COMMANDS)} < request.json", file=sys.stderr)
+        return 2
+    log = ""
+    try:
+        request = ImageRequest.from_json(json.load(sys.stdin))
+        answer: dict[str, Any]
+        if arguments[0] == "describe":
+            answer = asdict(describe(request))
+        else:
+            store = Store(cache_directory())
+            path = store.new_log(f"{request.kind.value}-{request.name.rsplit('/', 1)[-1]}")
+            log = str(path)
+            report = progress(path, steps(request.kind), lambda line: print(line, file=sys.stderr, flush=True))
+            answer = build(request, store, log=path, report=report).to_json()
+    except HeadraceError as error:
+        failure = BuildFailure(message=str(error), temporary=isinstance(error, TemporaryError), log=log)
+        print(json.dumps(asdict(failure)))
+        return 1
+    except OSError as error:  # a full disk is the usual one
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"The build stopped: {error.strerror or error}{where}; free space or repair the directory, and run it again"
+        print(json.dumps(asdict(BuildFailure(message=message, temporary=True, log=log))))
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

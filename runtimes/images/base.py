@@ -1,0 +1,213 @@
+"""The lowest layers: an operating system with an interpreter and nothing that a model server does not need."""
+
+import json
+import platform
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.image import PLATFORM, Base, BaseKind
+from headrace.runtimes.images.bytecode import compile_tree, compiler_key
+from headrace.runtimes.images.commands import execute, require
+from headrace.runtimes.images.store import TAR, TAR_GZIP, Blob, Store, key_of
+from headrace.runtimes.images.tarball import Entry, tree, write_layer
+
+SUITE: Final = "bookworm"
+PACKAGES: Final = (
+    "ca-certificates",
+    "libgomp1",  # LightGBM's wheels link against it and do not carry it
+    "libpython3.11-stdlib",
+    "libstdc++6",  # every manylinux wheel with C++ in it counts on the system's
+    "python3-distutils",  # older models import distutils, which Debian ships apart from its Python 3.11
+    "python3.11-minimal",
+    "tzdata",
+)
+_RECIPE: Final = 1
+"""Raised when what this module does to the packages changes."""
+
+_TRANSPORTS: Final = ("docker://", "oci:", "oci-archive:", "docker-archive:", "dir:")
+"""References that already say how skopeo gets at them."""
+
+_LEFT_OUT: Final = (
+    "dev",  # the container runtime mounts its own
+    "proc",
+    "sys",
+    "run",
+    "var/cache",
+    "var/log",
+    "var/lib/apt",
+    "var/lib/dpkg/info",  # maintainer scripts; dpkg/status stays, scanners read it
+    "usr/share/bug",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "etc/machine-id",
+    "etc/hostname",
+    "etc/resolv.conf",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseLayers:
+    """What other layers are put on."""
+
+    layers: tuple[Blob, ...]
+    created: bool
+    python: str
+    """Minor version of the interpreter."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the base sets."""
+
+
+def describe(base: Base) -> str:
+    """Changes when the recipe does; what packages the mirrors serve today is not part of it (see docs/images.md)."""
+    if base.kind is BaseKind.REGISTRY:
+        return key_of("registry", base.reference, base.python, interpreter(base))
+    return key_of("debian", SUITE, PACKAGES, _LEFT_OUT, _RECIPE, compiler_key(base.python))
+
+
+def interpreter(base: Base) -> str:
+    """Path of the interpreter as the base brings it."""
+    if base.kind is BaseKind.DEBIAN:
+        return f"/usr/bin/python{base.python}"
+    return base.python_path or f"/usr/local/bin/python{base.python}"
+
+
+def wheel_platform(base: Base) -> str:
+    """Newest C library that wheels may ask for, as uv names platforms: Debian's own, or one that any base in use has."""
+    return "x86_64-manylinux_2_36" if base.kind is BaseKind.DEBIAN else "x86_64-manylinux_2_28"
+
+
+def base_layers(store: Store, base: Base, *, log: Path) -> BaseLayers:
+    """Makes or finds the base's layers.
+
+    Raises PermanentError where this machine cannot make them, TemporaryError when the mirrors or the registry fail.
+    """
+    if base.kind is BaseKind.REGISTRY:
+        return _copied(store, base, log=log)
+    blob, created = store.layer(describe(base), lambda scratch: _debian(store, base, scratch, log=log))
+    return BaseLayers(layers=(blob,), created=created, python=base.python)
+
+
+def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
+    remedy = "name another base: base = {'kind': 'registry', 'reference': 'python:3.11-slim'}"
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise PermanentError(f"A Debian base is made on Linux on x86-64 only, this is {platform.platform()}; {remedy}")
+    program = require("mmdebstrap", why="the Debian base is made with it", remedy=f"apt install mmdebstrap, or {remedy}")
+    archive = scratch / "base.tar"
+    status, output = execute(
+        [
+            program,
+            "--variant=essential",
+            f"--include={','.join(PACKAGES)}",
+            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info")),
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",  # the licences ask for it
+            SUITE,
+            str(archive),
+            *_mirrors(),
+        ],
+        log=log,
+        env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(scratch)},
+    )
+    if status != 0:
+        last = next((line for line in reversed(output.splitlines()) if line.startswith("E: ")), f"exit status {status}")
+        raise TemporaryError(f"The Debian base could not be made, mmdebstrap says: {last.removeprefix('E: ')}; see {log}")
+    root = scratch / "root"
+    modes: dict[str, int] = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = str(PurePosixPath(member.name))
+            if _kept(PurePosixPath(name)) and (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+                modes[name] = member.mode
+                member.mode |= 0o700 if member.isdir() else 0o600  # readable here; the layer gets the true mode
+                tar.extract(member, root, set_attrs=True, filter="fully_trusted")  # apt checked its signature
+    for folder in ("usr/lib/python3.11", "usr/lib/python3"):
+        compile_tree(root / folder, f"/{folder}", python=base.python)
+    return write_layer(store, _with_modes(root, modes))
+
+
+def _with_modes(root: Path, modes: Mapping[str, int]) -> Iterator[Entry]:
+    for entry in tree(root, "."):
+        path = entry.path.removeprefix("./")
+        yield Entry(path=path, mode=modes.get(path, entry.mode), source=entry.source, link=entry.link)
+    for path, mode in {"dev": 0o755, "proc": 0o555, "sys": 0o555, "run": 0o755, "tmp": 0o1777}.items():
+        yield Entry(path=path, mode=mode)
+
+
+def _kept(path: PurePosixPath) -> bool:
+    if path.suffix == ".pyc" or path.name == "__pycache__":
+        return False  # made again without dates in them
+    return not any(path == PurePosixPath(left_out) or PurePosixPath(left_out) in path.parents for left_out in _LEFT_OUT)
+
+
+def _mirrors() -> list[str]:
+    """The machine's own sources of this Debian release, if it has any: they reach a mirror from here."""
+    found = []
+    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
+        if path.suffix not in {".list", ".sources"} or not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        if lines and all(SUITE in line for line in lines if line.startswith(("deb ", "Suites:"))):
+            found.append(str(path))
+    return found
+
+
+def _copied(store: Store, base: Base, *, log: Path) -> BaseLayers:
+    """Layers of an image in a registry, kept as they are, compressed or not."""
+    record = describe(base)
+    created = False
+
+    def copy(scratch: Path) -> str:
+        nonlocal created
+        created = True
+        return json.dumps(_copy(store, base, scratch, log=log))
+
+    value = json.loads(store.document(record, copy))
+    if not all(store.has(layer["digest"], layer["size"]) for layer in value["layers"]):
+        with store.scratch() as scratch:
+            value = json.loads(copy(scratch))
+    return BaseLayers(
+        layers=tuple(Blob(**layer) for layer in value["layers"]),
+        created=created,
+        python=base.python,
+        environment=value["environment"],
+    )
+
+
+def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, Any]:
+    program = require("skopeo", why="bases are copied from registries with it", remedy="install the package skopeo")
+    system, architecture = PLATFORM.split("/")
+    command = [program, f"--override-os={system}", f"--override-arch={architecture}"]
+    command += ["--insecure-policy"]  # the host may have no policy file; the reference is the user's own choice
+    reference = base.reference if base.reference.startswith(_TRANSPORTS) else f"docker://{base.reference}"
+    status, output = execute([*command, "copy", reference, f"oci:{scratch}/image:base"], log=log)
+    if status != 0:
+        last = output.strip().splitlines()[-1] if output.strip() else f"exit status {status}"
+        raise TemporaryError(f"The base {base.reference!r} could not be copied, skopeo says: {last}; see {log}")
+    blobs = scratch / "image" / "blobs" / "sha256"
+
+    def read(descriptor: Mapping[str, Any]) -> Any:
+        return json.loads((blobs / descriptor["digest"].removeprefix("sha256:")).read_bytes())
+
+    manifest = read(json.loads((scratch / "image" / "index.json").read_bytes())["manifests"][0])
+    config = read(manifest["config"])
+    layers = []
+    for descriptor, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
+        store.put_file(blobs / descriptor["digest"].removeprefix("sha256:"))
+        layers.append(
+            {
+                "digest": descriptor["digest"],
+                "size": descriptor["size"],
+                "diff_id": diff_id,
+                "media_type": TAR_GZIP if descriptor["mediaType"].endswith("gzip") else TAR,
+            }
+        )
+    variables = dict(line.split("=", 1) for line in config.get("config", {}).get("Env", []))
+    return {"layers": layers, "environment": variables}

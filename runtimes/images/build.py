@@ -1,0 +1,181 @@
+"""From a request to a delivered image: which layers, in which order, and what came of it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from headrace.contract import names
+from headrace.contract.errors import PermanentError
+from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer, ModelInput
+from headrace.runtimes.images import base as base_module
+from headrace.runtimes.images import environment, envoy, site
+from headrace.runtimes.images.deliver import deliver
+from headrace.runtimes.images.model import model_layer
+from headrace.runtimes.images.oci import Image, write_image
+from headrace.runtimes.images.resolver import pins_of
+from headrace.runtimes.images.store import Blob, Store, key_of
+
+_CODE: Final[Mapping[ImageKind, tuple[str, Sequence[str]]]] = {
+    ImageKind.MODEL: ("front", site.FRONT_CODE),
+    ImageKind.CONTROL: ("control", site.CONTROL_CODE),
+}
+"""Lock and folders of each image that runs our code."""
+
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Report = Callable[[str], None]
+"""Told what the builder begins to do."""
+
+
+def describe(request: ImageRequest) -> ImageDescription:
+    """What the image would be made of, without making or reaching anything."""
+    parts: list[object] = [request.kind.value, base_module.describe(request.base)]
+    if request.kind in _CODE:
+        lock_name, folders = _CODE[request.kind]
+        parts.append(site.packages_key(site.lock_text(lock_name), request.base))
+        parts.append(site.code_key(folders, request.base))
+    elif request.kind is ImageKind.ENVOY:
+        parts.append(envoy.describe())
+    environment_digest = environment.describe(request.model, request.base) if request.model is not None else ""
+    return ImageDescription(platform_digest=key_of(*parts), environment_digest=environment_digest)
+
+
+def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> ImageResult:
+    """Builds what is missing, delivers what the destination lacks.
+
+    Raises PermanentError or TemporaryError with one sentence; what was finished before stays in the cache.
+    """
+    assembly = _Assembly(request=request, store=store, log=log, report=report)
+    makers = {ImageKind.MODEL: assembly.model, ImageKind.CONTROL: assembly.control, ImageKind.ENVOY: assembly.envoy}
+    if request.kind not in makers:
+        raise PermanentError(f"kind = {request.kind.value!r}, must be one of {', '.join(makers)}")
+    image = makers[request.kind]()
+    report("deliver")
+    reference, held = deliver(store, image, name=request.name, delivery=request.delivery, log=log)
+    return ImageResult(
+        image=reference,
+        digest=reference.rsplit("@", 1)[1],
+        layers=tuple(
+            Layer(name=name, digest=blob.digest, size=blob.size, created=created, delivered=blob.digest not in held)
+            for name, blob, created in assembly.layers
+        ),
+        log=str(log),
+        pins=assembly.pins,
+    )
+
+
+class _Assembly:
+    """One image in the making: its layers so far, from the bottom."""
+
+    def __init__(self, *, request: ImageRequest, store: Store, log: Path, report: Report) -> None:
+        self.layers: list[tuple[str, Blob, bool]] = []
+        self.pins: tuple[str, ...] = ()
+        self._request = request
+        self._store = store
+        self._log = log
+        self._report = report
+        self._variables: dict[str, str] = {}
+
+    def model(self) -> Image:
+        """base, front, environment, code, model: what changes more often lies higher, and moves less when it does."""
+        model = self._request.model
+        if model is None:
+            raise PermanentError("model is missing; an image of kind 'model' needs it")
+        self._check_python(model)
+        self._base()
+        self._packages("front")
+        self._report("environment")
+        base = self._request.base
+        lock = environment.lock(self._store, model, base, pins=self._request.pins, log=self._log)
+        self.pins = pins_of(lock)
+        self._add("environment", *environment.environment_layer(self._store, lock, base, log=self._log))
+        self._code()
+        self._report("model")
+        self._add("model", *model_layer(self._store, model, log=self._log))
+        interpreter = f"/usr/bin/python{base.python}"
+        return self._image([interpreter, "-m", "headrace.runtimes.front"], {"PYTHONPATH": names.FRONT_SITE})
+
+    def control(self) -> Image:
+        """base, third-party packages, code of the control plane and the autoscaler."""
+        self._base()
+        self._packages("control")
+        self._code()
+        return self._image([f"/usr/bin/python{self._request.base.python}"], {"PYTHONPATH": names.FRONT_SITE})
+
+    def envoy(self) -> Image:
+        """base and the Envoy binary."""
+        self._base()
+        self._report("envoy")
+        self._add("envoy", *envoy.envoy_layer(self._store, log=self._log))
+        return self._image([names.ENVOY_BINARY], {})
+
+    def _check_python(self, model: ModelInput) -> None:
+        minor = ".".join(model.python.split(".")[:2])
+        if minor != self._request.base.python:
+            raise PermanentError(
+                f"The model was logged with Python {model.python}, and the base has {self._request.base.python}; log it with "
+                f"Python {self._request.base.python}, or name a base that has {minor}: "
+                f"base = {{'kind': 'registry', 'reference': 'python:{minor}-slim', 'python': '{minor}'}}"
+            )
+
+    def _base(self) -> None:
+        self._report("base")
+        made = base_module.base_layers(self._store, self._request.base, log=self._log)
+        self.layers += [("base", blob, made.created) for blob in made.layers]
+        self._variables |= made.environment
+
+    def _packages(self, lock_name: str) -> None:
+        self._report(lock_name)
+        lock = site.lock_text(lock_name)
+        self._add(lock_name, *site.packages_layer(self._store, lock, self._request.base, log=self._log))
+
+    def _code(self) -> None:
+        self._report("code")
+        self._add("code", *site.code_layer(self._store, _CODE[self._request.kind][1], self._request.base))
+
+    def _add(self, name: str, blob: Blob, created: bool) -> None:
+        self.layers.append((name, blob, created))
+
+    def _image(self, entrypoint: Sequence[str], variables: Mapping[str, str]) -> Image:
+        return write_image(
+            self._store,
+            [blob for _, blob, _ in self.layers],
+            entrypoint=entrypoint,
+            environment={
+                "PATH": _PATH,
+                "LANG": "C.UTF-8",
+                **self._variables,
+                "PYTHONDONTWRITEBYTECODE": "1",  # the root file system is read-only, and the bytecode is there already
+                "PYTHONUNBUFFERED": "1",
+                **variables,
+            },
+            labels={
+                "org.opencontainers.image.title": self._request.name,
+                "org.opencontainers.image.vendor": "Headrace",
+                f"{names.API_GROUP}/kind": self._request.kind.value,
+            },
+        )
+
+
+def steps(kind: ImageKind) -> int:
+    """Number of times `build` reports for an image of that kind."""
+    return {ImageKind.MODEL: 6, ImageKind.CONTROL: 4, ImageKind.ENVOY: 3}.get(kind, 1)
+
+
+def progress(log: Path, total: int, write: Callable[[str], object]) -> Report:
+    """A reporter that writes JSON lines to the log and to `write`."""
+    started = time.monotonic()
+    done = 0
+
+    def report(what: str) -> None:
+        nonlocal done
+        done += 1
+        elapsed = round(time.monotonic() - started, 1)
+        line = json.dumps({"step": done, "of": total, "what": what, "elapsed_seconds": elapsed})
+        with log.open("a") as file:
+            file.write(line + "\n")
+        write(line)
+
+    return report

@@ -1,0 +1,123 @@
+"""Putting a finished image where pods find it: a node's containerd, a registry, or the nodes of a kind cluster."""
+
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, cast
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.image import LOCAL_REPOSITORY, Delivery, DeliveryKind
+from headrace.runtimes.images.commands import execute, require
+from headrace.runtimes.images.oci import Image, stream_archive, write_archive, write_layout
+from headrace.runtimes.images.store import Store
+
+NAMESPACE = "k8s.io"
+"""containerd's namespace of the images that the kubelet sees."""
+
+
+def deliver(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> tuple[str, frozenset[str]]:
+    """Delivers the image; returns its reference, pinned by digest, and the blobs that the destination held already."""
+    if delivery.kind is DeliveryKind.REGISTRY:
+        return _push(store, image, name=name, delivery=delivery, log=log), frozenset()
+    reference = f"{LOCAL_REPOSITORY}/{name}@{image.digest}"
+    if delivery.kind is DeliveryKind.KIND:
+        _load_into_kind(store, image, reference, delivery=delivery, log=log)
+        return reference, frozenset()
+    return reference, _import(store, image, reference, delivery=delivery, log=log)
+
+
+def _import(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> frozenset[str]:
+    ctr = _ctr(delivery)
+    status, output = execute([*ctr, "content", "ls", "--quiet"], log=log, timeout_seconds=60)
+    if status != 0:
+        raise TemporaryError(
+            f"The containerd at {delivery.address} does not answer, ctr says: {_last(output)}; start the cluster first"
+        )
+    held = frozenset(output.split()) & frozenset(image.blobs)
+    status, output = execute([*ctr, "images", "ls", "--quiet", f"name=={reference}"], log=log, timeout_seconds=60)
+    if reference in output.split() and held == frozenset(image.blobs):
+        return held
+    # Manifest and configuration always travel: they are small, and an import needs something to read.
+    skipped = held - {image.digest, image.config_digest}
+    failure = _import_without(store, image, reference, ctr=ctr, skipped=skipped, log=log)
+    if failure and skipped:  # a blob may have been collected between the listing and the import
+        skipped = frozenset()
+        failure = _import_without(store, image, reference, ctr=ctr, skipped=skipped, log=log)
+    if failure:
+        raise TemporaryError(f"The image {reference} could not be imported, ctr says: {failure}; see {log}")
+    return skipped
+
+
+def _import_without(
+    store: Store, image: Image, reference: str, *, ctr: list[str], skipped: Collection[str], log: Path
+) -> str:
+    """Streams the archive into `ctr images import`; returns what went wrong, or nothing."""
+    command = [*ctr, "images", "import", "-"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        stream_archive(store, image, [reference], cast("IO[bytes]", process.stdin), without=skipped)
+    except BrokenPipeError:
+        pass  # it gave up early; its output says why
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    output, _ = process.communicate()
+    text = output.decode(errors="replace")
+    with log.open("a") as file:
+        file.write(f"$ {' '.join(command)}\n{text}\n[exit status {process.returncode}]\n")
+    return "" if process.returncode == 0 else _last(text)
+
+
+def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> str:
+    skopeo = require("skopeo", why="images are pushed with it", remedy="install the package skopeo")
+    repository = f"{delivery.repository}/{name}"
+    tag = image.digest.removeprefix("sha256:")[:16]
+    with store.scratch() as scratch:
+        write_layout(store, image, scratch / "layout", reference=tag)
+        digest_file = scratch / "digest"
+        status, output = execute(
+            [
+                skopeo,
+                "--insecure-policy",  # the image is our own, made a moment ago
+                "copy",
+                f"--digestfile={digest_file}",
+                f"--dest-tls-verify={'false' if delivery.plain_http else 'true'}",
+                f"oci:{scratch / 'layout'}:{tag}",
+                f"docker://{repository}:{tag}",
+            ],
+            log=log,
+        )
+        if status != 0:
+            raise TemporaryError(
+                f"The image could not be pushed to {repository}, skopeo says: {_last(output)}; "
+                f"see that the registry answers and that this machine is logged in to it (log: {log})"
+            )
+        # the registry's own: skopeo compresses layers on the way, which changes the manifest
+        return f"{repository}@{digest_file.read_text().strip()}"
+
+
+def _load_into_kind(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> None:
+    kind = require("kind", why="the image goes to a kind cluster", remedy="install kind")
+    with store.scratch() as scratch:
+        archive = scratch / "image.tar"
+        write_archive(store, image, [reference], archive)
+        status, output = execute([kind, "load", "image-archive", str(archive), f"--name={delivery.cluster}"], log=log)
+    if status != 0:
+        raise TemporaryError(
+            f"The image could not be loaded into the kind cluster {delivery.cluster!r}, kind says: {_last(output)}; see {log}"
+        )
+
+
+def _ctr(delivery: Delivery) -> list[str]:
+    program = delivery.ctr or require(
+        "ctr", why="images are imported with it", remedy="install containerd, or name the program in delivery.ctr"
+    )
+    if not Path(program).exists():
+        raise PermanentError(f"delivery.ctr = {program!r} does not exist; name the ctr program, or leave it out")
+    return [program, f"--address={delivery.address}", f"--namespace={NAMESPACE}"]
+
+
+def _last(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "nothing"

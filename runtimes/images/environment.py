@@ -1,0 +1,125 @@
+"""The model's own environment: exactly its logged requirements, as a virtual environment in one layer.
+
+The layer's recipe is the lock, so every version of every model with the same lock shares it.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from headrace.contract import names
+from headrace.contract.image import Base, ModelInput
+from headrace.runtimes.images import base as base_module
+from headrace.runtimes.images.bytecode import compile_tree, compiler_key
+from headrace.runtimes.images.resolver import install, pins_of, resolve
+from headrace.runtimes.images.store import Blob, Store, key_of
+from headrace.runtimes.images.tarball import Entry, tree, write_layer
+
+LOCK_FILE: Final = "requirements.lock"
+"""In the environment's directory: what is installed, for people and for software bills of material."""
+
+_RECIPE: Final = 1
+_HOME: Final = names.MODEL_ENVIRONMENT.lstrip("/")
+_BESIDE_SITE: Final = ("bin", "etc", "share")
+"""What uv puts into a target directory and a virtual environment has outside of site-packages."""
+
+
+def describe(model: ModelInput, base: Base) -> str:
+    """Changes with the requirements, the Python version and the platform; known before anything is resolved."""
+    return key_of("requirements", _RECIPE, _lines(model), base.python, base_module.wheel_platform(base))
+
+
+def lock(store: Store, model: ModelInput, base: Base, *, pins: tuple[str, ...], log: Path) -> str:
+    """The model's requirements resolved; once on this machine for all models with the same requirements.
+
+    `pins` of an earlier build make the same lock elsewhere, or after the cache was lost.
+    """
+    requirements, constraints = _lines(model)
+
+    def make(scratch: Path) -> str:
+        return resolve(
+            requirements,
+            constraints=constraints,
+            pins=pins,
+            python=base.python,
+            platform=base_module.wheel_platform(base),
+            scratch=scratch,
+            log=log,
+        )
+
+    return store.document(describe(model, base), make)
+
+
+def environment_layer(store: Store, lock_text: str, base: Base, *, log: Path) -> tuple[Blob, bool]:
+    """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT."""
+    interpreter = base_module.interpreter(base)
+
+    def make(scratch: Path) -> Blob:
+        site = scratch / "site"
+        site.mkdir()
+        if pins_of(lock_text) or "@" in lock_text:  # a model may need nothing at all
+            install(
+                lock_text,
+                site,
+                python=base.python,
+                platform=base_module.wheel_platform(base),
+                scratch=scratch,
+                hashes_required=False,
+                log=log,
+            )
+        compile_tree(site, f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages", python=base.python)
+        return write_layer(store, _entries(site, lock_text, interpreter=interpreter, python=base.python))
+
+    made_for = (interpreter, base.python, base_module.wheel_platform(base), compiler_key(base.python))
+    key = key_of("environment", _RECIPE, lock_text, *made_for)
+    return store.layer(key, make)
+
+
+def _entries(site: Path, lock_text: str, *, interpreter: str, python: str) -> Iterator[Entry]:
+    home = interpreter.rsplit("/", 1)[0]
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python}\n"
+    yield Entry(path=f"{_HOME}/pyvenv.cfg", data=settings.encode())
+    yield Entry(path=f"{_HOME}/{LOCK_FILE}", data=lock_text.encode())
+    yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=interpreter)
+    for name in ("python3", f"python{python}"):
+        yield Entry(path=f"{_HOME}/bin/{name}", mode=0o777, link="python")
+    for entry in tree(site, "."):
+        path = entry.path.removeprefix("./")
+        folder = path.split("/", 1)[0]
+        beside = folder in _BESIDE_SITE and not (site / folder / "__init__.py").exists()
+        target = f"{_HOME}/{path}" if beside else f"{_HOME}/lib/python{python}/site-packages/{path}"
+        if folder == "bin" and beside and entry.source is not None:
+            yield Entry(path=target, mode=0o755, data=_with_shebang(entry.source.read_bytes()))
+        elif path.endswith(".dist-info/RECORD") and entry.source is not None:
+            yield Entry(path=target, data=_moved(entry.source.read_text()).encode())
+        else:
+            yield Entry(path=target, mode=entry.mode, source=entry.source, link=entry.link)
+
+
+def _with_shebang(script: bytes) -> bytes:
+    """The script for the environment's interpreter, not for that of the machine that built it."""
+    if not script.startswith(b"#!"):
+        return script
+    first, _, rest = script.partition(b"\n")
+    if b"python" in first:
+        return f"#!{names.MODEL_ENVIRONMENT}/bin/python\n".encode() + rest
+    if first == b"#!/bin/sh" and rest.startswith(b"'''exec'"):  # how installers write interpreters with long paths
+        return f"#!{names.MODEL_ENVIRONMENT}/bin/python\n".encode() + rest.split(b"' '''\n", 1)[-1]
+    return script
+
+
+def _moved(record: str) -> str:
+    """RECORD with the paths and without the digests of the files that were moved beside site-packages and rewritten."""
+    folders = "|".join(_BESIDE_SITE)
+    return re.sub(rf"^((?:{folders})/[^,\n]*),[^,\n]*,[^,\n]*$", r"../../../\1,,", record, flags=re.MULTILINE)
+
+
+def _lines(model: ModelInput) -> tuple[list[str], list[str]]:
+    """Requirements and constraints without comments and empty lines, in their order: it can matter to options."""
+
+    def meaningful(lines: tuple[str, ...]) -> list[str]:
+        stripped = (line.strip() for line in lines)
+        return [line for line in stripped if line and not line.startswith("#")]
+
+    return meaningful(model.requirements), meaningful(model.constraints)

@@ -1,0 +1,231 @@
+"""The builder's cache: blobs by digest, and which blob was made from which recipe.
+
+Everything is written under a temporary name and renamed, so that an interrupted build leaves nothing half-made, and each
+recipe is locked while it is made, so that two builds at once do the work once and never disturb each other.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from headrace.contract.errors import PermanentError
+
+TAR: Final = "application/vnd.oci.image.layer.v1.tar"
+TAR_GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+_CHUNK: Final = 1 << 20
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_STALE_SECONDS: Final = 24 * 3600  # no build runs for a day: an older temporary file belongs to one that was killed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """One stored layer."""
+
+    digest: str
+    """`sha256:…` of the bytes."""
+    size: int
+    diff_id: str
+    """`sha256:…` of the uncompressed tar; equals `digest` for a layer that is not compressed."""
+    media_type: str = TAR
+    facts: tuple[tuple[str, str], ...] = ()
+    """What the making of the layer found out and a later step needs, sorted by name."""
+
+    def fact(self, name: str) -> str:
+        """The named fact; empty when there is none."""
+        return dict(self.facts).get(name, "")
+
+
+class HashingWriter:
+    """A binary file that knows the digest and size of what was written to it."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Writes and hashes."""
+        self._hash.update(data)
+        self.size += len(data)
+        return self._target.write(data)
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:…` of `data`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def key_of(*parts: object) -> str:
+    """Name of a recipe: 32 hexadecimal digits over its parts as JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def cache_directory() -> Path:
+    """`$HEADRACE_CACHE/images`, by default `~/.cache/headrace/images`."""
+    root = os.environ.get("HEADRACE_CACHE") or Path.home() / ".cache" / "headrace"
+    return Path(root).absolute() / "images"
+
+
+class Store:
+    """A directory of blobs and recipes; safe under concurrent builds."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = root / "blobs"
+        self._recipes = root / "recipes"
+        self._temporary = root / "temporary"
+        try:
+            for directory in (self.blobs / "sha256", self._recipes, self._temporary, root / "logs"):
+                directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PermanentError(
+                f"The image cache {root} cannot be written: {error.strerror}; set HEADRACE_CACHE to a directory that can"
+            ) from error
+        self._sweep()
+
+    def path(self, digest: str) -> Path:
+        """Where the blob of that digest is, present or not."""
+        if not _DIGEST.fullmatch(digest):
+            raise PermanentError(f"digest = {digest!r}, must be sha256: and 64 hexadecimal digits")
+        return self.blobs / "sha256" / digest.removeprefix("sha256:")
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether that blob is stored whole."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def put_bytes(self, data: bytes) -> str:
+        """Stores a small blob and returns its digest."""
+        digest = digest_of(data)
+        if not self.has(digest, len(data)):
+            with self._new_file() as (path, out):
+                out.write(data)
+            path.replace(self.path(digest))
+        return digest
+
+    def put_stream(self, write: Callable[[HashingWriter], None]) -> tuple[str, int]:
+        """Stores what `write` produces; returns its digest and size."""
+        with self._new_file() as (path, out):
+            hashing = HashingWriter(out)
+            write(hashing)
+        path.replace(self.path(hashing.digest))
+        return hashing.digest, hashing.size
+
+    def put_file(self, source: Path) -> tuple[str, int]:
+        """Stores a copy of a file; returns its digest and size."""
+
+        def copy(out: HashingWriter) -> None:
+            with source.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    out.write(chunk)
+
+        return self.put_stream(copy)
+
+    def layer(self, key: str, make: Callable[[Path], Blob]) -> tuple[Blob, bool]:
+        """The layer made from recipe `key`, and whether this call made it.
+
+        `make` gets an empty scratch directory. A recipe whose blob is gone is made again.
+        """
+        record = self._recipes / f"{key}.json"
+        with self.locked(key):
+            known = self._known(record)
+            if known is not None:
+                os.utime(record)  # pruning goes by last use
+                return known, False
+            with self.scratch() as directory:
+                blob = make(directory)
+            self._write_json(record, asdict(blob))
+            return blob, True
+
+    def document(self, key: str, make: Callable[[Path], str]) -> str:
+        """The text made from recipe `key`, for example a lock; made by the first caller."""
+        record = self._recipes / f"{key}.txt"
+        with self.locked(key):
+            if not record.exists():
+                with self.scratch() as directory:
+                    text = make(directory)
+                with self._new_file() as (path, out):
+                    out.write(text.encode())
+                path.replace(record)
+            else:
+                os.utime(record)
+            return record.read_text()
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Holds the recipe's lock; the kernel frees it when the process dies."""
+        with (self._recipes / f"{key}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty directory that is gone afterwards."""
+        directory = Path(tempfile.mkdtemp(dir=self._temporary))
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def new_log(self, name: str) -> Path:
+        """Path of a new build log; the oldest of the same name are dropped so that twenty remain."""
+        stem = re.sub(r"[^a-z0-9.-]+", "-", name.lower())
+        logs = self.root / "logs"
+        for old in sorted(logs.glob(f"{stem}.*.log"))[:-19]:
+            old.unlink(missing_ok=True)
+        return logs / f"{stem}.{time.strftime('%Y%m%dT%H%M%S')}.{os.getpid()}.log"
+
+    def _known(self, record: Path) -> Blob | None:
+        try:
+            value: dict[str, Any] = json.loads(record.read_text())
+            facts = tuple((str(name), str(fact)) for name, fact in value.pop("facts", ()))
+            blob = Blob(**value, facts=facts)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None  # a record from another release or a damaged one: made again
+        return blob if self.has(blob.digest, blob.size) else None
+
+    def _write_json(self, target: Path, value: object) -> None:
+        with self._new_file() as (path, out):
+            out.write(json.dumps(value, sort_keys=True).encode())
+        path.replace(target)
+
+    @contextmanager
+    def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
+        handle, name = tempfile.mkstemp(dir=self._temporary)
+        path = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                yield path, out
+                out.flush()
+                os.fchmod(out.fileno(), 0o644)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _sweep(self) -> None:
+        """Drops what killed builds left behind."""
+        now = time.time()
+        for path in self._temporary.iterdir():
+            try:
+                if now - path.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            except FileNotFoundError:
+                continue  # another build swept it

@@ -1,0 +1,92 @@
+"""Layers as tar archives that depend on nothing but their content.
+
+Entries are sorted by path, owned by root, dated alike and stripped of set-user-id bits; two machines that put the same
+files in get the same bytes out.
+"""
+
+import io
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, cast
+
+from headrace.runtimes.images.store import Blob, HashingWriter, Store
+
+EPOCH: Final = 315_532_800
+"""Date of every file, 1980-01-01: the earliest that a zip archive can hold, since programs zip files they find."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One path in a layer: exactly one of `data`, `source`, `link`, or a directory when all are None."""
+
+    path: str
+    """Without a leading slash."""
+    mode: int = 0o644
+    data: bytes | None = None
+    source: Path | None = None
+    """File whose content it has."""
+    link: str | None = None
+    """Target of a symbolic link."""
+
+
+def write_layer(store: Store, entries: Iterable[Entry], *, facts: Mapping[str, str] | None = None) -> Blob:
+    """Stores the entries, with their parent directories, as an uncompressed layer."""
+
+    def write(out: HashingWriter) -> None:
+        # tarfile only ever calls write() in stream mode
+        with tarfile.open(fileobj=cast("io.BytesIO", out), mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
+            for entry in with_parents(entries):
+                _add(tar, entry)
+
+    digest, size = store.put_stream(write)
+    return Blob(digest=digest, size=size, diff_id=digest, facts=tuple(sorted((facts or {}).items())))
+
+
+def with_parents(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries sorted by path, each after the directories it lies in; the last of two with one path wins."""
+    by_path = {entry.path: entry for entry in entries}
+    for path in list(by_path):
+        for parent in PurePosixPath(path).parents:
+            name = str(parent)
+            if name != ".":
+                by_path.setdefault(name, Entry(path=name, mode=0o755))
+    return [by_path[path] for path in sorted(by_path)]
+
+
+def tree(source: Path, prefix: str, *, keep: Callable[[PurePosixPath], bool] | None = None) -> Iterator[Entry]:
+    """Everything below `source`, placed at `prefix`; `keep` judges paths relative to `source`.
+
+    Modes become 0755 for directories and executables and 0644 for the rest, whatever the umask was.
+    """
+    for path in sorted(source.rglob("*")):
+        relative = PurePosixPath(path.relative_to(source).as_posix())
+        if keep is not None and not keep(relative):
+            continue
+        target = f"{prefix}/{relative}"
+        if path.is_symlink():
+            yield Entry(path=target, mode=0o777, link=str(path.readlink()))
+        elif path.is_dir():
+            yield Entry(path=target, mode=0o755)
+        elif path.is_file():
+            yield Entry(path=target, mode=0o755 if path.stat().st_mode & 0o100 else 0o644, source=path)
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = tarfile.TarInfo(entry.path)
+    info.mtime = EPOCH
+    info.mode = entry.mode & 0o1777
+    if entry.link is not None:
+        info.type, info.linkname = tarfile.SYMTYPE, entry.link
+        tar.addfile(info)
+    elif entry.data is not None:
+        info.size = len(entry.data)
+        tar.addfile(info, io.BytesIO(entry.data))
+    elif entry.source is not None:
+        with entry.source.open("rb") as file:
+            info.size = entry.source.stat().st_size
+            tar.addfile(info, file)
+    else:
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
