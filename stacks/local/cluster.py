@@ -62,7 +62,7 @@ def start(progress: Progress) -> Path:
         daemons = control_plane.daemons(folders, programs)
         containers = containerd.daemon(folders)
         if not any(daemon.pid() for daemon in daemons.values()):
-            _check_ports()
+            check_ports()
         node_network.set_up(folders.root / "network-before.json")
         containerd.write_configuration(folders)
         containers.start()
@@ -161,7 +161,8 @@ def _check_machine(folders: Folders) -> None:
         raise PermanentError("; ".join(faults))
 
 
-def _check_ports() -> None:
+def check_ports() -> None:
+    """Raises PermanentError that names every port of the cluster that another program listens on."""
     taken = []
     for owner, port in layout.PORTS.items():
         with socket.socket() as probe:

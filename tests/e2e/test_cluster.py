@@ -1,0 +1,72 @@
+"""The embedded cluster repairs itself when started again, and refuses what it cannot do before it does anything."""
+
+import os
+import signal
+import socket
+
+import pytest
+from live_platform import Platform, eventually, quiet
+
+from headrace.contract.errors import PermanentError
+from headrace.stacks.local import cluster, layout
+
+
+@pytest.fixture(autouse=True)
+def embedded(platform: Platform) -> None:
+    """These tests are about the embedded cluster alone."""
+    if not platform.place.embedded:
+        pytest.skip("a cluster that the user named is not ours to break")
+
+
+@pytest.mark.parametrize("program", ["etcd", "kube-apiserver", "kubelet", "kube-proxy", "containerd"])
+def test_a_crash_of_any_part_is_repaired_by_the_next_start_and_no_request_fails_for_it(
+    platform: Platform, program: str
+) -> None:
+    pid = int((layout.folders().processes / f"{program}.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: program in cluster.status().stopped)
+    assert platform.ask(platform.model.request).status == 200  # the data plane does not need it
+
+    cluster.start(quiet())
+
+    assert cluster.status().stopped == ()
+    assert cluster.status().ready
+    assert platform.ask(platform.model.request).status == 200
+
+
+def test_starting_twice_starts_nothing(platform: Platform) -> None:
+    before = sorted(path.read_text() for path in layout.folders().processes.glob("*.pid"))
+
+    cluster.start(quiet())
+
+    assert sorted(path.read_text() for path in layout.folders().processes.glob("*.pid")) == before
+
+
+def test_its_programs_stay_within_their_memory(platform: Platform) -> None:
+    assert cluster.status().resident_bytes < 1.5 * 2**30
+
+
+def test_another_checkouts_cluster_is_not_started_beside_this_one(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("HEADRACE_STATE", str(tmp_path))
+
+    with pytest.raises(PermanentError, match=r"another embedded cluster runs .* run `make down` in that checkout"):
+        cluster.start(quiet())
+
+
+def test_a_port_in_use_is_named_before_anything_starts(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr(layout, "PORTS", {"etcd": taken.getsockname()[1]})
+
+        with pytest.raises(PermanentError, match=rf"ports in use: {taken.getsockname()[1]} \(etcd\), must be free"):
+            cluster.check_ports()
+
+
+def test_a_user_who_is_not_root_is_told_what_to_do(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(PermanentError, match=r"user id = 1000, must be 0 .* run as root or set HEADRACE_KUBECONFIG"):
+        cluster.start(quiet())

@@ -1,0 +1,146 @@
+"""NetworkPolicy is enforced, not merely written: who can open a connection to whom, tried from inside of pods."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from live_platform import Platform, eventually
+
+from headrace.contract import names
+
+MODEL_NAMESPACE = "endpoint-breast-cancer"
+STRANGER = "test-stranger"
+CONNECT = """
+import socket, sys
+for address in sys.argv[1:]:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+        print(address, "open", flush=True)
+    except OSError:
+        print(address, "closed", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(platform: Platform) -> Iterator[str]:
+    """A pod in a namespace of its own that has nothing to do with the platform; yields the namespace."""
+    image = platform.kubectl(
+        "-n", names.SYSTEM_NAMESPACE, "get", "deployment", names.ROUTING,
+        "-o", "jsonpath={.spec.template.spec.containers[0].image}",
+    )  # fmt: skip
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stranger", "namespace": STRANGER},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "stranger",
+                    "image": image,
+                    "imagePullPolicy": "Never",
+                    "command": ["/usr/bin/python3.11", "-c", "import time; time.sleep(3600)"],
+                }
+            ],
+        },
+    }
+    platform.kubectl("create", "namespace", STRANGER)
+    platform.kubectl("apply", "-f", "-", text=json.dumps(pod))
+    platform.kubectl("-n", STRANGER, "wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s")
+    yield STRANGER
+    platform.kubectl("delete", "namespace", STRANGER, "--wait=false")
+
+
+def _pod(platform: Platform, namespace: str, selector: str, field: str) -> str:
+    path = f"jsonpath={{.items[0].{field}}}"
+    return platform.kubectl("-n", namespace, "get", "pods", "-l", selector, "-o", path)
+
+
+def _tried(platform: Platform, namespace: str, pod: str, python: str, *addresses: str) -> dict[str, str]:
+    printed = platform.kubectl("-n", namespace, "exec", pod, "--", python, "-c", CONNECT, *addresses)
+    return dict(line.split() for line in printed.splitlines())
+
+
+def test_a_stranger_reaches_the_pop_and_nothing_behind_it(platform: Platform, stranger: str) -> None:
+    model = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1", "status.podIP")
+    part = f"{names.COMPONENT_LABEL}="
+    pop = _pod(platform, names.SYSTEM_NAMESPACE, part + names.POP_PROXY, "status.podIP")
+    balancer = _pod(platform, names.SYSTEM_NAMESPACE, part + names.LOAD_BALANCER, "status.podIP")
+    routing = _pod(platform, names.SYSTEM_NAMESPACE, part + names.ROUTING, "status.podIP")
+
+    tried = _tried(
+        platform, stranger, "stranger", "/usr/bin/python3.11",
+        f"{pop}:{names.POP_PORT}", f"{pop}:{names.ENVOY_ADMIN_PORT}", f"{balancer}:{names.LOAD_BALANCER_PORT}",
+        f"{routing}:{names.XDS_PORT}", f"{model}:{names.FRONT_PORT}", f"{model}:{names.FRONT_ADMIN_PORT}",
+    )  # fmt: skip
+
+    assert tried == {
+        f"{pop}:{names.POP_PORT}": "open",
+        f"{pop}:{names.ENVOY_ADMIN_PORT}": "closed",
+        f"{balancer}:{names.LOAD_BALANCER_PORT}": "closed",
+        f"{routing}:{names.XDS_PORT}": "closed",
+        f"{model}:{names.FRONT_PORT}": "closed",
+        f"{model}:{names.FRONT_ADMIN_PORT}": "closed",
+    }
+
+
+def test_a_model_reaches_nobody(platform: Platform, stranger: str) -> None:
+    pod = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1", "metadata.name")
+    api = platform.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
+    pop = _pod(platform, names.SYSTEM_NAMESPACE, f"{names.COMPONENT_LABEL}={names.POP_PROXY}", "status.podIP")
+
+    tried = _tried(
+        platform, MODEL_NAMESPACE, pod, f"{names.MODEL_ENVIRONMENT}/bin/python",
+        f"{api}:443", f"{pop}:{names.POP_PORT}", "169.254.169.254:80",
+    )  # fmt: skip
+
+    assert set(tried.values()) == {"closed"}
+
+
+def test_a_model_pod_has_no_token_and_cannot_write_its_image(platform: Platform) -> None:
+    pod = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1", "metadata.name")
+    probe = (
+        "import os; print(os.getuid(), os.path.exists('/var/run/secrets/kubernetes.io'),"
+        " os.access('/opt/model/model', os.W_OK))"
+    )
+
+    said = platform.kubectl(
+        "-n", MODEL_NAMESPACE, "exec", pod, "--", f"{names.MODEL_ENVIRONMENT}/bin/python", "-c", probe
+    )
+
+    assert said.split() == [str(names.RUN_AS_USER), "False", "False"]
+
+
+def test_the_api_server_refuses_a_privileged_pod_beside_the_model(platform: Platform) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "intruder", "namespace": MODEL_NAMESPACE},
+        "spec": {"containers": [{"name": "x", "image": "x", "securityContext": {"privileged": True}}]},
+    }
+
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        platform.kubectl("apply", "-f", "-", text=json.dumps(pod))
+
+
+def test_policy_holds_again_after_the_enforcer_was_killed(platform: Platform, stranger: str) -> None:
+    if not platform.place.embedded:
+        pytest.skip("the cluster's own network plugin is not ours to kill")
+    import os  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    from live_platform import quiet  # noqa: PLC0415
+
+    from headrace.stacks.local import cluster, layout  # noqa: PLC0415
+
+    pid = int((layout.folders().processes / "kube-router.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: "kube-router" in cluster.status().stopped)
+
+    cluster.start(quiet())
+
+    assert "kube-router" in cluster.status().running
+    model = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1", "status.podIP")
+    address = f"{model}:{names.FRONT_PORT}"
+    assert _tried(platform, stranger, "stranger", "/usr/bin/python3.11", address) == {address: "closed"}

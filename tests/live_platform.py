@@ -1,0 +1,132 @@
+"""A running demo, how to ask it, and how to see that nothing of it is left.
+
+Nothing here waits a fixed time: `eventually` asks until the world is as it should be, or says what it was last.
+"""
+
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.contract import names
+from headrace.stacks.local import cluster, demo, demo_model, layout
+from headrace.stacks.local.demo_model import RegisteredModel
+from headrace.stacks.local.deployment import Deployment
+from headrace.stacks.local.progress import Progress
+from headrace.stacks.local.target import Target
+from headrace.stacks.local.toolchain import builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back from the PoP."""
+
+    status: int
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A running demo and how to ask it."""
+
+    description: dict[str, Any]
+    model: RegisteredModel
+    place: Target
+    deployment: Deployment
+
+    def ask(
+        self,
+        body: Any,
+        *,
+        path: str | None = None,
+        token: str | None = "",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """POST through the PoP. `token` "" is the demo's own, None sends none."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token or self.description['token']}"
+        request = urllib.request.Request(
+            self.description["url"] + (path or names.invocations_path(self.description["endpoint"])),
+            data=body if isinstance(body, bytes) else json.dumps(body).encode(),
+            headers=sent,
+        )
+        context = ssl.create_default_context(cafile=self.description["ca_file"])
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=60) as response:
+                return _answer(response)
+        except urllib.error.HTTPError as error:
+            return _answer(error)
+
+    def settings(self, endpoints: list[dict[str, Any]]) -> dict[str, Any]:
+        """Configuration of the stack with these endpoints."""
+        return demo.settings(self.place, self.place.host, endpoints)
+
+    @property
+    def endpoint(self) -> dict[str, Any]:
+        """The demo's own endpoint, as the stack's configuration names it."""
+        return {"name": demo_model.NAME, "model_uri": self.model.model_uri}
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """Output of `kubectl` with full rights; fails the test with kubectl's own words."""
+        done = run(
+            str(builder.kubernetes(quiet()) / "kubectl"), "--kubeconfig", self.description["kubeconfig"], *arguments,
+            text=text,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(status=response.status, headers=headers, body=response.read())
+
+
+def run(*command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A finished process, its output as text."""
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=300)
+
+
+def quiet() -> Progress:
+    """Progress that pytest captures."""
+    return Progress("test", steps=1)
+
+
+def eventually(holds: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+    """The first true value of `holds`, asked every 200 ms."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = holds()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not so within {seconds:.0f} s; last seen: {value!r}"
+        time.sleep(0.2)
+
+
+def assert_machine_is_clean(root: Path) -> None:
+    """No process, mount, namespace, interface, nft table or file of an embedded cluster is left."""
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if str(root).encode() in command]
+    assert str(root) not in Path("/proc/self/mountinfo").read_text()
+    assert not list(Path("/run/netns").glob("cni-*"))
+    assert not Path("/sys/class/net", layout.BRIDGE).exists()
+    tables = run("/usr/sbin/nft", "list", "tables").stdout
+    assert "kube-proxy" not in tables
+    assert "KUBE-" not in run("/usr/sbin/nft", "list", "ruleset").stdout
+    assert not [path for path in Path("/sys/fs/cgroup").glob("**/kubepods")]
+    assert not root.exists()
+    assert not [path for path in Path("/var/log/containers").glob("*") if path.is_symlink() and not path.exists()]
+    assert cluster.status().running == ()
