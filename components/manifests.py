@@ -39,6 +39,12 @@ def metadata(
     return data
 
 
+def labelled(manifest: Manifest, labels: Labels) -> Manifest:
+    """`manifest`, made elsewhere, with `labels` added to its own."""
+    own = manifest["metadata"]
+    return {**manifest, "metadata": {**own, "labels": {**own.get("labels", {}), **labels}}}
+
+
 def namespace(name: str, *, labels: Labels, annotations: Mapping[str, pulumi.Input[str]] | None = None) -> Manifest:
     """A namespace whose pods the API server holds to the Pod Security Standard `restricted`."""
     security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}

@@ -56,7 +56,8 @@ class ServingCluster(pulumi.ComponentResource):
         path = _path(args.get("kubeconfig", ""))
         checks.require(subject, _readable(path))
         document = yaml.safe_load(path.read_text())
-        context = args.get("context") or document.get("current-context", "")
+        checks.require(subject, _kubeconfig(path, document))
+        context = args.get("context", document.get("current-context", ""))
         checks.require(subject, _usable(path, document, context))
         adopted = one_context(document, context, path.parent)
         super().__init__("headrace:index:ServingCluster", name, {}, opts)  # the path is this machine's own affair
@@ -101,10 +102,12 @@ def _readable(path: Path) -> Iterator[str]:
         yield f"kubeconfig = '{path}', no such file; set it to the kubeconfig of the cluster to use"
 
 
-def _usable(path: Path, document: Any, context: str) -> Iterator[str]:
+def _kubeconfig(path: Path, document: object) -> Iterator[str]:
     if not isinstance(document, dict) or not document.get("contexts"):
         yield f"kubeconfig = '{path}' is not a kubeconfig with a context"
-        return
+
+
+def _usable(path: Path, document: Mapping[str, Any], context: str) -> Iterator[str]:
     known = [entry["name"] for entry in document["contexts"]]
     if context not in known:
         yield f"context = {context!r}, must be one of {', '.join(known)} (those of '{path}')"

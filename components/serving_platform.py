@@ -77,7 +77,7 @@ class ServingPlatform(pulumi.ComponentResource):
         labels = manifests.standard_labels("platform", own)
 
         space = registered(f"{name}-namespace", manifests.namespace(names.SYSTEM_NAMESPACE, labels=labels), child)
-        kinds = registered(f"{name}-model-endpoints", {**model_endpoint_crd()}, child)
+        kinds = registered(f"{name}-model-endpoints", manifests.labelled(model_endpoint_crd(), labels), child)
         # Before the first pod: a policy that comes after it would leave the pod open for its first second.
         closed = registered(
             f"{name}-deny-all",
@@ -93,7 +93,7 @@ class ServingPlatform(pulumi.ComponentResource):
         ControlPlane(f"{name}-routing", {"image": control_image.image, "replicas": replicas, "labels": own}, inside)
         LoadBalancer(f"{name}-load-balancer", {"image": envoy_image.image, "replicas": replicas, "labels": own}, inside)
         pop_args: PopProxyArgs = {"image": envoy_image.image, "replicas": replicas, "labels": own}
-        pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[literal-required, typeddict-item]
+        pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[typeddict-item]
         pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
 
         self.url = pop.url

@@ -16,6 +16,7 @@ from headrace.components.platform_ref import base_faults, delivery_faults
 from headrace.components.serving_cluster import ServingClusterArgs
 from headrace.components.serving_platform import ServingPlatformArgs
 
+_SHAPES: Final[Mapping[type, str]] = {dict: "mapping", list: "list"}
 _ENDPOINT_KEYS: Final = frozenset(ModelEndpointArgs.__annotations__) - {"platform"} | {"name"}
 
 
@@ -74,8 +75,7 @@ def _set(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _faults_of_shape(field: str, value: object, shape: type) -> list[str]:
-    kind = {dict: "a mapping", list: "a list"}[shape]
-    return [] if isinstance(value, shape) else [f"{field} = {value!r}, must be {kind}"]
+    return [] if isinstance(value, shape) else [f"{field} = {value!r}, must be a {_SHAPES[shape]}"]
 
 
 def _faults_of_endpoints(endpoints: object) -> Iterator[str]:

@@ -1,0 +1,77 @@
+"""Rules on inputs, each by what it lets pass and what it says when it does not."""
+
+import pulumi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.components import checks
+
+
+def test_all_faults_of_one_set_of_inputs_come_in_one_error() -> None:
+    with pytest.raises(checks.ArgsError) as caught:
+        checks.require(
+            "PopProxy 'edge'", checks.at_least("replicas", 0, 1), checks.node_port("node_port", 443), iter(())
+        )
+
+    assert str(caught.value) == (
+        "PopProxy 'edge': replicas = 0, must be at least 1; node_port = 443, must be between 30000 and 32767"
+    )
+    assert len(caught.value.faults) == 2
+
+
+def test_an_args_error_prints_as_one_line_in_a_pulumi_program() -> None:
+    """pulumi-language-python-exec prints RunError without a stack trace."""
+    assert issubclass(checks.ArgsError, pulumi.RunError)
+
+
+def test_no_fault_no_error() -> None:
+    checks.require("ServingPlatform 'p'", checks.at_least("replicas", 1, 1), checks.unique("names", ["a", "b"]))
+
+
+def test_a_misspelled_input_is_named_with_the_ones_that_exist() -> None:
+    assert list(checks.known_keys({"model_url": "x"}, ["model_uri", "cpu"])) == [
+        "unknown input 'model_url', must be one of cpu, model_uri"
+    ]
+
+
+@pytest.mark.parametrize("args", [{}, {"model_uri": None}, {"model_uri": ""}])
+def test_a_required_input_that_is_absent_or_empty_is_missing(args: dict[str, object]) -> None:
+    assert list(checks.present(args, "model_uri")) == ["model_uri is missing; set it"]
+
+
+def test_zero_is_a_value_and_not_missing() -> None:
+    assert list(checks.present({"replicas": 0}, "replicas")) == []
+
+
+@pytest.mark.parametrize("name", ["fraud", "a", "7", "churn-2", "a" * 54])
+def test_endpoint_names_that_fit_a_namespace_pass(name: str) -> None:
+    assert list(checks.endpoint_name("name", name)) == []
+
+
+@pytest.mark.parametrize("name", ["", "Fraud", "fraud_2", "-a", "a-", "a.b", "a" * 55, "fraud\n", "ß"])
+def test_endpoint_names_that_do_not_fit_a_namespace_are_refused(name: str) -> None:
+    (fault,) = checks.endpoint_name("name", name)
+
+    assert fault.startswith(f"name = {name!r}, must be a DNS label")
+
+
+@given(st.text(max_size=70))
+def test_an_accepted_name_always_makes_a_valid_namespace(name: str) -> None:
+    if not list(checks.endpoint_name("name", name)):
+        namespace = f"endpoint-{name}"
+        assert len(namespace) <= 63
+        assert namespace.encode("ascii").decode().replace("-", "a").isalnum()
+        assert namespace == namespace.lower()
+
+
+def test_a_name_given_twice_is_reported_once_with_its_count() -> None:
+    assert list(checks.unique("endpoints[].name", ["a", "b", "a", "a"])) == [
+        "endpoints[].name = 'a' is given 3 times, must be unique; rename or remove one"
+    ]
+
+
+def test_a_choice_outside_the_set_is_answered_with_the_set() -> None:
+    assert list(checks.choice("exposure", "ingress", ["load_balancer", "node_port"])) == [
+        "exposure = 'ingress', must be one of load_balancer, node_port"
+    ]

@@ -1,0 +1,181 @@
+"""Network policies, judged by the connections they let through: a truth table of who reaches whom."""
+
+from typing import Any
+
+import pytest
+
+from headrace.components import flows
+from headrace.contract import names
+
+SYSTEM = names.SYSTEM_NAMESPACE
+
+
+def pod(namespace: str, **labels: str) -> dict[str, Any]:
+    spaces = {"kubernetes.io/metadata.name": namespace}
+    if namespace.startswith("endpoint-"):
+        spaces[names.ENDPOINT_LABEL] = namespace.removeprefix("endpoint-")
+    return {"namespace": namespace, "namespace_labels": spaces, "labels": labels}
+
+
+def component(name: str) -> dict[str, Any]:
+    return pod(SYSTEM, **{names.COMPONENT_LABEL: name})
+
+
+def model(endpoint: str) -> dict[str, Any]:
+    return pod(f"endpoint-{endpoint}", **{names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: "v1"})
+
+
+PODS = {
+    "client": None,
+    "pop": component(names.POP_PROXY),
+    "balancer": component(names.LOAD_BALANCER),
+    "control": component(names.ROUTING),
+    "autoscaler": component(names.AUTOSCALER),
+    "prometheus": component(flows.PROMETHEUS),
+    "model a": model("a"),
+    "model b": model("b"),
+    "stranger": pod("default", app="other"),
+    "dns": pod("kube-system", **{"k8s-app": "kube-dns"}),
+    "api server": None,
+}
+"""None is somebody outside the cluster's pods."""
+
+POLICIES = [
+    flows.deny_all(SYSTEM, labels={}),
+    flows.pop_proxy(SYSTEM, labels={}),
+    flows.load_balancer(SYSTEM, labels={}),
+    flows.control_plane(SYSTEM, labels={}),
+    *(
+        policy
+        for endpoint in ("a", "b")
+        for policy in (
+            flows.deny_all(f"endpoint-{endpoint}", labels={}),
+            flows.model_pods(f"endpoint-{endpoint}", labels={}),
+        )
+    ),
+]
+
+OPEN = {
+    ("client", "pop", names.POP_PORT),
+    ("stranger", "pop", names.POP_PORT),
+    ("pop", "balancer", names.LOAD_BALANCER_PORT),
+    ("pop", "control", names.XDS_PORT),
+    ("balancer", "control", names.XDS_PORT),
+    ("balancer", "model a", names.FRONT_PORT),
+    ("balancer", "model b", names.FRONT_PORT),
+    # By port and not by address (see flows.control_plane), so to whoever accepts on it; none of our pods does.
+    *(("control", target, port) for target in ("api server", "client", "stranger", "dns") for port in (443, 6443)),
+    ("pop", "dns", 53),
+    ("balancer", "dns", 53),
+    ("control", "dns", 53),
+}
+"""Everything that may connect, but for those whose egress is governed elsewhere (the autoscaler and Prometheus)."""
+
+PORTS = sorted(
+    {
+        names.POP_PORT,
+        names.LOAD_BALANCER_PORT,
+        names.XDS_PORT,
+        names.CONTROL_HEALTH_PORT,
+        names.ENVOY_ADMIN_PORT,
+        names.ENVOY_STATS_PORT,
+        names.FRONT_PORT,
+        names.FRONT_ADMIN_PORT,
+        53,
+        443,
+        6443,
+    }
+)
+
+
+@pytest.mark.parametrize("source", ["client", "stranger", "pop", "balancer", "control", "model a", "model b"])
+def test_exactly_the_intended_connections_are_open(source: str) -> None:
+    found = {
+        (source, target, port)
+        for target in PODS
+        for port in PORTS
+        if source != target and governed(source, target) and allowed(source, target, port)
+    }
+
+    assert found == {flow for flow in OPEN if flow[0] == source}
+
+
+@pytest.mark.parametrize("reader", ["autoscaler", "prometheus"])
+def test_those_who_measure_reach_every_port_that_measures_and_no_other(reader: str) -> None:
+    reached = {
+        (target, port)
+        for target in ("pop", "balancer", "control", "model a")
+        for port in PORTS
+        if accepts(PODS[reader], PODS[target], port)
+    }
+
+    assert reached == {
+        ("pop", names.POP_PORT),
+        ("pop", names.ENVOY_STATS_PORT),
+        ("balancer", names.ENVOY_STATS_PORT),
+        ("control", names.CONTROL_HEALTH_PORT),
+        ("model a", names.FRONT_ADMIN_PORT),
+    }
+
+
+def test_a_new_pod_of_a_namespace_starts_with_no_connection_at_all() -> None:
+    """deny_all selects every pod, also one whose labels no other policy knows."""
+    unknown = pod("endpoint-a", app="unknown")
+
+    assert not any(accepts(other, unknown, port) for other in PODS.values() for port in PORTS)
+
+
+def governed(source: str, target: str) -> bool:
+    """A connection between two pods that no policy selects says nothing about ours."""
+    return any(
+        end is not None and any(selects(policy, end) for policy in POLICIES) for end in (PODS[source], PODS[target])
+    )
+
+
+def allowed(source: str, target: str, port: int) -> bool:
+    return accepts(PODS[source], PODS[target], port) and opens(PODS[source], PODS[target], port)
+
+
+def accepts(source: Any, target: Any, port: int) -> bool:
+    return _permits(target, source, port, "ingress", "from")
+
+
+def opens(source: Any, target: Any, port: int) -> bool:
+    return _permits(source, target, port, "egress", "to")
+
+
+def _permits(subject: Any, peer: Any, port: int, direction: str, peers: str) -> bool:
+    """NetworkPolicy as Kubernetes defines it: policies that select a pod add up, and one that does isolates it."""
+    if subject is None:
+        return True
+    selecting = [policy["spec"] for policy in POLICIES if selects(policy, subject)]
+    return not selecting or any(
+        (peers not in rule or any(_peer_matches(entry, peer, subject) for entry in rule[peers]))
+        and ("ports" not in rule or port in [entry["port"] for entry in rule["ports"]])
+        for spec in selecting
+        for rule in spec[direction]
+    )
+
+
+def selects(policy: Any, subject: Any) -> bool:
+    return policy["metadata"]["namespace"] == subject["namespace"] and _matches(
+        policy["spec"]["podSelector"], subject["labels"]
+    )
+
+
+def _peer_matches(entry: Any, peer: Any, subject: Any) -> bool:
+    if peer is None:
+        return False
+    if "namespaceSelector" in entry:
+        near = _matches(entry["namespaceSelector"], peer["namespace_labels"])
+    else:
+        near = peer["namespace"] == subject["namespace"]
+    return near and _matches(entry.get("podSelector", {}), peer["labels"])
+
+
+def _matches(selector: Any, labels: Any) -> bool:
+    assert set(selector) <= {"matchLabels", "matchExpressions"}
+    assert all(expression["operator"] == "Exists" for expression in selector.get("matchExpressions", []))
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        expression["key"] in labels for expression in selector.get("matchExpressions", [])
+    )

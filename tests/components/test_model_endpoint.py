@@ -1,0 +1,153 @@
+"""The front door: what exists for one endpoint, in which order, and what happens to it over time."""
+
+from typing import Any
+
+import pytest
+from recorder import Recording, record
+from stand_ins import DELIVERY, IMAGE
+
+from headrace.components import ModelEndpoint
+from headrace.components.checks import ArgsError
+from headrace.contract import names
+from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+
+pytestmark = pytest.mark.usefixtures("stand_in_images")
+
+REF: Any = {
+    "namespace": "headrace-system",
+    "url": "https://models.example",
+    "image_delivery": DELIVERY,
+    "image_base": {},
+}
+
+
+def made(**args: Any) -> Recording:
+    given: Any = {"platform": REF, "model_uri": "models:/fraud/7", **args}
+    return record(lambda: ModelEndpoint("fraud", given))
+
+
+def test_a_platform_and_a_model_are_enough_for_an_address() -> None:
+    recording = made()
+
+    assert recording.outputs[recording.named("fraud").urn] == {
+        "url": "https://models.example/serving-endpoints/fraud",
+        "version": "v7",
+        "image": IMAGE,
+    }
+
+
+def test_the_endpoint_has_a_namespace_of_its_own_that_is_closed_before_its_first_pod() -> None:
+    recording = made()
+
+    (space,) = recording.of_kind("Namespace")
+    assert space.inputs["metadata"]["name"] == "endpoint-fraud"
+    assert space.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for earlier in ("fraud-namespace", "fraud-deny-all", "fraud-policy", "fraud-account"):
+        assert recording.waits_for("fraud-v7-deployment", earlier)
+
+
+def test_traffic_moves_only_to_a_version_that_is_ready() -> None:
+    """Pulumi calls a Deployment created when its pods are ready; the object that moves the traffic comes after."""
+    recording = made()
+
+    assert recording.waits_for("fraud-endpoint", "fraud-v7-deployment")
+    assert recording.waits_for("fraud-endpoint", "fraud-v7-service")
+
+
+def test_the_object_says_which_version_serves_from_which_image() -> None:
+    recording = made(allowed_subjects=["system:serviceaccount:shop:web"], timeout_seconds=10.0)
+
+    (thing,) = [r for r in recording.resources.values() if r.type.endswith(f"/v1alpha1:{names.MODEL_ENDPOINT_KIND}")]
+    assert thing.inputs["metadata"]["name"] == "fraud"
+    assert ModelEndpointSpec.from_json(thing.inputs["spec"]) == ModelEndpointSpec(
+        versions=(ServedVersion(name="v7", model_uri="models:/fraud/7", image=IMAGE),),
+        allowed_subjects=("system:serviceaccount:shop:web",),
+        timeout_seconds=10.0,
+    )
+
+
+def test_the_number_of_pods_is_left_to_the_autoscaler() -> None:
+    deployment = made().named("fraud-v7-deployment")
+
+    assert "replicas" not in deployment.inputs["spec"]
+    assert list(deployment.request.ignoreChanges) == ["spec.replicas"]
+
+
+def test_an_update_never_has_fewer_ready_pods_than_before() -> None:
+    strategy = made().named("fraud-v7-deployment").inputs["spec"]["strategy"]["rollingUpdate"]
+
+    assert strategy == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_a_new_version_stands_beside_the_old_one() -> None:
+    """Other names for Pulumi and for Kubernetes: what served before is deleted after traffic has moved, not before."""
+    old, new = made(), made(model_uri="models:/fraud/8")
+
+    assert new.named("fraud-v8-deployment").inputs["metadata"]["name"] == "v8"
+    assert {r.name for r in old.resources.values()} - {r.name for r in new.resources.values()} == {
+        "fraud-v7-budget",
+        "fraud-v7-service",
+        "fraud-v7-deployment",
+    }
+    assert old.named("fraud-endpoint").urn == new.named("fraud-endpoint").urn
+
+
+def test_the_service_and_the_pods_agree_on_labels_and_port() -> None:
+    recording = made()
+    service = recording.named("fraud-v7-service").inputs
+    template = recording.named("fraud-v7-deployment").inputs["spec"]["template"]
+
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v7"}.items() <= service["metadata"]["labels"].items()
+    (port,) = service["spec"]["ports"]
+    (container,) = template["spec"]["containers"]
+    assert port["port"] == names.FRONT_PORT
+    assert {p["name"]: p["containerPort"] for p in container["ports"]}[port["targetPort"]] == names.FRONT_PORT
+
+
+def test_a_service_without_pods_is_not_waited_for() -> None:
+    """An endpoint that sleeps has no pods, and Pulumi would wait ten minutes for them."""
+    annotations = made().named("fraud-v7-service").inputs["metadata"]["annotations"]
+
+    assert annotations == {"pulumi.com/skipAwait": "true"}
+
+
+def test_the_pods_identity_carries_no_token() -> None:
+    recording = made()
+
+    assert recording.named("fraud-account").inputs["automountServiceAccountToken"] is False
+    spec = recording.named("fraud-v7-deployment").inputs["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_a_quota_bounds_the_namespace_only_when_one_is_given() -> None:
+    assert made().of_kind("ResourceQuota") == []
+
+    (quota,) = made(quota={"cpu": 8, "memory_mib": 4096, "pods": 4}).of_kind("ResourceQuota")
+    assert quota.inputs["spec"]["hard"] == {"limits.cpu": "8000m", "limits.memory": "4096Mi", "pods": "4"}
+
+
+def test_bad_inputs_are_told_at_once_and_nothing_is_registered() -> None:
+    def program() -> None:
+        bad: Any = {"platform": REF, "model_url": "models:/fraud/7", "cpu": 0, "quota": {"pods": 0, "gpus": 1}}
+        with pytest.raises(ArgsError) as caught:
+            ModelEndpoint("Fraud_1", bad)
+        for words in (
+            "name = 'Fraud_1', must be a DNS label",
+            "unknown input 'model_url'",
+            "model_uri is missing",
+            "cpu = 0, must be at least 0.05",
+            "quota.pods = 0, must be at least 1",
+            "unknown input 'gpus'",
+        ):
+            assert words in str(caught.value)
+
+    assert record(program).resources == {}
+
+
+def test_a_preview_knows_everything_but_what_the_engine_must_create() -> None:
+    given: Any = {"platform": REF, "model_uri": "models:/fraud/7"}
+
+    recording = record(lambda: ModelEndpoint("fraud", given), preview=True)
+
+    assert recording.outputs[recording.named("fraud").urn]["url"] == "https://models.example/serving-endpoints/fraud"

@@ -1,0 +1,131 @@
+"""Pod templates, judged as data."""
+
+from typing import Any
+
+import pytest
+from pod_security import violations
+
+from headrace.components import pods
+from headrace.components.sizing import allotment
+from headrace.contract import names
+
+IMAGE = "registry.example/image@sha256:" + "a" * 64
+
+
+def model_pod(**changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "endpoint": "fraud",
+        "version": "v7",
+        "image": IMAGE,
+        "account": "model",
+        "labels": {"team": "risk"},
+        "allotment": allotment(2_000_000),
+        "timeout_seconds": 297.0,
+        "start_seconds": 300,
+    }
+    return pods.model_pod(**{**given, **changes})
+
+
+PODS = {
+    "model": model_pod(),
+    "pop-proxy": pods.proxy_pod(
+        names.POP_PROXY, image=IMAGE, account="a", labels={}, port=8443, bootstrap={}, tls_secret="pop-proxy-tls"
+    ),
+    "load-balancer": pods.proxy_pod(names.LOAD_BALANCER, image=IMAGE, account="a", labels={}, port=8080, bootstrap={}),
+    "control plane": pods.control_plane_pod(image=IMAGE, account="a", labels={}),
+}
+
+
+@pytest.fixture(params=PODS, ids=str)
+def pod(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The spec of each kind of pod."""
+    spec: dict[str, Any] = PODS[request.param]["spec"]
+    return spec
+
+
+def test_every_pod_is_admitted_under_the_restricted_standard(pod: dict[str, Any]) -> None:
+    assert list(violations(pod)) == []
+
+
+def test_every_root_file_system_is_read_only_and_scratch_space_is_capped(pod: dict[str, Any]) -> None:
+    assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in pod["containers"])
+    scratch = [volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume]
+    assert scratch
+    assert all(volume["medium"] == "Memory" and volume["sizeLimit"] for volume in scratch)
+
+
+def test_no_pod_runs_without_bounds(pod: dict[str, Any]) -> None:
+    for container in pod["containers"]:
+        resources = container["resources"]
+        assert {"cpu", "memory", "ephemeral-storage"} <= resources["requests"].keys()
+        assert {"memory", "ephemeral-storage"} <= resources["limits"].keys()
+        assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+
+def test_alive_and_ready_are_different_questions(pod: dict[str, Any]) -> None:
+    """A busy pod must leave the balancer's list and not be killed for it."""
+    for container in pod["containers"]:
+        ready, alive = container["readinessProbe"], container["livenessProbe"]
+        assert ready != alive
+        assert alive["periodSeconds"] * alive["failureThreshold"] > ready["periodSeconds"] * ready["failureThreshold"]
+
+
+def test_only_the_control_plane_holds_a_token() -> None:
+    holders = [kind for kind, pod in PODS.items() if pod["spec"]["automountServiceAccountToken"]]
+
+    assert holders == ["control plane"]
+
+
+def test_a_pod_that_leaves_serves_on_until_every_proxy_has_heard() -> None:
+    for kind in ("model", "pop-proxy", "load-balancer"):
+        (container,) = PODS[kind]["spec"]["containers"]
+        assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == pods.PRE_STOP_SECONDS
+
+
+@pytest.mark.parametrize("timeout_seconds", [0.5, 10.0, 297.0])
+def test_a_model_pod_is_not_killed_while_a_request_it_accepted_may_still_run(timeout_seconds: float) -> None:
+    pod = model_pod(timeout_seconds=timeout_seconds)
+    environment = {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
+
+    drain = int(environment[names.ENV_GRACE_SECONDS])
+    assert drain >= timeout_seconds
+    assert pod["spec"]["terminationGracePeriodSeconds"] > pods.PRE_STOP_SECONDS + drain
+
+
+def test_a_model_pod_may_take_its_time_to_load_and_is_then_watched_closely() -> None:
+    (container,) = model_pod(start_seconds=900)["spec"]["containers"]
+
+    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] == 900
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ping"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+
+
+def test_the_proxy_restarts_when_its_configuration_changes_and_only_then() -> None:
+    def digest(bootstrap: dict[str, Any]) -> dict[str, str]:
+        pod = pods.proxy_pod(names.POP_PROXY, image=IMAGE, account="a", labels={}, port=8443, bootstrap=bootstrap)
+        annotations: dict[str, str] = pod["metadata"]["annotations"]
+        return annotations
+
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_the_renewed_certificate_reaches_a_running_proxy() -> None:
+    """A subPath mount never changes under a running container, so the certificate has a volume of its own."""
+    (container,) = PODS["pop-proxy"]["spec"]["containers"]
+    (tls,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
+
+    assert tls["mountPath"] == "/etc/headrace/tls"
+    assert "subPath" not in tls
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"hostNetwork": True}, "hostNetwork"),
+        ({"volumes": [{"name": "x", "hostPath": {"path": "/"}}]}, "volume x"),
+        ({"securityContext": {}}, "seccompProfile"),
+    ],
+)
+def test_the_judge_of_these_tests_finds_what_it_must(change: dict[str, Any], rule: str) -> None:
+    assert rule in list(violations({**PODS["model"]["spec"], **change}))

@@ -1,0 +1,100 @@
+"""What endpoints share."""
+
+from typing import Any
+
+import pytest
+from recorder import Recording, record
+from stand_ins import CERTIFICATE, DELIVERY
+
+from headrace.components import ServingPlatform
+from headrace.components.checks import ArgsError
+from headrace.components.control_plane import RULES
+from headrace.contract import names
+
+pytestmark = pytest.mark.usefixtures("stand_in_images")
+
+
+def made(**args: Any) -> Recording:
+    given: Any = {"image_delivery": DELIVERY, "host": "models.example", **args}
+    return record(lambda: ServingPlatform("platform", given), answers=CERTIFICATE)
+
+
+def test_the_namespace_holds_its_pods_to_the_restricted_standard() -> None:
+    (space,) = made().of_kind("Namespace")
+
+    labels = space.inputs["metadata"]["labels"]
+    assert space.inputs["metadata"]["name"] == names.SYSTEM_NAMESPACE
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_no_pod_exists_before_the_policy_that_closes_the_namespace() -> None:
+    recording = made()
+
+    deployments = recording.of_kind("Deployment")
+    assert {deployment.inputs["metadata"]["name"] for deployment in deployments} == {
+        names.POP_PROXY,
+        names.LOAD_BALANCER,
+        names.ROUTING,
+    }
+    for deployment in deployments:
+        assert recording.waits_for(deployment.name, "platform-deny-all")
+
+
+def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
+    recording = made()
+
+    assert recording.outputs[recording.named("platform").urn]["ref"] == {
+        "namespace": names.SYSTEM_NAMESPACE,
+        "url": "https://models.example",
+        "image_delivery": DELIVERY,
+        "image_base": {},
+    }
+
+
+def test_no_argument_is_required() -> None:
+    ingress = {"kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"ip": "10.1.1.1"}]}}}}
+
+    recording = record(lambda: ServingPlatform("platform"), answers={**CERTIFICATE, **ingress})
+
+    assert recording.outputs[recording.named("platform").urn]["url"] == "https://10.1.1.1"
+
+
+def test_one_number_sets_the_copies_of_everything_on_the_way_of_a_request() -> None:
+    assert {d.inputs["spec"]["replicas"] for d in made().of_kind("Deployment")} == {2}
+    assert {d.inputs["spec"]["replicas"] for d in made(replicas=3).of_kind("Deployment")} == {3}
+
+
+def test_the_control_plane_has_no_right_that_lets_it_read_secrets_or_grow() -> None:
+    """Golden: a right is added here on purpose or not at all."""
+    found = {
+        (resource, verb)
+        for rule in RULES
+        for resource in rule.get("resources", rule.get("nonResourceURLs"))
+        for verb in rule["verbs"]
+    }
+
+    assert found == {
+        ("modelendpoints", "get"),
+        ("modelendpoints", "list"),
+        ("modelendpoints", "watch"),
+        ("modelendpoints/status", "get"),
+        ("modelendpoints/status", "patch"),
+        ("modelendpoints/status", "update"),
+        ("endpointslices", "get"),
+        ("endpointslices", "list"),
+        ("endpointslices", "watch"),
+        ("pods", "list"),
+        ("/openid/v1/jwks", "get"),
+        ("/.well-known/openid-configuration", "get"),
+    }
+
+
+def test_all_faults_are_told_at_once_and_nothing_is_registered() -> None:
+    def program() -> None:
+        bad: Any = {"image_delivery": {"kind": "registry"}, "image_base": {"python": "3"}, "replicas": 0}
+        with pytest.raises(ArgsError) as caught:
+            ServingPlatform("platform", bad)
+        for word in ("repository is missing", "python = '3'", "replicas = 0"):
+            assert word in str(caught.value)
+
+    assert record(program).resources == {}

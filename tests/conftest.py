@@ -1,0 +1,20 @@
+"""Makes tests/recorder.py and tests/stand_ins.py importable: under importlib mode no folder of tests is on the path."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def stand_in_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Components build no images in tests that use this."""
+    # Here and not at the top: the tests of other folders need not wait for Pulumi to load.
+    import stand_ins  # noqa: PLC0415
+
+    from headrace.components import model_endpoint, serving_platform  # noqa: PLC0415
+
+    monkeypatch.setattr(model_endpoint, "ModelImage", stand_ins.StandInModelImage)
+    monkeypatch.setattr(serving_platform, "PlatformImage", stand_ins.StandInPlatformImage)
