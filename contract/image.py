@@ -3,7 +3,8 @@
 The component (in the deployer's Pulumi process) starts `python -m headrace.runtimes.images build`, writes one ImageRequest as
 JSON to its standard input and reads one ImageResult, or one BuildFailure, as JSON from its standard output. Progress is JSON
 lines on standard error: `{"step": n, "of": m, "what": "...", "elapsed_seconds": s}`. `... describe` takes the same request and
-answers an ImageDescription without building anything.
+answers an ImageDescription without building anything; `... present` takes `{"image": ..., "delivery": {...}}` and answers
+`{"present": true}`, false, or null when the destination does not answer.
 """
 
 import hashlib

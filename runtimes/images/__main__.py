@@ -1,30 +1,37 @@
-"""`python -m headrace.runtimes.images build|describe < request.json`: see headrace.contract.image for the words."""
+"""`python -m headrace.runtimes.images build|describe|present < request.json`: see headrace.contract.image for the words."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from headrace.contract.errors import HeadraceError, TemporaryError
-from headrace.contract.image import BuildFailure, ImageRequest
+from headrace.contract.image import BuildFailure, Delivery, ImageRequest
 from headrace.runtimes.images.build import build, describe, progress, steps
+from headrace.runtimes.images.deliver import present
 from headrace.runtimes.images.store import Store, cache_directory
 
-_COMMANDS = ("build", "describe")
+_COMMANDS = ("build", "describe", "present")
 
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit status."""
-    if arguments[:1] != ["build"] and arguments[:1] != ["describe"]:
+    if len(arguments) != 1 or arguments[0] not in _COMMANDS:
         print(f"usage: python -m headrace.runtimes.images {'|'.join(_COMMANDS)} < request.json", file=sys.stderr)
         return 2
     log = ""
     try:
-        request = ImageRequest.from_json(json.load(sys.stdin))
+        value = json.load(sys.stdin)
         answer: dict[str, Any]
-        if arguments[0] == "describe":
-            answer = asdict(describe(request))
+        if arguments[0] == "present":
+            delivery = Delivery.from_json(value["delivery"])
+            answer = {"present": present(value["image"], delivery, log=Path(os.devnull))}
+        elif arguments[0] == "describe":
+            answer = asdict(describe(ImageRequest.from_json(value)))
         else:
+            request = ImageRequest.from_json(value)
             store = Store(cache_directory())
             path = store.new_log(f"{request.kind.value}-{request.name.rsplit('/', 1)[-1]}")
             log = str(path)
@@ -36,7 +43,9 @@ def main(arguments: list[str]) -> int:
         return 1
     except OSError as error:  # a full disk is the usual one
         where = f" ({error.filename})" if error.filename else ""
-        message = f"The build stopped: {error.strerror or error}{where}; free space or repair the directory, and run it again"
+        message = (
+            f"The build stopped: {error.strerror or error}{where}; free space or repair the directory, and run it again"
+        )
         print(json.dumps(asdict(BuildFailure(message=message, temporary=True, log=log))))
         return 1
     print(json.dumps(answer))

@@ -98,7 +98,9 @@ def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
     remedy = "name another base: base = {'kind': 'registry', 'reference': 'python:3.11-slim'}"
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise PermanentError(f"A Debian base is made on Linux on x86-64 only, this is {platform.platform()}; {remedy}")
-    program = require("mmdebstrap", why="the Debian base is made with it", remedy=f"apt install mmdebstrap, or {remedy}")
+    program = require(
+        "mmdebstrap", why="the Debian base is made with it", remedy=f"apt install mmdebstrap, or {remedy}"
+    )
     archive = scratch / "base.tar"
     status, output = execute(
         [
@@ -117,7 +119,9 @@ def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
     )
     if status != 0:
         last = next((line for line in reversed(output.splitlines()) if line.startswith("E: ")), f"exit status {status}")
-        raise TemporaryError(f"The Debian base could not be made, mmdebstrap says: {last.removeprefix('E: ')}; see {log}")
+        raise TemporaryError(
+            f"The Debian base could not be made, mmdebstrap says: {last.removeprefix('E: ')}; see {log}"
+        )
     root = scratch / "root"
     modes: dict[str, int] = {}
     with tarfile.open(archive) as tar:

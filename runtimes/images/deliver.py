@@ -26,6 +26,27 @@ def deliver(store: Store, image: Image, *, name: str, delivery: Delivery, log: P
     return reference, _import(store, image, reference, delivery=delivery, log=log)
 
 
+def present(reference: str, delivery: Delivery, *, log: Path) -> bool | None:
+    """Whether the destination still has the image; None when it does not say."""
+    if delivery.kind is DeliveryKind.REGISTRY:
+        skopeo = require("skopeo", why="registries are asked with it", remedy="install the package skopeo")
+        verify = "false" if delivery.plain_http else "true"
+        status, output = execute(
+            [skopeo, "inspect", "--raw", f"--tls-verify={verify}", f"docker://{reference}"], log=log, timeout_seconds=60
+        )
+        if status == 0:
+            return True
+        return False if "manifest unknown" in output or "name unknown" in output else None
+    if delivery.kind is DeliveryKind.KIND:
+        docker = require("docker", why="the nodes of a kind cluster are containers of it", remedy="install docker")
+        node = f"{delivery.cluster}-control-plane"
+        command = [docker, "exec", node, "ctr", f"--namespace={NAMESPACE}"]
+    else:
+        command = _ctr(delivery)
+    status, output = execute([*command, "images", "ls", "--quiet", f"name=={reference}"], log=log, timeout_seconds=60)
+    return reference in output.split() if status == 0 else None
+
+
 def _import(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> frozenset[str]:
     ctr = _ctr(delivery)
     status, output = execute([*ctr, "content", "ls", "--quiet"], log=log, timeout_seconds=60)

@@ -24,7 +24,9 @@ def model_layer(store: Store, model: ModelInput, *, log: Path) -> tuple[Blob, bo
         if directory is None:
             directory = _download(model, scratch, log=log)
         elif not directory.is_dir():
-            raise PermanentError(f"The model's directory {directory} does not exist on this machine; log the model again")
+            raise PermanentError(
+                f"The model's directory {directory} does not exist on this machine; log the model again"
+            )
         blob = write_layer(store, tree(directory, names.MODEL_HOME.lstrip("/")))
         found = model_identity(directory_listing(directory, hashed=hashed))
         if found != model.identity:

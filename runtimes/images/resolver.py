@@ -34,7 +34,9 @@ def resolve(
     message when there is no solution, TemporaryError when the index cannot be reached.
     """
     (scratch / "requirements.txt").write_text("\n".join(requirements) + "\n")
-    (scratch / "constraints.txt").write_text("\n".join(constraints) + "\n")  # requirements may name it: `-c constraints.txt`
+    (scratch / "constraints.txt").write_text(
+        "\n".join(constraints) + "\n"
+    )  # requirements may name it: `-c constraints.txt`
     lock = scratch / "environment.lock"
     if pins:
         lock.write_text("\n".join(pins) + "\n")  # uv prefers the versions it finds in its output file
@@ -53,7 +55,12 @@ def resolve(
         log=log,
     )
     if status != 0:
-        _fail("The model's requirements cannot be resolved", output, target=f"Python {python} on {platform}", scratch=scratch)
+        _fail(
+            "The model's requirements cannot be resolved",
+            output,
+            target=f"Python {python} on {platform}",
+            scratch=scratch,
+        )
     return lock.read_text()
 
 

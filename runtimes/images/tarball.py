@@ -36,7 +36,9 @@ def write_layer(store: Store, entries: Iterable[Entry], *, facts: Mapping[str, s
 
     def write(out: HashingWriter) -> None:
         # tarfile only ever calls write() in stream mode
-        with tarfile.open(fileobj=cast("io.BytesIO", out), mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
+        with tarfile.open(
+            fileobj=cast("io.BytesIO", out), mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20
+        ) as tar:
             for entry in with_parents(entries):
                 _add(tar, entry)
 

@@ -1,0 +1,103 @@
+"""ModelImage: the container image of one model version, with the model's exact environment.
+
+Layers, from the bottom: operating system and interpreter, the front's packages, the model's environment (shared by every
+version with the same requirements), the front's code, the model. Nothing runs here but the resolver and the builder: no
+container engine, no root.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components import checks, model_source
+from headrace.components.image_build import ImageBuild, plain
+from headrace.components.platform_ref import ImageBase, ImageDelivery, base_faults, delivery_faults
+from headrace.contract.errors import HeadraceError
+from headrace.contract.image import Base, Delivery, ImageKind, ImageRequest, ModelInput
+
+
+class ModelImageArgs(TypedDict):
+    """Inputs of ModelImage."""
+
+    model_uri: str
+    """Model to put into the image: models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN_ID/PATH or a directory. Plain,
+    because the version names resources."""
+    tracking_uri: NotRequired[str]
+    """MLflow tracking server that knows the model. Absent: MLFLOW_TRACKING_URI, as for MLflow itself."""
+    delivery: pulumi.Input[ImageDelivery]
+    """How the image reaches the nodes."""
+    base: NotRequired[pulumi.Input[ImageBase]]
+    """What lies under every layer. Absent: a Debian with Python 3.11 made here."""
+
+
+class ModelImage(pulumi.ComponentResource):
+    """The image of one model version, built when needed and put where pods find it."""
+
+    image: pulumi.Output[str]
+    """Reference pinned by digest."""
+    digest: pulumi.Output[str]
+    """Digest of the image's manifest."""
+
+    version_name: str
+    """DNS label of the version, for example v7; known in a preview."""
+    source: model_source.ModelSource
+    """The model as the tracking server describes it; known in a preview."""
+
+    def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        delivery, base = args.get("delivery"), args.get("base", {})
+        checks.require(
+            f"ModelImage '{name}'",
+            checks.known_keys(args, ModelImageArgs.__annotations__),
+            checks.present(args, "model_uri", "delivery"),
+            delivery_faults(delivery) if isinstance(delivery, Mapping) else (),
+            base_faults(base) if isinstance(base, Mapping) else (),
+        )
+        try:
+            source = model_source.resolve(args["model_uri"], args.get("tracking_uri", ""))
+        except HeadraceError as error:
+            raise checks.ArgsError(f"ModelImage '{name}'", [str(error)]) from error
+        super().__init__("headrace:index:ModelImage", name, dict(args), opts)
+        build = ImageBuild(
+            f"{name}-build",
+            pulumi.Output.all(delivery, base).apply(lambda known: _request(source, known[0], known[1] or {})),
+            {
+                "model": source.uri,
+                "version": source.version_name,
+                "python": source.python_version,
+                "size_bytes": source.size_bytes,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.version_name = source.version_name
+        self.source = source
+        self.image = build.image
+        self.digest = build.digest
+        self.register_outputs({"image": self.image, "digest": self.digest})
+
+
+def _request(source: model_source.ModelSource, delivery: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    parsed_base = Base.from_json(base)
+    return plain(
+        ImageRequest(
+            kind=ImageKind.MODEL,
+            name=f"models/{image_name(source.name)}",
+            delivery=Delivery.from_json(delivery),
+            base=parsed_base,
+            model=ModelInput(
+                source=source.artifact_uri,
+                tracking_uri=source.tracking_uri,
+                identity=source.identity,
+                python=source.python_version or parsed_base.python,
+                requirements=source.requirements,
+                constraints=source.constraints,
+            ),
+        )
+    )
+
+
+def image_name(model_name: str) -> str:
+    """A path component that image references allow, made from any registered model's name."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in model_name.lower())
+    words = [word for word in kept.split("-") if word]
+    return "-".join(words)[:100].rstrip("-") or "model"
