@@ -1,8 +1,10 @@
-"""ImageBuild: one image, built by the builder program and put where pods find it. ModelImage and PlatformImage are its faces.
+"""ImageBuild: one image, built by the builder program and put where pods find it. ModelImage and PlatformImage are its
+faces.
 
-It is a dynamic resource: its code runs in Pulumi's provider process on the deployer's machine. It changes when what goes into
-the image changes, and when the image is gone from its destination, for example because the node's disk was cleared. It does
-not delete images: a rollback needs them, and nodes and registries have their own rules for what is old.
+It is a dynamic resource: its code runs in Pulumi's provider process on the deployer's machine. It changes when what
+goes into the image changes, and when the image is gone from its destination, for example because the node's disk was
+cleared. It does not delete images: a rollback needs them, and nodes and registries have their own rules for what is
+old.
 """
 
 import json

@@ -1,8 +1,8 @@
 """ModelImage: the container image of one model version, with the model's exact environment.
 
-Layers, from the bottom: operating system and interpreter, the front's packages, the model's environment (shared by every
-version with the same requirements), the front's code, the model. Nothing runs here but the resolver and the builder: no
-container engine, no root.
+Layers, from the bottom: operating system and interpreter, the front's packages, the model's environment (shared by
+every version with the same requirements), the front's code, the model. Nothing runs here but the resolver and the
+builder: no container engine, no root.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,8 @@ class ModelImage(pulumi.ComponentResource):
     """The model as the tracking server describes it; known in a preview."""
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        delivery, base = args.get("delivery"), args.get("base", {})
+        delivery = args.get("delivery")
+        base: pulumi.Input[ImageBase] = args.get("base", {})
         checks.require(
             f"ModelImage '{name}'",
             checks.known_keys(args, ModelImageArgs.__annotations__),

@@ -74,8 +74,8 @@ class ModelSource:
 def resolve(model_uri: str, tracking_uri: str = "") -> ModelSource:
     """Asks the tracking server (by default MLFLOW_TRACKING_URI) what `model_uri` is.
 
-    Raises InputError with every fault of the model or the URI, PermanentError when it does not exist, TemporaryError when
-    the server or the artifact store cannot be reached, after at most about half a minute.
+    Raises InputError with every fault of the model or the URI, PermanentError when it does not exist, TemporaryError
+    when the server or the artifact store cannot be reached, after at most about half a minute.
     """
     tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
     with _bounded(tracking_uri):
@@ -156,10 +156,11 @@ def _from_store(
             raise PermanentError(
                 f"model_uri = {model_uri!r} has no MLmodel file at {location}; name the directory that log_model made"
             )
-        texts = {}
+        texts: dict[str, str] = {}
         for file in ("MLmodel", *_SMALL_FILES):
             if file in listing:
-                texts[file] = Path(store.download_artifacts(file, scratch)).read_text()
+                path: str = store.download_artifacts(file, scratch)  # type: ignore[no-untyped-call]  # MLflow's own
+                texts[file] = Path(path).read_text()
         directory = local_directory(location)
         if directory is not None and directory.is_dir():
             files = directory_listing(directory, hashed=True)
@@ -218,8 +219,8 @@ def _described(
         raise InputError(
             "model",
             [
-                f"model_uri = {model_uri!r} has the flavors {', '.join(flavors) or '(none)'}, and only models with the flavor "
-                "python_function can be served; log it with an MLflow flavor module or mlflow.pyfunc"
+                f"model_uri = {model_uri!r} has the flavors {', '.join(flavors) or '(none)'}, and only models with the "
+                "flavor python_function can be served; log it with an MLflow flavor module or mlflow.pyfunc"
             ],
         )
     identity = model_identity(files)
@@ -313,8 +314,8 @@ def _explained(subject: str, tracking_uri: str, missing: Any = None) -> Iterator
             raise PermanentError(f"{subject} does not exist on the tracking server {tracking_uri}: {reason}") from error
         if code in {"PERMISSION_DENIED", "UNAUTHENTICATED"} or re.search(r"error code 40[13]", first):
             raise PermanentError(
-                f"{subject}: the tracking server {tracking_uri} refused access ({first}); set MLFLOW_TRACKING_TOKEN, or "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                f"{subject}: the tracking server {tracking_uri} refused access ({first}); set MLFLOW_TRACKING_TOKEN, "
+                "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             ) from error
         if code == "INVALID_PARAMETER_VALUE":
             raise PermanentError(f"{subject}: the tracking server {tracking_uri} refused it: {first}") from error
@@ -324,7 +325,8 @@ def _explained(subject: str, tracking_uri: str, missing: Any = None) -> Iterator
         ) from error
     except OSError as error:
         raise TemporaryError(
-            f"{subject}: its files cannot be read ({_short(str(error))}); see that this machine reaches the artifact store"
+            f"{subject}: its files cannot be read ({_short(str(error))}); "
+            "see that this machine reaches the artifact store"
         ) from error
 
 

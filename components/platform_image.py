@@ -33,7 +33,8 @@ class PlatformImage(pulumi.ComponentResource):
     """Digest of the image's manifest."""
 
     def __init__(self, name: str, args: PlatformImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        delivery, base = args.get("delivery"), args.get("base", {})
+        delivery = args.get("delivery")
+        base: pulumi.Input[ImageBase] = args.get("base", {})
         checks.require(
             f"PlatformImage '{name}'",
             checks.known_keys(args, PlatformImageArgs.__annotations__),

@@ -1,10 +1,11 @@
 """Words between a component that wants an image and the program that builds it.
 
-The component (in the deployer's Pulumi process) starts `python -m headrace.runtimes.images build`, writes one ImageRequest as
-JSON to its standard input and reads one ImageResult, or one BuildFailure, as JSON from its standard output. Progress is JSON
-lines on standard error: `{"step": n, "of": m, "what": "...", "elapsed_seconds": s}`. `... describe` takes the same request and
-answers an ImageDescription without building anything; `... present` takes `{"image": ..., "delivery": {...}}` and answers
-`{"present": true}`, false, or null when the destination does not answer.
+The component (in the deployer's Pulumi process) starts `python -m headrace.runtimes.images build`, writes one
+ImageRequest as JSON to its standard input and reads one ImageResult, or one BuildFailure, as JSON from its standard
+output. Progress is JSON lines on standard error: `{"step": n, "of": m, "what": "...", "elapsed_seconds": s}`. `...
+describe` takes the same request and answers an ImageDescription without building anything; `... present` takes
+`{"image": ..., "delivery": {...}}` and answers `{"present": true}`, false, or null when the destination does not
+answer.
 """
 
 import hashlib
@@ -142,7 +143,8 @@ class ModelInput:
     tracking_uri: str = ""
     """Tracking server that can hand out `source`; empty when none is needed."""
     identity: str
-    """Digest over the MLmodel file and the list of files with their sizes; the builder refuses a download that differs."""
+    """Digest over the MLmodel file and the list of files with their sizes; the builder refuses a download that
+    differs."""
     python: str
     """Version the model was logged with, for example 3.11.7; its minor version must be the base's."""
     requirements: tuple[str, ...]
@@ -163,8 +165,8 @@ class ImageRequest:
     model: ModelInput | None = None
     """Set exactly when kind is `model`."""
     pins: tuple[str, ...] = ()
-    """What an earlier build of the same requirements resolved to (`name==version`); preferred wherever it still fits, so
-    that another machine, or a later day, makes the same environment."""
+    """What an earlier build of the same requirements resolved to (`name==version`); preferred wherever it still fits,
+    so that another machine, or a later day, makes the same environment."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as the builder reads it."""
@@ -236,7 +238,8 @@ class ImageDescription:
     """What an image would be made of, known without building it."""
 
     platform_digest: str
-    """Changes with the base's recipe, the front's lock and our code: with everything in the image that is not the model."""
+    """Changes with the base's recipe, the front's lock and our code: with everything in the image that is not the
+    model."""
     environment_digest: str = ""
     """Model images: changes with the requirements, the Python version and the platform."""
 
@@ -272,8 +275,8 @@ def local_directory(source: str) -> Path | None:
 def model_identity(files: Iterable[tuple[str, int, str]]) -> str:
     """Digest over a model's files, each `(path, size in bytes, digest or "")`.
 
-    Digests are given for every file of a local directory, which may be edited in place, and for the MLmodel file, which names
-    the logged model; a listing of a remote store has sizes only.
+    Digests are given for every file of a local directory, which may be edited in place, and for the MLmodel file, which
+    names the logged model; a listing of a remote store has sizes only.
     """
     return hashlib.sha256(json.dumps(sorted(files), separators=(",", ":")).encode()).hexdigest()
 

@@ -1,4 +1,5 @@
-"""`python -m headrace.runtimes.images build|describe|present < request.json`: see headrace.contract.image for the words."""
+"""`python -m headrace.runtimes.images build|describe|present < request.json`: see headrace.contract.image for the
+words."""
 
 import json
 import os

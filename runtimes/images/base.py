@@ -79,7 +79,8 @@ def interpreter(base: Base) -> str:
 
 
 def wheel_platform(base: Base) -> str:
-    """Newest C library that wheels may ask for, as uv names platforms: Debian's own, or one that any base in use has."""
+    """Newest C library that wheels may ask for, as uv names platforms: Debian's own, or one that any base in use
+    has."""
     return "x86_64-manylinux_2_36" if base.kind is BaseKind.DEBIAN else "x86_64-manylinux_2_28"
 
 

@@ -115,8 +115,8 @@ class _Assembly:
         minor = ".".join(model.python.split(".")[:2])
         if minor != self._request.base.python:
             raise PermanentError(
-                f"The model was logged with Python {model.python}, and the base has {self._request.base.python}; log it with "
-                f"Python {self._request.base.python}, or name a base that has {minor}: "
+                f"The model was logged with Python {model.python}, and the base has {self._request.base.python}; "
+                f"log it with Python {self._request.base.python}, or name a base that has {minor}: "
                 f"base = {{'kind': 'registry', 'reference': 'python:{minor}-slim', 'python': '{minor}'}}"
             )
 

@@ -1,8 +1,8 @@
 """Compiled Python beside the sources of a layer.
 
-Pods have a read-only root file system, so without this every start of every worker compiles everything it imports: loading
-a scikit-learn model through MLflow took 9.3 s without and 3.7 s with it (2 cores, docs/images.md). The files carry
-no date (PEP 552, unchecked hash), so the layer's dates do not matter.
+Pods have a read-only root file system, so without this every start of every worker compiles everything it imports:
+loading a scikit-learn model through MLflow took 9.3 s without and 3.7 s with it (2 cores, docs/images.md). The files
+carry no date (PEP 552, unchecked hash), so the layer's dates do not matter.
 """
 
 import os

@@ -25,10 +25,11 @@ def execute(
     stdin: Path | None = None,
     timeout_seconds: float = 1800,
 ) -> tuple[int, str]:
-    """Runs a program to its end; returns its exit status and what it wrote to standard error and output, which is logged.
+    """Runs a program to its end; returns its exit status and what it wrote to standard error and output, which is
+    logged.
 
-    `env` adds to this process's environment. A program that is still running after `timeout_seconds` is killed and counts
-    as failed with status 124.
+    `env` adds to this process's environment. A program that is still running after `timeout_seconds` is killed and
+    counts as failed with status 124.
     """
     source = stdin.open("rb") if stdin is not None else subprocess.DEVNULL
     try:

@@ -126,7 +126,8 @@ def _load_into_kind(store: Store, image: Image, reference: str, *, delivery: Del
         status, output = execute([kind, "load", "image-archive", str(archive), f"--name={delivery.cluster}"], log=log)
     if status != 0:
         raise TemporaryError(
-            f"The image could not be loaded into the kind cluster {delivery.cluster!r}, kind says: {_last(output)}; see {log}"
+            f"The image could not be loaded into the kind cluster {delivery.cluster!r}, "
+            f"kind says: {_last(output)}; see {log}"
         )
 
 

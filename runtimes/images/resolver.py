@@ -30,8 +30,9 @@ def resolve(
 ) -> str:
     """The requirements as a lock with hashes: every package, its exact version and its files' digests.
 
-    `python` is a minor version, `platform` as uv names them. `pins` (`name==version`) are preferred where they satisfy the requirements. Raises PermanentError with the resolver's own
-    message when there is no solution, TemporaryError when the index cannot be reached.
+    `python` is a minor version, `platform` as uv names them. `pins` (`name==version`) are preferred where they satisfy
+    the requirements. Raises PermanentError with the resolver's own message when there is no solution, TemporaryError
+    when the index cannot be reached.
     """
     (scratch / "requirements.txt").write_text("\n".join(requirements) + "\n")
     (scratch / "constraints.txt").write_text(

@@ -68,7 +68,8 @@ def code_key(folders: Sequence[str], base: Base) -> str:
 
 
 def code_layer(store: Store, folders: Sequence[str], base: Base) -> tuple[Blob, bool]:
-    """Our own code as `headrace.<folder>`, at names.FRONT_SITE, and /usr/bin/python3.x where the base has it elsewhere."""
+    """Our own code as `headrace.<folder>`, at names.FRONT_SITE, and /usr/bin/python3.x where the base has it
+    elsewhere."""
 
     def make(scratch: Path) -> Blob:
         package = scratch / "headrace"

@@ -1,7 +1,7 @@
 """The builder's cache: blobs by digest, and which blob was made from which recipe.
 
-Everything is written under a temporary name and renamed, so that an interrupted build leaves nothing half-made, and each
-recipe is locked while it is made, so that two builds at once do the work once and never disturb each other.
+Everything is written under a temporary name and renamed, so that an interrupted build leaves nothing half-made, and
+each recipe is locked while it is made, so that two builds at once do the work once and never disturb each other.
 """
 
 import fcntl
@@ -95,7 +95,8 @@ class Store:
                 directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PermanentError(
-                f"The image cache {root} cannot be written: {error.strerror}; set HEADRACE_CACHE to a directory that can"
+                f"The image cache {root} cannot be written: {error.strerror}; "
+                "set HEADRACE_CACHE to a directory that can"
             ) from error
         self._sweep()
 
