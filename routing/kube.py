@@ -188,7 +188,7 @@ class Mirror:
                 telemetry.watch_failures.labels(self.path.rsplit("/", 1)[-1]).inc()
                 log.warning("%s; trying again", error)
                 # Full jitter, so that the replicas do not come back in step after an outage.
-                self._stop.wait(random.uniform(0.1, min(0.5 * 2**failures, 10.0)))
+                self._stop.wait(random.uniform(0.05, min(0.1 * 2**failures, 10.0)))
 
     def _follow(self) -> None:
         objects, version = self.server.list(self.path, label_selector=self.label_selector)

@@ -11,7 +11,10 @@ JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 RBAC_FILTER: Final = "envoy.filters.http.rbac"
 SUBJECT_HEADER: Final = "x-headrace-subject"
 """The verified `sub`, for the pod's records; the token itself stops at the PopProxy."""
+FAILED_KEY: Final = "failed"
+"""Dynamic metadata of JWT_FILTER that is there when the token was refused."""
 _PROVIDER: Final = "callers"
+_SCHEMES: Final = ("Bearer", "bearer", "BEARER")
 
 STRIPPED_PREFIXES: Final = (
     "x-headrace-",
@@ -60,8 +63,10 @@ def jwt_filter(keys: Keys, options: Options) -> Body:
         "clock_skew_seconds": options.clock_skew_seconds,
         "local_jwks": {"inline_string": keys.jwks},
         # Named, because the default also reads a query parameter, which ends up in logs.
-        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        # Thrice, because the scheme's case does not matter to HTTP but does to Envoy.
+        "from_headers": [{"name": "authorization", "value_prefix": f"{word} "} for word in _SCHEMES],
         "payload_in_metadata": "jwt",
+        "failed_status_in_metadata": FAILED_KEY,
         "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],
         # The token ends here: neither the LoadBalancer nor a model needs or sees it.
         "forward": False,

@@ -50,7 +50,7 @@ def _route_table(world: World, options: Options) -> Body:
     unknown = {
         "name": "*",
         "domains": ["*"],
-        "routes": [{"name": "unknown", "match": {"prefix": "/"}, "direct_response": connection.direct_response(404)}],
+        "routes": [{"name": "unknown", "match": {"prefix": "/"}, "direct_response": {"status": 404}}],
     }
     return {"name": names.LOAD_BALANCER, "virtual_hosts": [*hosts, unknown]}
 
@@ -68,7 +68,7 @@ def _virtual_host(endpoint: Endpoint, options: Options) -> Body:
             for version in sorted(endpoint.shadows, key=lambda version: version.name)
         ],
     }
-    by_version = [
+    by_version: list[Body] = [
         {
             "name": f"{endpoint.name}/{version.name}",
             "match": {"path_separated_prefix": f"/served-models/{version.name}"},

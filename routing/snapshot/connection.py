@@ -109,8 +109,3 @@ def retry_policy(options: Options) -> Body:
 def route_times(timeout_seconds: float) -> Body:
     """The whole time of a request, and a stream idle time that never ends it earlier."""
     return {"timeout": seconds(timeout_seconds), "idle_timeout": seconds(timeout_seconds + 5)}
-
-
-def direct_response(status: int) -> Body:
-    """The proxy's own answer; `dialect` writes its body."""
-    return {"status": status}

@@ -7,9 +7,10 @@
 | everything else (Databricks, MLflow)                        | `{"error_code", "message"}`                |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from headrace.routing.snapshot.access import FAILED_KEY, JWT_FILTER
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body
 
@@ -31,21 +32,27 @@ class Refusal:
     flags: tuple[str, ...] = ()
     """Envoy response flags, when the status alone says too little."""
     retry_seconds: int | None = None
+    token_failed: bool = False
+    """Only when the token filter refused: it says 403 to a wrong audience, but who the caller is remains unknown."""
+    answered_as: int | None = None
+    """Status to send instead of `status`."""
 
 
 def refusals(options: Options) -> tuple[Refusal, ...]:
     """In order: the first whose status and flags fit is used. %LOCAL_REPLY_BODY% is Envoy's own reason."""
     limit = options.body_bytes // (1024 * 1024)
     invalid = "invalid_request_error"
+    unauthenticated = Refusal(
+        401,
+        "UNAUTHENTICATED",
+        "authentication_error",
+        f"%LOCAL_REPLY_BODY%; send 'Authorization: Bearer <token>' with a current token for audience "
+        f"'{options.audience}'.",
+    )
     return (
         Refusal(400, "BAD_REQUEST", invalid, "The request breaks HTTP: %RESPONSE_CODE_DETAILS%."),
-        Refusal(
-            401,
-            "UNAUTHENTICATED",
-            "authentication_error",
-            f"%LOCAL_REPLY_BODY%; send 'Authorization: Bearer <token>' with a current token for audience "
-            f"'{options.audience}'.",
-        ),
+        unauthenticated,
+        replace(unauthenticated, status=403, token_failed=True, answered_as=401),
         Refusal(403, "PERMISSION_DENIED", "permission_error", "The token's subject may not call this endpoint."),
         Refusal(404, "RESOURCE_DOES_NOT_EXIST", invalid, "No endpoint or version is served at this path."),
         Refusal(405, "METHOD_NOT_ALLOWED", invalid, "Only POST is allowed at this path."),
@@ -124,12 +131,17 @@ def _mapper(refusal: Refusal, path: str | None, body: dict[str, Any]) -> Body:
         filters.append(
             {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": path}}}}}
         )
+    if refusal.token_failed:
+        failed = {"filter": JWT_FILTER, "path": [{"key": FAILED_KEY}], "value": {"present_match": True}}
+        filters.append({"metadata_filter": {"matcher": failed, "match_if_key_not_found": False}})
     if refusal.flags:
         filters.append({"response_flag_filter": {"flags": list(refusal.flags)}})
     mapper: Body = {
         "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}},
         "body_format_override": {"json_format": body},
     }
+    if refusal.answered_as is not None:
+        mapper["status_code"] = refusal.answered_as
     if refusal.retry_seconds is not None:
         mapper["headers_to_add"] = [
             {

@@ -23,6 +23,7 @@ CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
 """Every Databricks and MLflow client asks for it first, without a token, and waits for the answer."""
 PUBLIC_PATHS: Final = (HEALTH_PATH, CLIENT_CONFIG_PATH)
 """The only paths that need no token."""
+_BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 _ANY_INVOCATION: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?/invocations/?"
 
 
@@ -68,7 +69,7 @@ def _listener(world: World, options: Options) -> Body:
         access.access_filter(),
         # The whole body before any of it goes further: a model is never fed in drops, and never more than the limit.
         {
-            "name": "envoy.filters.http.buffer",
+            "name": _BUFFER_FILTER,
             "typed_config": typed(
                 "envoy.extensions.filters.http.buffer.v3.Buffer", {"max_request_bytes": options.body_bytes}
             ),
@@ -100,25 +101,23 @@ def _listener(world: World, options: Options) -> Body:
 
 
 def _route_table(world: World, options: Options) -> Body:
-    routes = [_too_large(options), *_public_routes()]
+    routes = [*_malformed(options), *_public_routes()]
     for endpoint in world.endpoints:
         routes += _endpoint_routes(endpoint, options)
     routes += [
         {
-            "name": "wrong-method",
+            **_refusal("wrong-method", 405),
             "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
-            "direct_response": connection.direct_response(405),
             "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
-            "typed_per_filter_config": access.authenticated_route(),
         },
-        {
-            "name": "unknown",
-            "match": {"prefix": "/"},
-            "direct_response": connection.direct_response(404),
-            "typed_per_filter_config": access.authenticated_route(),
-        },
+        {**_refusal("unknown", 404), "match": {"prefix": "/"}},
     ]
-    host = {"name": "pop", "domains": ["*"], "routes": routes}
+    host = {
+        "name": "pop",
+        "domains": ["*"],
+        "routes": routes,
+        "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+    }
     return {"name": names.POP_PROXY, "virtual_hosts": [host]}
 
 
@@ -126,15 +125,30 @@ def _method(value: str, *, invert: bool = False) -> Body:
     return {"name": ":method", "string_match": {"exact": value}, "invert_match": invert}
 
 
-def _too_large(options: Options) -> Body:
-    """Refuses by Content-Length, before the body is read; the buffer filter catches bodies that do not say."""
-    too_many = {"start": options.body_bytes + 1, "end": 2**63 - 1}
+def _refusal(name: str, status: int, *, public: bool = False) -> Body:
+    """A route that answers by itself, at once: nobody waits for a body that nobody will read."""
+    unbuffered = typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", {"disabled": True})
+    rules = access.public_route() if public else access.authenticated_route()
     return {
-        "name": "too-large",
-        "match": {"prefix": "/", "headers": [{"name": "content-length", "range_match": too_many}]},
-        "direct_response": connection.direct_response(413),
-        "typed_per_filter_config": access.authenticated_route(),
+        "name": name,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": {**rules, _BUFFER_FILTER: unbuffered},
     }
+
+
+def _malformed(options: Options) -> list[Body]:
+    """Refused by their head alone. Envoy joins two Host headers with a comma; no host name has one."""
+    too_many = {"start": options.body_bytes + 1, "end": 2**63 - 1}
+    return [
+        {
+            **_refusal("two-hosts", 400),
+            "match": {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": ","}}]},
+        },
+        {
+            **_refusal("too-large", 413),
+            "match": {"prefix": "/", "headers": [{"name": "content-length", "range_match": too_many}]},
+        },
+    ]
 
 
 def _public_routes() -> list[Body]:
@@ -142,10 +156,8 @@ def _public_routes() -> list[Body]:
     statuses = {HEALTH_PATH: 200, CLIENT_CONFIG_PATH: 404}
     return [
         {
-            "name": f"public{path}",
+            **_refusal(f"public{path}", statuses[path], public=True),
             "match": {"path": path, "headers": [_method("GET")]},
-            "direct_response": connection.direct_response(statuses[path]),
-            "typed_per_filter_config": access.public_route(),
         }
         for path in PUBLIC_PATHS
     ]

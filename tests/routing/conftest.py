@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -288,7 +289,11 @@ class Platform:
     ) -> None:
         """Makes this the world, and waits until both proxies have it."""
         addresses = {key: tuple(server.address for server in servers) for key, servers in pods.items()}
-        self.world = replace(self.world, endpoints=endpoints, pods=addresses, **world)
+        self.publish_world(endpoints=endpoints, pods=addresses, **world)
+
+    def publish_world(self, **changes: Any) -> None:
+        """Changes parts of the world, and waits until both proxies have it."""
+        self.world = replace(self.world, **changes)
         self.control_plane.publish(build(self.world, self.options))
         self.settle()
 
@@ -310,7 +315,7 @@ class Platform:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = b'{"inputs": [1]}',
     ) -> Answer:
-        """One request on a connection of its own, without any retry. The token "" sends none; None sends a valid one."""
+        """One request on its own connection, never repeated. The token "" sends none; None sends a valid one."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         connection = http.client.HTTPSConnection("localhost", self.options.pop_port, context=context, timeout=15)
         sent = {"content-type": "application/json", **(headers or {})}
@@ -332,7 +337,9 @@ class Platform:
             received = b""
             while chunk := connection.recv(65536):
                 received += chunk
-                if b"\r\n\r\n" in received and b"connection: close" not in received.lower():
+                head, blank, body = received.partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                if blank and len(body) >= (int(length[1]) if length else 0):
                     break
             return received
 
@@ -354,6 +361,11 @@ def make_version() -> Callable[..., ServedVersion]:
 @pytest.fixture(scope="session")
 def make_endpoint() -> Callable[..., Endpoint]:
     return endpoint
+
+
+@pytest.fixture(scope="session")
+def keys_of() -> Callable[..., Keys]:
+    return lambda *signers: Keys.of(ISSUER, {"keys": [signer.jwk() for signer in signers]})
 
 
 @pytest.fixture(scope="session")

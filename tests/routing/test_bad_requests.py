@@ -1,0 +1,251 @@
+"""Requests that break a rule of HTTP or of the edge, by their numbers, through the real PopProxy."""
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+INVOKE = "/serving-endpoints/fraud/invocations"
+
+
+@pytest.fixture
+def fraud(platform: Any, make_endpoint: Any) -> Any:
+    server = platform.server("fraud")
+    platform.publish(make_endpoint("fraud"), pods={("fraud", "v1"): (server,)})
+    return server
+
+
+@pytest.fixture
+def head(signer: Any) -> str:
+    return f"Host: localhost\r\nAuthorization: Bearer {signer.token()}\r\nContent-Type: application/json\r\n"
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path", [INVOKE, "/fraud/invocations", "/serving-endpoints/fraud/served-models/v1/invocations"]
+)
+def test_f46_only_post_predicts(platform: Any, fraud: Any, method: str, path: str) -> None:
+    answer = platform.request(path, method=method, body=None)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    if method != "HEAD":
+        assert answer.json()["error_code"] == "METHOD_NOT_ALLOWED"
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize("method", ["TRACE", "FOO", "CONNECT"])
+def test_f49_methods_that_nobody_serves(platform: Any, fraud: Any, head: str, method: str) -> None:
+    answer = platform.raw(f"{method} {INVOKE} HTTP/1.1\r\n{head}\r\n".encode())
+    assert status_of(answer) in (400, 404, 405, 501)
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/absent/invocations",
+        "/serving-endpoints/absent/invocations",
+        "/serving-endpoints/fraud",
+        "/fraud",
+        "/fraud/invocations/more",
+        "/fraud/ping",
+        "/serving-endpoints/fraud/served-models/absent/invocations",
+        "/docs",
+        "/openapi.json",
+        "/invocations",
+        "/metrics",
+        "/stats/prometheus",
+        "/ready",
+    ],
+)
+def test_f51_what_is_not_served_is_404(platform: Any, fraud: Any, path: str) -> None:
+    answer = platform.request(path)
+    assert (answer.status, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert answer.headers["x-request-id"]
+    assert not fraud.requests
+
+
+def test_f51_who_has_no_token_learns_nothing_of_what_exists(platform: Any, fraud: Any) -> None:
+    absent, present = (platform.request(path, token="") for path in ("/absent/invocations", "/fraud/invocations"))
+    assert (absent.status, present.status) == (401, 401)
+    assert absent.body == present.body
+
+
+def test_clients_learn_at_once_that_there_is_no_client_configuration(platform: Any, fraud: Any) -> None:
+    answer = platform.request("/.well-known/databricks-config", method="GET", token="", body=None)
+    assert (answer.status, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert platform.request("/.well-known/databricks-config", token="").status == 401, "only GET is public"
+    assert platform.request("/healthz", method="GET", token="", body=None).status == 200
+
+
+@pytest.mark.parametrize(
+    ("case", "path"),
+    [
+        ("F52", "//invocations"),
+        ("F53", "/x/../invocations"),
+        ("F54", "/%2finvocations"),
+        ("F54", "/fraud%2Finvocations"),
+        ("F54", "/fraud%5cinvocations"),
+    ],
+)
+def test_f52_odd_paths_lead_nowhere(platform: Any, fraud: Any, case: str, path: str) -> None:
+    assert platform.request(path).status in (400, 404)
+    assert not fraud.requests
+
+
+def test_f55_a_trailing_slash_does_not_matter(platform: Any, fraud: Any) -> None:
+    assert platform.request(f"{INVOKE}/").status == 200
+    assert fraud.requests[-1].path == "/invocations"
+
+
+def test_a_query_string_is_passed_on(platform: Any, fraud: Any) -> None:
+    assert platform.request(f"{INVOKE}?a=b%2Fc").status == 200
+    assert fraud.requests[-1].path == "/invocations?a=b%2Fc"
+
+
+def test_f56_to_f58_oversized_heads_are_431(platform: Any, fraud: Any, head: str) -> None:
+    long_path = f"POST {INVOKE}?{'a' * 10_000} HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\n{{}}"
+    long_header = f"POST {INVOKE} HTTP/1.1\r\n{head}X-Long: {'a' * 20_000}\r\nContent-Length: 2\r\n\r\n{{}}"
+    many = "".join(f"X-{number}: 1\r\n" for number in range(200))
+    many_headers = f"POST {INVOKE} HTTP/1.1\r\n{head}{many}Content-Length: 2\r\n\r\n{{}}"
+    for request in (long_path, long_header, many_headers):
+        assert status_of(platform.raw(request.encode())) == 431
+    assert not fraud.requests
+
+
+def test_f59_a_body_that_never_comes_is_408(platform: Any, fraud: Any, head: str) -> None:
+    answer = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\nfour".encode())
+    assert status_of(answer) == 408
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error_code"] == "REQUEST_TIMEOUT"
+    assert not fraud.requests
+
+
+def test_f82_headers_that_never_end_are_408(platform: Any, fraud: Any, head: str) -> None:
+    assert status_of(platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}".encode())) == 408
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        pytest.param("Content-Length: 2\r\nContent-Length: 3\r\n", "{} ", id="F60 two lengths"),
+        pytest.param(
+            "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n", id="F61 length and chunks"
+        ),
+        pytest.param("Transfer-Encoding: xchunked\r\n", "{}", id="F62 unknown coding"),
+        pytest.param("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n", id="F63 bad chunk size"),
+        pytest.param("Content-Length: -1\r\n", "{}", id="F71 negative length"),
+        pytest.param("Host: other\r\nContent-Length: 2\r\n", "{}", id="F66 two hosts"),
+        pytest.param("X-A : b\r\nContent-Length: 2\r\n", "{}", id="F67 blank before colon"),
+        pytest.param("X-A: b\x01\r\nContent-Length: 2\r\n", "{}", id="control character"),
+        pytest.param("X-A: b\x00\r\nContent-Length: 2\r\n", "{}", id="NUL"),
+    ],
+)
+def test_f60_to_f71_what_could_be_read_in_two_ways_is_refused(
+    platform: Any, fraud: Any, head: str, fields: str, body: str
+) -> None:
+    answer = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}{fields}\r\n{body}".encode("latin-1"))
+    assert status_of(answer) in (400, 501), answer
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize(
+    ("case", "request_line", "fields"),
+    [
+        ("F65 no host", "POST /fraud/invocations HTTP/1.1", "Content-Length: 2\r\n"),
+        ("F69 HTTP/0.9", "GET /fraud/invocations", ""),
+        ("HTTP/1.0", "POST /fraud/invocations HTTP/1.0", "Content-Length: 2\r\n"),
+        ("unknown version", "POST /fraud/invocations HTTP/3.7", "Host: x\r\nContent-Length: 2\r\n"),
+        ("absolute address", "POST http://[::bad/fraud/invocations HTTP/1.1", "Host: x\r\nContent-Length: 2\r\n"),
+    ],
+)
+def test_f65_old_and_broken_request_lines(platform: Any, fraud: Any, case: str, request_line: str, fields: str) -> None:
+    answer = platform.raw(f"{request_line}\r\n{fields}\r\n{{}}".encode())
+    assert status_of(answer) in (0, 400, 401, 426, 505), answer
+    assert not fraud.requests
+
+
+def test_f64_a_body_in_tiny_chunks_reaches_the_pod_in_one_piece(platform: Any, fraud: Any, head: str) -> None:
+    body = b'{"inputs": [%s1]}' % (b" " * 20_000)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    head_bytes = f"POST {INVOKE} HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+    assert status_of(platform.raw(head_bytes + chunks)) == 200
+    seen = fraud.requests[-1]
+    assert seen.headers["content-length"] == str(len(body))
+    assert seen.body == body
+
+
+def test_f72_the_largest_body_passes_and_one_byte_more_is_413(platform: Any, fraud: Any, head: str) -> None:
+    limit = platform.options.body_bytes
+    assert platform.request(INVOKE, body=b" " * limit).status == 200
+    assert len(fraud.requests[-1].body) == limit
+    fraud.requests.clear()
+    announced = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}Content-Length: {limit + 1}\r\n\r\n".encode())
+    assert status_of(announced) == 413, "refused by its length, before it is sent"
+    with platform.connect() as connection:
+        connection.sendall(f"POST {INVOKE} HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+        try:
+            for _ in range(17):
+                connection.sendall(chunk)
+        except OSError:
+            pass
+        answer = connection.recv(4096)
+    assert status_of(answer) == 413
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error_code"] == "REQUEST_TOO_LARGE"
+    assert not fraud.requests
+
+
+def test_f76_expect_continue_is_answered(platform: Any, fraud: Any, head: str) -> None:
+    answer = platform.raw(
+        f"POST {INVOKE} HTTP/1.1\r\n{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    )
+    assert status_of(answer) in (100, 200)
+
+
+def test_f77_upgrades_are_refused(platform: Any, fraud: Any, head: str) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n"
+    answer = platform.raw(f"GET {INVOKE} HTTP/1.1\r\n{head}{upgrade}\r\n".encode())
+    assert status_of(answer) in (403, 405, 426)
+    assert not fraud.requests
+
+
+def test_f70_plain_bytes_on_the_tls_port_get_nothing(platform: Any, fraud: Any) -> None:
+    with socket.create_connection(("127.0.0.1", platform.options.pop_port), timeout=5) as plain:
+        plain.sendall(b"POST /fraud/invocations HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            received = plain.recv(100)
+        except ConnectionResetError:
+            received = b""
+    assert not received.startswith(b"HTTP")
+
+
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [
+        ("/absent/invocations", {"error_code", "message"}),
+        ("/serving-endpoints/absent/invocations", {"error_code", "message"}),
+        ("/serving-endpoints/absent/v2/models/m/infer", {"error"}),
+        ("/v2/health/ready", {"error"}),
+        ("/absent/v2", {"error"}),
+        ("/absent/v1/chat/completions", {"error"}),
+        ("/serving-endpoints/chat/completions", {"error"}),
+        ("/v1/models", {"error"}),
+    ],
+)
+@pytest.mark.parametrize("token", ["", None])
+def test_refusals_speak_the_dialect_of_the_path(
+    platform: Any, fraud: Any, path: str, shape: set[str], token: str | None
+) -> None:
+    document = platform.request(path, token=token).json()
+    assert set(document) == shape
+    if "v1" in path or "chat" in path:
+        assert document["error"]["code"] == ("resource_does_not_exist" if token is None else "unauthenticated")
+        assert document["error"]["message"]
+    elif "v2" in path:
+        assert isinstance(document["error"], str)
