@@ -76,6 +76,8 @@ def renewal_due(certificate: str, now: datetime) -> bool:
 class _Issuer(dynamic.ResourceProvider):
     """Runs in Pulumi's provider process; the inputs and outputs are the fields of Certificate."""
 
+    serialize_as_secret_always = False  # it holds no state at all
+
     def create(self, props: Any) -> dynamic.CreateResult:
         authority = new_authority(datetime.now(UTC))
         return dynamic.CreateResult("certificate", _issued(authority, props))
@@ -91,7 +93,7 @@ class _Issuer(dynamic.ResourceProvider):
         return dynamic.UpdateResult(_issued(authority, _news))
 
 
-class Certificate(dynamic.Resource):
+class Certificate(dynamic.Resource, module="headrace", name="Certificate"):
     """A server certificate of an authority of its own; both private keys are secret outputs."""
 
     server_names: pulumi.Output[Sequence[str]]

@@ -8,7 +8,7 @@ import pulumi
 IMAGE = "registry.example/models/fraud@sha256:" + "a" * 64
 DELIVERY = {"kind": "registry", "repository": "registry.example/models"}
 CERTIFICATE = {
-    "pulumi-python:dynamic:Resource": {
+    "pulumi-python:dynamic/headrace:Certificate": {
         "certificate": "server certificate",
         "private_key": "server key",
         "ca_certificate": "authority certificate",
