@@ -39,14 +39,9 @@ class ModelImage(pulumi.ComponentResource):
     digest: pulumi.Output[str]
     """Digest of the image's manifest."""
 
-    version_name: str
-    """DNS label of the version, for example v7; known in a preview."""
-    source: model_source.ModelSource
-    """The model as the tracking server describes it; known in a preview."""
-
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         delivery = args.get("delivery")
-        base: pulumi.Input[ImageBase] = args.get("base", {})
+        base: pulumi.Input[ImageBase] = args["base"] if "base" in args else {}
         checks.require(
             f"ModelImage '{name}'",
             checks.known_keys(args, ModelImageArgs.__annotations__),
@@ -70,8 +65,11 @@ class ModelImage(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        self.version_name = source.version_name
-        self.source = source
+        # Not annotated on the class: these are for the program at hand and no outputs, which cross to other languages.
+        self.version_name: str = source.version_name
+        """DNS label of the version, for example v7; known in a preview."""
+        self.source: model_source.ModelSource = source
+        """The model as the tracking server describes it; known in a preview."""
         self.image = build.image
         self.digest = build.digest
         self.register_outputs({"image": self.image, "digest": self.digest})

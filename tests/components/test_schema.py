@@ -1,0 +1,50 @@
+"""The package as other languages see it. Run with HEADRACE_UPDATE_SCHEMA=1 to accept a change."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.provider.experimental.component import ComponentProvider
+
+from headrace import components
+
+GOLDEN = Path(__file__).parents[2] / "components" / "schema.json"
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    hosted = [getattr(components, name) for name in components.__all__]
+    return json.loads(ComponentProvider(hosted, "headrace", None, "0.0.0").schema)
+
+
+def test_the_schema_is_the_one_that_was_released(schema: Any) -> None:
+    """A removed input or a changed type breaks programs in other languages: on purpose or not at all."""
+    text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
+    if os.environ.get("HEADRACE_UPDATE_SCHEMA"):
+        GOLDEN.write_text(text)
+
+    assert json.loads(GOLDEN.read_text()) == schema
+
+
+def test_every_input_and_output_says_what_it_is(schema: Any) -> None:
+    """Docstrings of fields are the API reference in every language."""
+    silent = [
+        f"{token}.{field}"
+        for section in ("resources", "types")
+        for token, entry in schema[section].items()
+        for properties in ("properties", "inputProperties")
+        for field, definition in entry.get(properties, {}).items()
+        if not definition.get("description")
+    ]
+
+    assert silent == []
+
+
+def test_the_front_door_asks_for_two_things_only(schema: Any) -> None:
+    resources = schema["resources"]
+
+    assert sorted(resources["headrace:index:ModelEndpoint"]["requiredInputs"]) == ["modelUri", "platform"]
+    assert resources["headrace:index:ServingPlatform"].get("requiredInputs", []) == []
+    assert resources["headrace:index:ServingCluster"].get("requiredInputs", []) == []
