@@ -34,7 +34,7 @@ class PlatformImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PlatformImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         delivery = args.get("delivery")
-        base: pulumi.Input[ImageBase] = args.get("base", {})
+        base: pulumi.Input[ImageBase] = args["base"] if "base" in args else {}
         checks.require(
             f"PlatformImage '{name}'",
             checks.known_keys(args, PlatformImageArgs.__annotations__),

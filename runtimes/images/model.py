@@ -57,6 +57,7 @@ def _download(model: ModelInput, scratch: Path, *, log: Path) -> Path:
         lines = str(error).strip().splitlines()
         raise TemporaryError(
             f"The model's artifacts at {model.source} cannot be downloaded: "
-            f"{lines[0] if lines else type(error).__name__}; see that this machine reaches the artifact store and has its client library and credentials"
+            f"{lines[0] if lines else type(error).__name__}; "
+            "see that this machine reaches the artifact store and has its client library and credentials"
         ) from error
     return Path(downloaded)
