@@ -67,7 +67,8 @@ def _defaults_by_or(path: Path) -> Iterator[str]:
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
             last = node.values[-1]
             number = isinstance(last, ast.Constant) and type(last.value) in (int, float)
-            if number and last.value != 0 and not isinstance(node.values[0], ast.Compare):
+            never_zero = ("os.cpu_count()",)  # None or at least one
+            if number and last.value != 0 and ast.unparse(node.values[0]) not in never_zero:
                 yield f"{_name(path)}:{node.lineno}"
 
 
