@@ -6,7 +6,7 @@ builder: no container engine, no root.
 """
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
@@ -15,6 +15,8 @@ from headrace.components.image_build import ImageBuild, plain
 from headrace.components.platform_ref import ImageBase, ImageDelivery, base_faults, delivery_faults
 from headrace.contract.errors import HeadraceError
 from headrace.contract.image import Base, Delivery, ImageKind, ImageRequest, ModelInput
+
+_DEBIAN: Final[ImageBase] = {}
 
 
 class ModelImageArgs(TypedDict):
@@ -41,7 +43,7 @@ class ModelImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         delivery = args.get("delivery")
-        base: pulumi.Input[ImageBase] = args["base"] if "base" in args else {}
+        base: pulumi.Input[ImageBase] = args.get("base", _DEBIAN)
         checks.require(
             f"ModelImage '{name}'",
             checks.known_keys(args, ModelImageArgs.__annotations__),

@@ -10,6 +10,7 @@ from headrace.components.image_build import ImageBuild, plain
 from headrace.components.platform_ref import ImageBase, ImageDelivery, base_faults, delivery_faults
 from headrace.contract.image import Base, Delivery, ImageKind, ImageRequest
 
+_DEBIAN: Final[ImageBase] = {}
 _KINDS: Final = (ImageKind.CONTROL.value, ImageKind.ENVOY.value)
 
 
@@ -34,7 +35,7 @@ class PlatformImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PlatformImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         delivery = args.get("delivery")
-        base: pulumi.Input[ImageBase] = args["base"] if "base" in args else {}
+        base: pulumi.Input[ImageBase] = args.get("base", _DEBIAN)
         checks.require(
             f"PlatformImage '{name}'",
             checks.known_keys(args, PlatformImageArgs.__annotations__),

@@ -133,7 +133,7 @@ def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
                 member.mode |= 0o700 if member.isdir() else 0o600  # readable here; the layer gets the true mode
                 tar.extract(member, root, set_attrs=True, filter="fully_trusted")  # apt checked its signature
     for folder in ("usr/lib/python3.11", "usr/lib/python3"):
-        compile_tree(root / folder, f"/{folder}", python=base.python)
+        compile_tree(store, root / folder, f"/{folder}", python=base.python)
     return write_layer(store, _with_modes(root, modes))
 
 

@@ -3,80 +3,131 @@
 Pods have a read-only root file system, so without this every start of every worker compiles everything it imports:
 loading a scikit-learn model through MLflow took 9.3 s without and 3.7 s with it (2 cores, docs/images.md). The files
 carry no date (PEP 552, unchecked hash), so the layer's dates do not matter.
+
+Compiling is most of the work of an environment, so the result is kept for each distribution: another environment with
+the same NumPy does not compile it again.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from headrace.runtimes.images.store import key_of
+from headrace.runtimes.images.store import Store, digest_of, key_of
 
-_MAGIC_MINOR: Final = {"3.10", "3.11", "3.12", "3.13", "3.14"}
-"""Minor versions of CPython; bytecode is the same within one."""
+_RECIPE: Final = 1
+_MINORS: Final = {"3.11", "3.12", "3.13", "3.14"}
+"""Minor versions of CPython that we may run on; bytecode is the same within one."""
 
-# Compiled in a fresh process with a fixed hash seed, in sorted order, so that the same sources give the same bytes.
-# Tests are left out: nothing imports them, and they are a third of the files.
+# Compiled in a fresh process with a fixed hash seed and in sorted order: the same sources give the same bytes.
 _PROGRAM: Final = """
-import os, py_compile, sys
+import py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 for line in sys.stdin:
-    source, _, shown = line.rstrip("\\n").partition("\\t")
+    source, target, shown = line.rstrip("\\n").split("\\t")
     try:
-        py_compile.compile(source, dfile=shown, doraise=True, invalidation_mode=mode, quiet=2)
-    except (py_compile.PyCompileError, OSError):
+        py_compile.compile(source, cfile=target, dfile=shown, doraise=True, invalidation_mode=mode)
+    except (py_compile.PyCompileError, OSError, ValueError):
         pass  # templates and files for other Python versions do not compile, and are not imported
 """
-_SHARD: Final = 400
-"""Files a process compiles; a fixed number, so that the result does not depend on the machine's cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Modules that are compiled and kept together."""
+
+    sources: tuple[str, ...]
+    """Paths below the root, sorted."""
+    size: int
+    """Of all sources together, in bytes."""
+    key: str
+    """Changes with the sources; empty for modules of no distribution, which are not kept."""
 
 
 def compiler(python: str) -> str | None:
     """An interpreter on this machine whose bytecode that minor version reads; None when there is none."""
-    if python not in _MAGIC_MINOR or sys.implementation.name != "cpython":
+    if python not in _MINORS or sys.implementation.name != "cpython":
         return None
     return sys.executable if python == f"{sys.version_info.major}.{sys.version_info.minor}" else None
 
 
 def compiler_key(python: str) -> str:
     """Part of the key of every layer that holds bytecode."""
-    return key_of("bytecode", 1, compiler(python) is not None)
+    return key_of("bytecode", _RECIPE, compiler(python) is not None)
 
 
-def compile_tree(root: Path, shown_at: str, *, python: str) -> None:
+def compile_tree(store: Store, root: Path, shown_at: str, *, python: str) -> None:
     """Writes `__pycache__` files for the modules below `root`, which an image shows at `shown_at`.
 
     Does nothing where this machine has no interpreter of that minor version: imports are then slower, nothing else.
     """
     interpreter = compiler(python)
-    if interpreter is None:
+    if interpreter is None or not root.is_dir():
         return
-    sources = [path for path in sorted(root.rglob("*.py")) if _wanted(path.relative_to(root))]
-    shards = [sources[start : start + _SHARD] for start in range(0, len(sources), _SHARD)]
-    width = os.cpu_count() or 1
-    for start in range(0, len(shards), width):
-        running = [_start(interpreter, root, shown_at, shard) for shard in shards[start : start + width]]
-        for process in running:
-            process.wait()
+    # the largest first, or the last of the threads would work alone for a while
+    groups = sorted(_groups(root, shown_at, python), key=lambda group: group.size, reverse=True)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for _ in pool.map(lambda group: _compile(store, interpreter, root, shown_at, group), groups):
+            pass
 
 
-def _wanted(relative: Path) -> bool:
-    return not {"tests", "test"} & set(relative.parts[:-1])
+def _groups(root: Path, shown_at: str, python: str) -> Iterator[_Group]:
+    rest = {path.relative_to(root).as_posix() for path in root.rglob("*.py")}
+    for record in sorted(root.glob("*.dist-info/RECORD")):
+        lines = [line for line in record.read_text(errors="replace").splitlines() if line.split(",")[0] in rest]
+        sources = sorted(line.split(",")[0] for line in lines)
+        if sources:
+            rest -= set(sources)
+            wanted = tuple(source for source in sources if _wanted(source))
+            digest = digest_of("\n".join(sorted(lines)).encode())  # RECORD holds the digest of every file
+            yield _group(root, wanted, key=key_of("bytecode", _RECIPE, record.parent.name, digest, shown_at, python))
+    yield _group(root, tuple(source for source in sorted(rest) if _wanted(source)), key="")
 
 
-def _start(interpreter: str, root: Path, shown_at: str, shard: Iterable[Path]) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
+def _group(root: Path, sources: tuple[str, ...], *, key: str) -> _Group:
+    return _Group(sources=sources, size=sum((root / source).stat().st_size for source in sources), key=key)
+
+
+def _wanted(source: str) -> bool:
+    """Tests are left out: nothing imports them, and they are a third of all files."""
+    return not {"tests", "test"} & set(source.split("/")[:-1])
+
+
+def _compile(store: Store, interpreter: str, root: Path, shown_at: str, group: _Group) -> None:
+    tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
+
+    def make(target: Path) -> None:
+        jobs = []
+        for source in group.sources:
+            folder, _, name = source.rpartition("/")
+            cache = target / folder / "__pycache__"
+            jobs.append((str(root / source), f"{cache}/{name.removesuffix('.py')}.{tag}.pyc", f"{shown_at}/{source}"))
+        _run(interpreter, jobs)
+
+    if not group.sources:
+        return
+    if not group.key:
+        make(root)
+        return
+    kept = store.directory(group.key, make)
+    for path in kept.rglob("*.pyc"):
+        target = root / path.relative_to(kept)
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.hardlink_to(path)  # the scratch directory lies in the store, on the same file system
+
+
+def _run(interpreter: str, jobs: Sequence[tuple[str, str, str]]) -> None:
+    subprocess.run(
         [interpreter, "-P", "-S", "-c", _PROGRAM],
-        stdin=subprocess.PIPE,
+        input="".join("\t".join(job) + "\n" for job in jobs),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
         env={"PYTHONHASHSEED": "0"},
+        check=False,  # what did not compile is compiled, or fails, when it is imported
     )
-    assert process.stdin is not None
-    with process.stdin:
-        for path in shard:
-            process.stdin.write(f"{path}\t{shown_at}/{path.relative_to(root).as_posix()}\n")
-    return process

@@ -68,7 +68,9 @@ def environment_layer(store: Store, lock_text: str, base: Base, *, log: Path) ->
                 hashes_required=False,
                 log=log,
             )
-        compile_tree(site, f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages", python=base.python)
+        compile_tree(
+            store, site, f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages", python=base.python
+        )
         return write_layer(store, _entries(site, lock_text, interpreter=interpreter, python=base.python))
 
     made_for = (interpreter, base.python, base_module.wheel_platform(base), compiler_key(base.python))

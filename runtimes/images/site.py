@@ -54,7 +54,7 @@ def packages_layer(store: Store, lock: str, base: Base, *, log: Path) -> tuple[B
         site = scratch / "site"
         platform = base_module.wheel_platform(base)
         install(lock, site, python=base.python, platform=platform, scratch=scratch, hashes_required=True, log=log)
-        compile_tree(site, names.FRONT_SITE, python=base.python)
+        compile_tree(store, site, names.FRONT_SITE, python=base.python)
         # programs are started with `python -m`; scripts would name this machine's interpreter
         return write_layer(store, tree(site, _SITE, keep=lambda path: path.parts[0] not in {"bin", ".lock"}))
 
@@ -77,7 +77,7 @@ def code_layer(store: Store, folders: Sequence[str], base: Base) -> tuple[Blob, 
             target = package / path.relative_to(PACKAGE_ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-        compile_tree(package, f"{names.FRONT_SITE}/headrace", python=base.python)
+        compile_tree(store, package, f"{names.FRONT_SITE}/headrace", python=base.python)
         entries = list(tree(package, f"{_SITE}/headrace"))
         interpreter, expected = base_module.interpreter(base), f"/usr/bin/python{base.python}"
         if interpreter != expected:

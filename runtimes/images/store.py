@@ -89,9 +89,10 @@ class Store:
         self.root = root
         self.blobs = root / "blobs"
         self._recipes = root / "recipes"
+        self._directories = root / "directories"
         self._temporary = root / "temporary"
         try:
-            for directory in (self.blobs / "sha256", self._recipes, self._temporary, root / "logs"):
+            for directory in (self.blobs / "sha256", self._recipes, self._directories, self._temporary, root / "logs"):
                 directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PermanentError(
@@ -169,6 +170,20 @@ class Store:
             else:
                 os.utime(record)
             return record.read_text()
+
+    def directory(self, key: str, make: Callable[[Path], None]) -> Path:
+        """The read-only directory made from recipe `key`; `make` fills an empty one."""
+        kept = self._directories / key
+        with self.locked(key):
+            if not kept.is_dir():
+                with self.scratch() as scratch:
+                    made = scratch / "made"
+                    made.mkdir()
+                    make(made)
+                    made.rename(kept)
+            else:
+                os.utime(kept)
+            return kept
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:
