@@ -14,8 +14,8 @@ from headrace.contract import names
 Manifest = dict[str, Any]
 Labels = Mapping[str, str]
 
-SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
-"""On a Service whose pods may be absent on purpose: the provider would wait for endpoints until its timeout."""
+_SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+"""Tells the provider not to wait until it thinks that the object is ready."""
 
 
 def standard_labels(part: str, labels: Labels) -> dict[str, str]:
@@ -56,11 +56,14 @@ def namespace(name: str, *, labels: Labels, annotations: Mapping[str, pulumi.Inp
 
 
 def service_account(name: str, namespace: str, *, labels: Labels) -> Manifest:
-    """An identity without a mounted token; a pod that talks to the API server asks for one in its own spec."""
+    """An identity without a mounted token; a pod that talks to the API server asks for one in its own spec.
+
+    Old providers wait for a Secret with its token, which Kubernetes has not made since 1.24.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": metadata(name, namespace, labels=labels),
+        "metadata": metadata(name, namespace, labels=labels, annotations=_SKIP_AWAIT),
         "automountServiceAccountToken": False,
     }
 
@@ -134,9 +137,13 @@ def service(
     selector: Labels,
     ports: Sequence[Manifest],
     service_type: str = "ClusterIP",
-    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """A Service over the pods with `selector`."""
+    """A Service over the pods with `selector`.
+
+    Only one that must get an address is waited for. The provider would wait for ready pods, which is the Deployment's
+    part and in vain where there are none on purpose.
+    """
+    annotations = None if service_type == "LoadBalancer" else _SKIP_AWAIT
     return {
         "apiVersion": "v1",
         "kind": "Service",

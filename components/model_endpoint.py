@@ -132,7 +132,6 @@ class ModelEndpoint(pulumi.ComponentResource):
                 labels=versioned,
                 selector=selector,
                 ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
-                annotations=manifests.SKIP_AWAIT,
             ),
             inside,
         )

@@ -130,3 +130,19 @@ KUBECONFIG = {
     "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443"}}],
     "users": [{"name": "u", "user": {"token": "t"}}],
 }
+
+
+def test_the_provider_waits_for_deployments_and_addresses_and_for_nothing_that_never_comes(made: Recording) -> None:
+    """Old providers wait for a ServiceAccount's Secret, all for a Service's pods: ten minutes when there are none."""
+    waited = {
+        resource.type.rsplit(":", 1)[-1]
+        for resource in made.resources.values()
+        if resource.type.startswith("kubernetes:")
+        and "pulumi.com/skipAwait" not in resource.inputs["metadata"].get("annotations", {})
+    }
+
+    assert "ServiceAccount" not in waited
+    services = [r.inputs for r in made.of_kind("Service")]
+    assert all(
+        (service["spec"]["type"] == "LoadBalancer") != ("annotations" in service["metadata"]) for service in services
+    )

@@ -1,0 +1,29 @@
+"""Containers say what they need and how much they may take, so that one endpoint's load stays its own."""
+
+from collections.abc import Iterator
+
+from rules.pods import containers, pods
+from rules.rule import ObjectRule, Resource
+
+_REQUIRED = {"requests": ("cpu", "memory"), "limits": ("memory", "ephemeral-storage")}
+"""No limit on CPU is asked for: a neighbour's share is safe by requests, and throttled proxies slow every endpoint."""
+
+
+def _judge(resource: Resource) -> Iterator[str]:
+    for pod in pods(resource):
+        for container in containers(pod):
+            resources = container.get("resources") or {}
+            for field, quantities in _REQUIRED.items():
+                missing = [quantity for quantity in quantities if not (resources.get(field) or {}).get(quantity)]
+                if missing:
+                    yield (
+                        f"{resource.title}: container {container.get('name')} can starve its neighbours; "
+                        f"set resources.{field} for {' and '.join(missing)}"
+                    )
+
+
+RULE = ObjectRule(
+    name="kubernetes-container-bounds",
+    description="Containers request CPU and memory and limit memory and storage.",
+    judge=_judge,
+)

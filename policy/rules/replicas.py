@@ -1,0 +1,24 @@
+"""The number of a model's pods belongs to the autoscaler: a program that sets it undoes a decision at every update."""
+
+from collections.abc import Iterator
+
+from rules.rule import ObjectRule, Resource
+
+_ENDPOINT = "serving.headrace.dev/endpoint"
+
+
+def _judge(resource: Resource) -> Iterator[str]:
+    spec = resource.props.get("spec") or {}
+    labels = resource.metadata.get("labels") or {}
+    if resource.kind == "Deployment" and _ENDPOINT in labels and spec.get("replicas") is not None:
+        yield (
+            f"{resource.title}: spec.replicas = {spec['replicas']:g} would undo the autoscaler's decision at every "
+            "update; leave it out and bound the endpoint instead"
+        )
+
+
+RULE = ObjectRule(
+    name="headrace-deployment-replicas",
+    description="Deployments of model versions leave the number of pods to the autoscaler.",
+    judge=_judge,
+)

@@ -1,0 +1,56 @@
+"""What Headrace itself creates keeps its own policy pack, and the pack's words are the contract's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorder import record
+from rules import RULES, replicas, security
+from rules.rule import ObjectRule, Resource
+from stand_ins import CERTIFICATE, DELIVERY
+
+from headrace.components import ModelEndpoint, ServingPlatform
+from headrace.contract import names
+
+pytestmark = pytest.mark.usefixtures("stand_in_images")
+
+
+@pytest.fixture(scope="module")
+def rule_names() -> list[str]:
+    return [rule.name for rule in RULES]
+
+
+def test_a_platform_and_an_endpoint_break_no_rule() -> None:
+    given: Any = {"image_delivery": DELIVERY, "host": "models.example"}
+
+    def program() -> None:
+        platform = ServingPlatform("platform", given)
+        ModelEndpoint("fraud", {"platform": platform.ref, "model_uri": "models:/fraud/7"})
+
+    stack = [
+        Resource(type=registered.type, props=registered.inputs)
+        for registered in record(program, answers=CERTIFICATE).resources.values()
+    ]
+    violations = [
+        violation
+        for rule in RULES
+        for violation in (
+            [found for resource in stack for found in rule.violations(resource, {})]
+            if isinstance(rule, ObjectRule)
+            else rule.violations(stack, {})
+        )
+    ]
+
+    assert violations == []
+
+
+def test_the_rules_spell_labels_as_the_contract_does() -> None:
+    """The policy process cannot import the contract, so it restates these."""
+    assert replicas._ENDPOINT == names.ENDPOINT_LABEL
+    assert security._COMPONENT == names.COMPONENT_LABEL
+
+
+def test_every_rule_has_its_heading_in_the_documentation(rule_names: list[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+
+    assert [name for name in rule_names if f"### {name}\n" not in page] == []
