@@ -13,6 +13,7 @@ import orjson
 from headrace.contract import names
 from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
+from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Dispatcher
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.pool import Pool
@@ -28,7 +29,9 @@ CONCURRENCY_PER_CORE = 100
 """Where the concurrency limit starts when nobody sets it: high, because workers take only what they can run and the
 queue is bounded anyway; the autoscaler lowers it from what it measures."""
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_SWEEP_SECONDS = 0.25
+_SWEEP_SECONDS = 0.1
+_WATCH_SECONDS = 0.02
+"""How often the queue is looked after: when it is empty, and when requests wait."""
 
 
 class Disconnected(Exception):
@@ -186,9 +189,15 @@ class Front:
         return max(1, int(self.settings.cores))
 
     async def _sweep(self) -> None:
+        count = 0
+        contention = Contention()
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            self.dispatcher.expire()
+            await asyncio.sleep(_WATCH_SECONDS if self.load.queued else _SWEEP_SECONDS)
+            count += 1
+            self.dispatcher.contended = contention.observe(time.monotonic())
+            self.dispatcher.watch()
+            if count % 10 == 0 or not self.load.queued:
+                self.dispatcher.expire()
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:

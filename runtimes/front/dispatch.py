@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.runtimes.front.answers import Answer, from_worker, refusal
+from headrace.runtimes.front.batching import BatchSize
 from headrace.runtimes.front.load import Load
 
 
@@ -35,8 +36,19 @@ class Batch:
 class Seat(Protocol):
     """What the dispatcher needs of a worker."""
 
+    merges: bool
+    """Whether it may answer several requests with one model call."""
+    ready: bool
+    """Whether its model is loaded."""
+
     def free(self) -> int:
         """Batches it can take now without any waiting for another."""
+
+    def crowded(self, now: float) -> bool:
+        """Told while requests wait that it could not take; whether it now takes more at once than before."""
+
+    def relaxed(self) -> None:
+        """Told when nothing waits."""
 
     def take(self, batch: Batch) -> None:
         """Starts a batch; it comes back through `Dispatcher.finished` or `Dispatcher.lost`."""
@@ -60,6 +72,9 @@ class Dispatcher:
         self._queue: deque[Call] = deque()
         self._running: set[Call] = set()
         self.seats: list[Seat] = []
+        self.batch_size = BatchSize()
+        self.contended = False
+        """Whether processes compete for CPU, see `contention`."""
         self._seconds_per_call = 0.1
 
     @property
@@ -97,20 +112,63 @@ class Dispatcher:
             if queue[0].gone:
                 queue.popleft()
                 continue
-            if self.load.executing >= self.limit:
+            room = self.limit - self.load.executing
+            if room <= 0:
                 return
-            seat = max(self.seats, key=lambda seat: seat.free(), default=None)
-            if seat is None or seat.free() <= 0:
+            free = [seat for seat in self.seats if seat.free() > 0]
+            if not free:
                 return
-            call = queue.popleft()
-            self.load.queue(-1)
-            self.load.execute(+1)
-            self._running.add(call)
-            seat.take(Batch([call], self._clock()))
+            if self.contended and free[0].merges and self._better_together(len(free)):
+                return
+            seat = free[0] if len(free) == 1 else max(free, key=lambda seat: seat.free())
+            calls = self._merged(room, len(free)) if seat.merges else [queue.popleft()]
+            self.load.queue(-len(calls))
+            self.load.execute(len(calls))
+            self._running.update(calls)
+            seat.take(Batch(calls, self._clock()))
+
+    def _better_together(self, free: int) -> bool:
+        """Whether what waits should join the next call of a busy worker rather than start one on an idle worker.
+
+        While processes compete for cores, a second small call takes CPU from the first and from the front, and every
+        call costs its overhead again: waiting is the faster way then, unless so much waits that it is worth a call.
+        """
+        size = self.batch_size
+        busy = sum(seat.ready for seat in self.seats) - free
+        return busy > 0 and size.known and not size.divides(len(self._queue) * len(self._queue[0].body))
+
+    def _merged(self, room: int, free: int) -> list[Call]:
+        """Takes from the queue what one model call should answer: all that waits, within what was learned."""
+        queue, size = self._queue, self.batch_size
+        most_requests, most_bytes = min(room, size.most_requests), size.most_bytes
+        if free > 1 and size.divides(len(queue) * len(queue[0].body)):
+            most_requests = min(most_requests, -(-len(queue) // free))
+        calls = [queue.popleft()]
+        total = len(calls[0].body)
+        while queue and len(calls) < most_requests:
+            call = queue[0]
+            total += len(call.body)
+            if total > most_bytes and not call.gone:
+                break
+            queue.popleft()
+            if not call.gone:
+                calls.append(call)
+        return calls
+
+    def watch(self) -> None:
+        """Lets workers that cannot take what waits learn whether they could; to be called every few milliseconds."""
+        if not self._queue or self.load.executing >= self.limit:
+            for seat in self.seats:
+                seat.relaxed()
+            return
+        now = self._clock()
+        if any([seat.crowded(now) for seat in self.seats]):
+            self.pump()
 
     def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]]) -> None:
         """A worker answered a batch."""
         seconds = self._clock() - batch.started
+        self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, cast
 from headrace.runtimes import worker as worker_package
 from headrace.runtimes.front.answers import refusal
 from headrace.runtimes.front.dispatch import Batch, Dispatcher
+from headrace.runtimes.front.lanes import Lanes
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
@@ -48,17 +50,37 @@ class Slot:
     ready: bool = False
     started: float = 0.0
     quick_ends: int = 0
+    merges: bool = False
     calls: dict[int, Batch] = field(default_factory=dict)
+    lanes: Lanes = field(default_factory=Lanes)
 
     def free(self) -> int:
-        """Batches it can take now: one at a time."""
-        return 1 - len(self.calls) if self.ready and self.link is not None else 0
+        """Batches it can take now."""
+        return self.lanes.count - len(self.calls) if self.ready and self.link is not None else 0
+
+    def crowded(self, now: float) -> bool:
+        """Looks whether the process has CPU to spare while requests wait for it."""
+        if self.merges or not self.ready or self.free() > 0:
+            return False
+        try:
+            return self.lanes.observe(now, time.clock_gettime(_cpu_clock(self.pid)))
+        except OSError:
+            return False  # it just ended
+
+    def relaxed(self) -> None:
+        """Nothing waits."""
+        self.lanes.idle()
 
     def take(self, batch: Batch) -> None:
         """Sends a batch to the worker."""
         if self.link is None:
             raise RuntimeError(f"slot {self.number} has no worker")
         self.link.score(self, batch)
+
+
+def _cpu_clock(pid: int) -> int:
+    # The kernel's number for "CPU time of that process" (clock_getcpuclockid(3), which Python does not export).
+    return (~pid << 3) | 2
 
 
 class Link(asyncio.Protocol):
@@ -167,6 +189,7 @@ class Pool:
             link.close()
         elif frame.kind == Kind.READY:
             slot.ready = True
+            slot.merges = bool(frame.head["merges"])
             if self.description is None:
                 self.description = frame.head
             log.info("worker %d (pid %d) is ready: %s", slot.number, slot.pid, frame.head)
@@ -248,6 +271,7 @@ class Pool:
         lived = loop.time() - slot.started
         was_ready = slot.ready
         slot.pid, slot.popen, slot.pidfd, slot.ready = 0, None, -1, False
+        slot.lanes = Lanes()
         if slot.link is not None:
             slot.link.slot = None
             slot.link.close()

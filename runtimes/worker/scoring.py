@@ -37,9 +37,11 @@ class Parsed(NamedTuple):
     """The caller spoke the unified LLM format, whose answer has no `predictions` around it."""
 
 
-def refuse_constant(name: str) -> Any:
-    """json.loads accepts NaN and Infinity, which are not JSON."""
-    raise ValueError(f"{name} is not JSON")
+class Request(NamedTuple):
+    """One request as the front sent it; JSON has been found valid there."""
+
+    content_type: str
+    body: bytes
 
 
 class Scorer:
@@ -50,6 +52,7 @@ class Scorer:
         self.input_schema = model.metadata.get_input_schema()
         self._server = importlib.import_module("mlflow.pyfunc.scoring_server")
         self._encoder = importlib.import_module("mlflow.utils.proto_json_utils")
+        self._strict = self._encoder.NumpyEncoder(allow_nan=False).encode
         self._takes_params = "params" in inspect.signature(model.predict).parameters
 
     def parse(self, content_type: str, body: bytes) -> Parsed:
@@ -70,17 +73,23 @@ class Scorer:
             return self.model.predict(parsed.data, params=parsed.params)
         return self.model.predict(parsed.data)
 
+    def jsonable(self, predictions: Any) -> Any:
+        """Arrays and DataFrames as lists and dictionaries, as MLflow does it."""
+        return self._encoder._get_jsonable_obj(predictions, pandas_orient="records")
+
+    def dump(self, document: Any) -> bytes:
+        """JSON as MLflow writes it; a value that JSON cannot carry (NaN, Infinity) becomes null."""
+        try:
+            text: str = self._strict(document)
+            return text.encode()
+        except ValueError:
+            text = json.dumps(document, cls=self._encoder.NumpyEncoder)
+            return json.dumps(json.loads(text, parse_constant=lambda _: None)).encode()
+
     def render(self, predictions: Any, *, unwrapped: bool) -> bytes:
-        """The JSON answer as MLflow writes it; a value that JSON cannot carry (NaN, Infinity) becomes null."""
-        output = StringIO()
-        if unwrapped:
-            self._server.unwrapped_predictions_to_json(predictions, output)
-        else:
-            self._server.predictions_to_json(predictions, output)
-        text = output.getvalue()
-        if "NaN" in text or "Infinity" in text:  # cheap test; a string that says NaN only costs a second pass
-            text = json.dumps(json.loads(text, parse_constant=lambda _: None))
-        return text.encode()
+        """The whole answer for a model's result."""
+        result = self.jsonable(predictions)
+        return self.dump(result if unwrapped else {"predictions": result})
 
     def score(self, content_type: str, body: bytes) -> Answer:
         """Answers one request; never raises."""

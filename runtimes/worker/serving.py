@@ -15,7 +15,8 @@ from typing import Any
 
 from . import faults, frames, loading
 from .frames import Kind
-from .scoring import JSON, Scorer
+from .merging import Merger
+from .scoring import JSON, Request, Scorer
 
 log = logging.getLogger("headrace.worker")
 
@@ -87,9 +88,9 @@ class Link:
 class Worker:
     """Answers frames with one model."""
 
-    def __init__(self, link: Link, scorer: Scorer) -> None:
+    def __init__(self, link: Link, merger: Merger) -> None:
         self._link = link
-        self._scorer = scorer
+        self._merger = merger
         self._turn = threading.Lock()
         self._waiting = 0
         self._running = 0
@@ -130,14 +131,10 @@ class Worker:
 
     def _score(self, frame: frames.Frame) -> None:
         items: list[tuple[str, int]] = frame.head["items"]
-        started = time.perf_counter()
-        cpu_started = time.process_time()
         bodies = frames.split(frame.payload, [length for _, length in items])
-        answers = [self._scorer.score(items[index][0], body) for index, body in enumerate(bodies)]
+        answers = self._merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
         head = {
             "call": frame.head["call"],
-            "cpu": round(time.process_time() - cpu_started, 6),
-            "wall": round(time.perf_counter() - started, 6),
             "items": [[answer.status, len(answer.body)] for answer in answers],
         }
         self._link.send(frames.pack(Kind.SCORED, head, b"".join(answer.body for answer in answers)))
@@ -150,7 +147,7 @@ def _beat(link: Link) -> None:
         link.send(frame)
 
 
-def prepare(model_directory: str) -> "tuple[Scorer, dict[str, Any]]":
+def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
     started = time.monotonic()
     try:
@@ -165,11 +162,16 @@ def prepare(model_directory: str) -> "tuple[Scorer, dict[str, Any]]":
         if answer.status != 200:
             reason = faults.without_echo(str(json.loads(answer.body).get("message")))
             raise RuntimeError(f"the model fails on its own input example: {reason}")
+    merger = Merger(scorer)
+    merger.prepare(body)
     warmed = time.monotonic()
     described = loading.description(
         scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
     )
-    return scorer, described
+    described["merges"] = merger.merges
+    described["merges_not_because"] = merger.reason
+    described["fast_forms"] = merger.forms
+    return merger, described
 
 
 def _first_lines(error: BaseException) -> str:
@@ -182,12 +184,12 @@ def serve(socket_path: str, model_directory: str, slot: int) -> int:
     link = Link(socket_path, {"pid": os.getpid(), "slot": slot})
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     try:
-        scorer, described = prepare(model_directory)
+        merger, described = prepare(model_directory)
     except RuntimeError as error:
         link.announce(frames.pack(Kind.FAILED, {"reason": str(error)}))
         while link.receive().kind != Kind.LEAVE:
             pass
         return 1
     link.announce(frames.pack(Kind.READY, described))
-    Worker(link, scorer).run()
+    Worker(link, merger).run()
     return 0

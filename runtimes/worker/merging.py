@@ -1,0 +1,140 @@
+"""Answers several requests with one model call, where that was proven right; everything else goes one by one."""
+
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+
+import importlib
+import json
+import logging
+from typing import Any
+
+from . import trial
+from .columns import Columns, form_of
+from .scoring import JSON, Answer, Request, Scorer
+from .tensors import Tensor
+
+log = logging.getLogger("headrace.worker")
+
+
+class Merger:
+    """The fast way to one model."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._plan: Any = None
+        self._keywords: dict[str, Any] = {}
+        self.merges = False
+        self.reason = ""
+        """Why requests are not merged; empty when they are."""
+
+    def prepare(self, warm_up: "bytes | None") -> None:
+        """Finds out what may be done for this model; never raises."""
+        logging.disable(logging.WARNING)  # trial requests are none of the reader's business
+        try:
+            self._prepare(warm_up)
+        except Exception as error:
+            self._plan = None
+            self.merges = False
+            self.reason = f"the trial failed ({type(error).__name__})"
+        finally:
+            logging.disable(logging.NOTSET)
+
+    @property
+    def forms(self) -> "list[str]":
+        """Input forms that take the fast way."""
+        return sorted(self._plan.forms) if self._plan is not None else []
+
+    def answer(self, requests: "list[Request]") -> "list[Answer]":
+        """Answers in the order of the requests; never raises."""
+        answers: list[Answer | None] = [None] * len(requests)
+        if self._plan is not None:
+            self._answer_fast(requests, answers)
+        return [
+            self._scorer.score(request.content_type, request.body) if answer is None else answer
+            for request, answer in zip(requests, answers)
+        ]
+
+    def _prepare(self, warm_up: "bytes | None") -> None:
+        scorer = self._scorer
+        model = scorer.model
+        loader = getattr(model, "loader_module", None)
+        if loader not in trial.ROW_WISE_LOADERS or not hasattr(model, "_predict_fn"):
+            self.reason = f"models of {loader} may do anything with their rows"
+            return
+        metadata = model.metadata
+        if hasattr(metadata, "_is_signature_from_type_hint") and metadata._is_signature_from_type_hint():
+            self.reason = "its signature comes from type hints"
+            return
+        numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
+        schema = scorer.input_schema
+        plan = Columns.of(schema, numpy, pandas) or Tensor.of(schema, numpy)
+        if plan is None:
+            self.reason = "its signature is not a table of numbers and text or one tensor" if schema else "no signature"
+            return
+        keywords = trial.agree(scorer, plan, pandas, numpy)
+        if keywords is None:
+            self.reason = "MLflow builds its input in another way"
+            return
+        self._plan, self._keywords = plan, keywords
+        rows = self._example_rows(warm_up)
+        if not rows:
+            self.reason = "it has no input example to check merging with"
+            return
+        self.reason = trial.merging(plan, trial.varied(rows), self._predict)
+        if self.reason:  # changed numbers may be what the model cannot take
+            self.reason = trial.merging(plan, (list(rows) * 3)[:6], self._predict)
+        self.merges = not self.reason
+
+    def _example_rows(self, warm_up: "bytes | None") -> "list[Any]":
+        if warm_up is None:
+            return []
+        rows = self._rows_of(json.loads(warm_up))
+        return [] if rows is None else rows
+
+    def _predict(self, data: Any) -> Any:
+        result = self._scorer.model._predict_fn(data, **self._keywords)
+        return self._scorer.jsonable(result)
+
+    def _rows_of(self, document: Any) -> "list[Any] | None":
+        plan = self._plan
+        form = form_of(document)
+        if form is None or form not in plan.forms:
+            return None
+        rows: list[Any] | None = plan.rows(form, document)
+        return rows if rows is not None and plan.suits(rows) else None
+
+    def _answer_fast(self, requests: "list[Request]", answers: "list[Answer | None]") -> None:
+        together: list[tuple[int, list[Any]]] = []
+        for index, request in enumerate(requests):
+            if request.content_type == JSON:
+                try:
+                    rows = self._rows_of(json.loads(request.body))
+                except ValueError:
+                    continue  # MLflow words the refusal
+                if rows is not None:
+                    together.append((index, rows))
+        if self.merges:
+            self._call(together, answers)
+        else:
+            for one in together:
+                self._call([one], answers)
+
+    def _call(self, together: "list[tuple[int, list[Any]]]", answers: "list[Answer | None]") -> None:
+        """One model call; on any trouble the answers stay open and each request goes through MLflow alone."""
+        if not together:
+            return
+        try:
+            if len(together) == 1:
+                result = self._predict(self._plan.build(together[0][1]))
+                answers[together[0][0]] = Answer(200, self._scorer.dump({"predictions": result}))
+                return
+            rows = [row for _, part in together for row in part]
+            result = self._predict(self._plan.build(rows))
+            if type(result) is not list or len(result) != len(rows):
+                return
+            start = 0
+            for index, part in together:
+                end = start + len(part)
+                answers[index] = Answer(200, self._scorer.dump({"predictions": result[start:end]}))
+                start = end
+        except Exception as error:
+            log.debug("a merged call failed", exc_info=error)

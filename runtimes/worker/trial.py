@@ -1,0 +1,222 @@
+"""Proves at load what the fast way may do for this model, in this environment, with this MLflow.
+
+First, that it hands the model the same object as MLflow's own scoring: requests of every form are scored with the
+model's predict function replaced by one that keeps what it is given. Second, that merging requests is right: rows
+scored together, alone and in reverse order must give the same answers.
+"""
+
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+
+import inspect
+import json
+import logging
+import math
+import time
+from typing import Any
+
+from .columns import Columns
+from .tensors import Tensor
+
+log = logging.getLogger("headrace.worker")
+
+ROW_WISE_LOADERS = frozenset(
+    "mlflow." + name
+    for name in ("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "pytorch", "tensorflow", "keras")
+)
+"""pyfunc loaders whose predictions are made row by row. Code of the user's own (python_model) can do anything, so its
+requests are never merged."""
+
+RELATIVE_TOLERANCE = 1e-5
+ABSOLUTE_TOLERANCE = 1e-8
+"""How far numbers may differ between merged and separate calls (a BLAS sums a matrix in another order than a vector).
+Labels, and everything that is not a float, must be equal."""
+_BUDGET_SECONDS = 3.0
+_ROWS = 12
+
+_SAMPLES: "dict[str, list[Any]]" = {
+    "double": [1, 2.5, -3, 0, 1e-7, 12345.678],
+    "float": [1, 2.5, -3, 0, 1e-7, 0.1],
+    "long": [1, -2, 0, 7, 1 << 40, 3],
+    "integer": [1, -2, 0, 7, 1 << 20, 3],
+    "boolean": [True, False, True, True, False, False],
+    "string": ["a", "", "b c", "é", "1", "true"],
+}
+
+
+class Captured(Exception):
+    """Raised in place of a prediction."""
+
+
+def capture(scorer: Any, document: Any) -> "tuple[Any, dict[str, Any]] | None":
+    """What MLflow's own scoring hands to the model for a JSON request: the data and the keyword arguments."""
+    model = scorer.model
+    original = model._predict_fn
+    seen: list[tuple[Any, dict[str, Any]]] = []
+
+    def keep(data: Any, **keywords: Any) -> Any:
+        seen.append((data, keywords))
+        raise Captured
+
+    keep.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    model._predict_fn = keep
+    try:
+        scorer.predict(scorer.parse("application/json", json.dumps(document).encode()))
+    except Exception as error:
+        if not isinstance(error, Captured):
+            log.debug("MLflow refuses a trial request: %s", error)
+    finally:
+        model._predict_fn = original
+    return seen[0] if seen else None
+
+
+def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
+    """Whether two inputs are the same for the model, down to dtypes, labels and memory order."""
+    if type(ours) is not type(theirs):
+        return False
+    if isinstance(ours, pandas.DataFrame):
+        if ours.shape != theirs.shape or list(ours.dtypes) != list(theirs.dtypes):
+            return False
+        if type(ours.index) is not type(theirs.index) or not ours.index.equals(theirs.index):
+            return False
+        if list(ours.columns) != list(theirs.columns) or not ours.equals(theirs):
+            return False
+        return _laid_out_alike(ours.to_numpy(), theirs.to_numpy())
+    if ours.dtype != theirs.dtype or not numpy.array_equal(ours, theirs, equal_nan=True):
+        return False
+    return _laid_out_alike(ours, theirs)
+
+
+def _laid_out_alike(ours: Any, theirs: Any) -> bool:
+    # A BLAS takes another road for another memory order. Strides of a dimension of one element mean nothing.
+    return bool(
+        ours.flags.c_contiguous == theirs.flags.c_contiguous and ours.flags.f_contiguous == theirs.flags.f_contiguous
+    )
+
+
+def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, Any]]":
+    rows = [[_SAMPLES[kind][(index + shift) % 6] for shift, kind in enumerate(plan.types)] for index in range(6)]
+    if nulls:
+        rows = [
+            [None if kind in ("double", "float") else row[at] for at, kind in enumerate(plan.types)] for row in rows
+        ]
+        rows[1:] = [[_SAMPLES[kind][at % 6] for at, kind in enumerate(plan.types)]] * 2
+    documents: list[dict[str, Any]] = []
+    for some in (rows[:1], rows):
+        records = [dict(zip(plan.names, row)) for row in some]
+        if form == "dataframe_split":
+            documents.append({form: {"columns": plan.names, "data": some}})
+            turned = [plan.names[-1], "headrace extra", *plan.names[:-1]]
+            data = [[row[-1], "x", *row[:-1]] for row in some]
+            documents.append({form: {"columns": turned, "data": data}})
+        elif form == "inputs" and not nulls:
+            documents.append({form: {name: [row[at] for row in some] for at, name in enumerate(plan.names)}})
+            documents.append({form: records})
+        else:
+            documents.append({form: records})
+            documents.append({form: [dict(reversed(list(record.items()))) for record in records]})
+    return documents
+
+
+def _tensor_requests(plan: Tensor, form: str) -> "list[dict[str, Any]]":
+    def filled(shape: "tuple[int, ...]", start: int) -> Any:
+        if not shape:
+            return start % 7 if plan.dtype.kind != "f" else (start % 7) / 2
+        return [filled(shape[1:], start + index) for index in range(shape[0])]
+
+    return [{form: [filled(plan.shape, row) for row in range(count)]} for count in (1, 3)]
+
+
+def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | None":
+    """Finds the forms in which `plan` and MLflow agree; the keywords MLflow passes, or None when they never agree."""
+    keywords: dict[str, Any] | None = None
+    if isinstance(plan, Columns):
+        seen = capture(scorer, _table_requests(plan, "dataframe_split", False)[-2])
+        if seen is None or not isinstance(seen[0], pandas.DataFrame):
+            return None
+        plan.dtypes = list(seen[0].dtypes)
+    for form in ("dataframe_split", "dataframe_records", "inputs", "instances"):
+        if isinstance(plan, Columns):
+            documents = _table_requests(plan, form, False)
+        else:
+            documents = _tensor_requests(plan, form) if form in ("inputs", "instances") else []
+        same = bool(documents)
+        for document in documents:
+            seen = capture(scorer, document)
+            same = same and seen is not None and _built_alike(plan, document, seen[0], pandas, numpy)
+            if not same:
+                break
+            assert seen is not None
+            same = keywords is None or seen[1] == keywords
+            keywords = seen[1]
+        if same:
+            plan.forms.add(form)
+    if isinstance(plan, Columns) and plan.forms:
+        plan.nulls = True
+        for form in sorted(plan.forms):
+            for document in _table_requests(plan, form, True):
+                seen = capture(scorer, document)
+                if seen is None or not _built_alike(plan, document, seen[0], pandas, numpy):
+                    plan.nulls = False
+    return keywords if plan.forms else None
+
+
+def _built_alike(plan: Any, document: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
+    form = next(iter(document))
+    rows = plan.rows(form, document)
+    if rows is None or not plan.suits(rows):
+        return rows is not None  # left to MLflow: no disagreement
+    return identical(plan.build(rows), theirs, pandas, numpy)
+
+
+def varied(rows: "list[Any]") -> "list[Any]":
+    """Up to 12 rows: the example's own, and copies of them with changed numbers."""
+
+    def change(value: Any, factor: float) -> Any:
+        if type(value) is float:
+            return value * factor
+        if type(value) in (list, tuple):
+            return [change(item, factor) for item in value]
+        return value
+
+    rows = list(rows[: _ROWS // 2])
+    factor = 1.0
+    while len(rows) < _ROWS:
+        factor *= 0.9
+        rows.append(change(rows[len(rows) % max(1, min(len(rows), _ROWS // 2))], factor))
+    return rows
+
+
+def close(left: Any, right: Any) -> bool:
+    """Whether two JSON answers are the same, floats within the tolerance."""
+    if type(left) is not type(right):
+        return False
+    if type(left) is list:
+        return len(left) == len(right) and all(close(a, b) for a, b in zip(left, right))
+    if type(left) is dict:
+        return left.keys() == right.keys() and all(close(left[key], right[key]) for key in left)
+    if type(left) is float:
+        return (math.isnan(left) and math.isnan(right)) or math.isclose(
+            left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE
+        )
+    return bool(left == right)
+
+
+def merging(plan: Any, rows: "list[Any]", predict: Any) -> str:
+    """Why requests for this model may not be merged; empty when they may. `predict` gives a JSON-ready result."""
+    try:
+        together = predict(plan.build(rows))
+        backwards = predict(plan.build(rows[::-1]))
+    except Exception as error:
+        return f"a merged call fails ({type(error).__name__})"
+    for result in (together, backwards):
+        if type(result) is not list or len(result) != len(rows):
+            return "its result is not one item a row"
+    if not close(backwards[::-1], together):
+        return "its answers depend on the order of rows"
+    stop = time.monotonic() + _BUDGET_SECONDS
+    for count, row in enumerate(rows):
+        if count >= 2 and time.monotonic() > stop:
+            break
+        if not close(predict(plan.build([row])), [together[count]]):
+            return "its answer for a row depends on the other rows"
+    return ""

@@ -1,0 +1,249 @@
+"""The queue in front of the workers, with workers that do as the test says."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from headrace.runtimes.front.answers import Answer, refusal
+from headrace.runtimes.front.dispatch import Batch, Dispatcher
+from headrace.runtimes.front.load import Load
+
+OK = (200, b"{}")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Worker:
+    """A seat that keeps what it is given."""
+
+    def __init__(self, *, merges: bool = False, lanes: int = 1) -> None:
+        self.merges = merges
+        self.ready = True
+        self.lanes = lanes
+        self.batches: list[Batch] = []
+
+    def free(self) -> int:
+        return self.lanes - len(self.batches)
+
+    def take(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def crowded(self, now: float) -> bool:
+        return False
+
+    def relaxed(self) -> None:
+        pass
+
+
+class Scene:
+    """A dispatcher, its clock and its workers."""
+
+    def __init__(self, *workers: Worker, limit: int = 100) -> None:
+        self.clock = Clock()
+        self.load = Load(self.clock)
+        self.dispatcher = Dispatcher(self.load, limit=limit, timeout_seconds=10, clock=self.clock)
+        self.workers = workers
+        self.dispatcher.seats = list(workers)
+
+    async def send(self, count: int = 1, body: bytes = b"x") -> list["asyncio.Task[Answer]"]:
+        tasks = [asyncio.create_task(self.dispatcher.score("application/json", body)) for _ in range(count)]
+        await asyncio.sleep(0)
+        return tasks
+
+    def finish(self, worker: Worker, *results: tuple[int, bytes]) -> Batch:
+        batch = worker.batches.pop(0)
+        self.dispatcher.finished(batch, results or [OK] * len(batch.calls))
+        return batch
+
+
+def story(play: Callable[[], Awaitable[Any]]) -> None:
+    async def run() -> None:
+        await play()
+
+    asyncio.run(run())
+
+
+def test_a_lone_request_is_handed_on_at_once() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        [task] = await scene.send()
+
+        assert len(scene.workers[0].batches[0].calls) == 1
+        scene.finish(scene.workers[0])
+        assert (await task).status == 200
+
+    story(play)
+
+
+def test_what_waits_for_a_busy_worker_is_merged_when_it_is_free() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        tasks = await scene.send(10)
+        scene.finish(scene.workers[0])
+
+        assert len(scene.workers[0].batches[0].calls) == 9
+        scene.finish(scene.workers[0])
+        assert [task.status for task in await asyncio.gather(*tasks)] == [200] * 10
+
+    story(play)
+
+
+def test_a_model_that_does_not_merge_gets_one_request_a_call() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(lanes=3))
+        tasks = await scene.send(5)
+
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [1, 1, 1]
+        for _ in range(5):
+            scene.finish(scene.workers[0])
+        await asyncio.gather(*tasks)
+
+    story(play)
+
+
+def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(lanes=10), limit=2)
+        tasks = await scene.send(6)
+        assert (scene.load.executing, scene.load.queued) == (2, 4)
+
+        scene.dispatcher.set_limit(5)
+        assert (scene.load.executing, scene.load.queued) == (5, 1)
+
+        scene.dispatcher.set_limit(1)
+        assert scene.load.executing == 5
+        for task in tasks:
+            task.cancel()
+
+    story(play)
+
+
+def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(), limit=1)
+        tasks = await scene.send(1 + scene.dispatcher.queue_limit)
+        [late] = await scene.send()
+
+        answer = await late
+        assert answer.status == 429
+        assert int(dict(answer.headers)[b"retry-after"]) >= 1
+        assert json.loads(answer.body)["error_code"] == "RESOURCE_EXHAUSTED"
+        assert scene.load.refused == 1
+        for task in tasks:
+            task.cancel()
+
+    story(play)
+
+
+def test_a_client_that_leaves_the_queue_is_never_executed() -> None:
+    async def play() -> None:
+        scene = Scene(Worker())
+        first, second, third = await scene.send(3)
+        second.cancel()
+        await asyncio.sleep(0)
+        assert scene.load.queued == 1
+
+        scene.finish(scene.workers[0])
+        scene.finish(scene.workers[0])
+        assert (await first).status == (await third).status == 200
+        assert scene.load.completed == 2
+        assert scene.load.queued == scene.load.executing == 0
+
+    story(play)
+
+
+def test_a_client_that_leaves_while_executing_takes_nobody_with_it() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        lone, gone, stays = await scene.send(3)
+        scene.finish(scene.workers[0])
+        gone.cancel()
+        await asyncio.sleep(0)
+        scene.finish(scene.workers[0])
+
+        assert (await lone).status == (await stays).status == 200
+        assert scene.load.executing == 0
+
+    story(play)
+
+
+def test_deadlines_are_answered_504_queued_or_executing() -> None:
+    async def play() -> None:
+        scene = Scene(Worker())
+        tasks = await scene.send(2)
+        scene.clock.now = 10.5
+        scene.dispatcher.expire()
+
+        assert [answer.status for answer in await asyncio.gather(*tasks)] == [504, 504]
+        assert scene.load.queued == 0
+        scene.finish(scene.workers[0])
+        assert scene.load.executing == 0
+
+    story(play)
+
+
+def test_a_lost_batch_fails_its_own_requests_only() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(), Worker())
+        one, other = await scene.send(2)
+        batch = scene.workers[0].batches.pop()
+        scene.dispatcher.lost(batch, refusal(500, "INTERNAL_ERROR", "gone"))
+        scene.finish(scene.workers[1])
+
+        assert sorted([(await one).status, (await other).status]) == [200, 500]
+
+    story(play)
+
+
+def test_each_request_of_a_batch_gets_its_own_answer() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        first, second, third = await scene.send(3)
+        scene.finish(scene.workers[0])
+        fault = json.dumps({"error_code": "BAD_REQUEST", "message": "no"}).encode()
+        scene.finish(scene.workers[0], (400, fault), (200, b"[3]"))
+
+        assert (await first).status == 200
+        assert (await second).status == 400
+        assert (await third).body == b"[3]"
+
+    story(play)
+
+
+def test_while_processes_compete_a_small_call_waits_for_the_busy_worker() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True), Worker(merges=True))
+        for count in range(20):
+            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 0.01)  # all overhead
+        scene.dispatcher.contended = True
+        tasks = await scene.send(3)
+        assert [len(worker.batches) for worker in scene.workers] == [1, 0]
+
+        scene.dispatcher.contended = False
+        scene.dispatcher.pump()
+        assert [len(worker.batches) for worker in scene.workers] == [1, 1]
+        for task in tasks:
+            task.cancel()
+
+    story(play)
+
+
+def test_counters_grow_while_requests_wait_and_run() -> None:
+    async def play() -> None:
+        scene = Scene(Worker())
+        tasks = await scene.send(3)
+        scene.clock.now = 2.0
+        scene.load.settle()
+
+        assert (scene.load.executing_seconds, scene.load.queued_seconds) == (2.0, 4.0)
+        assert (scene.load.arrived, scene.load.completed) == (3, 0)
+        for task in tasks:
+            task.cancel()
+
+    story(play)
