@@ -17,6 +17,8 @@ from headrace.contract.apa import AutoscalerSpec
 
 BURST_MAX = 4096.0
 """Largest factor on the variance of arrivals: bursts of four thousand requests at once."""
+BURST_FACTOR = 3.0
+"""Times the wait that queueing theory expects, before bursts are the explanation."""
 BURST_KEEP_SECONDS = 3600.0
 """How long a learned burst is believed without being seen again."""
 
@@ -103,6 +105,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         after,
         replicas=replicas,
         decided_at=now,
+        scaled_at=now if replicas != memory.replicas else memory.scaled_at,
         target_share=share,
         profile=replace(after.profile, concurrency=concurrency),
     )
@@ -232,19 +235,21 @@ def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, no
 
 
 def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float, Reason | None]:
-    """The burst factor after a cycle: doubled while requests wait although the pods on average have room."""
-    cycle = memory.cycle
-    if cycle.arrived <= 0 or cycle.pod_seconds <= 0:
+    """The burst factor after a cycle: doubled while requests wait far longer than a Poisson stream would make them."""
+    cycle, pods = memory.cycle, observation.pods
+    service, limit = memory.profile.service_seconds, memory.profile.concurrency
+    if cycle.arrived <= 0 or cycle.pod_seconds <= 0 or service is None or limit is None:
         return memory.burst, None
     wait = cycle.queued_seconds / cycle.arrived
-    pods = observation.pods
-    limit = memory.profile.concurrency
-    slots = cycle.pod_seconds / cycle.seconds * (limit if limit is not None else 1)
-    busy = cycle.executing_seconds / cycle.seconds / slots
-    settled = pods.ready >= pods.desired and pods.starting == 0
-    if settled and wait > staffing.WAIT_SECONDS and busy < memory.target_share and memory.burst < BURST_MAX:
+    slots = cycle.pod_seconds / cycle.seconds * limit
+    offered = cycle.arrived / cycle.seconds * service
+    if pods.ready < pods.desired or now - memory.scaled_at < 2.0 * vertical.PERIOD_SECONDS:
+        return memory.burst, None  # short of pods, which explains any wait
+    expected = staffing.mean_wait(offered, slots, service)
+    if wait > max(staffing.WAIT_SECONDS, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
         reason = Reason(
-            code=model.BURSTY, message=f"requests wait {wait * 1000:.0f} ms at {busy:.0%} use: bursts within a second"
+            code=model.BURSTY,
+            message=f"requests wait {wait * 1000:.0f} ms, {expected * 1000:.1f} ms were to be expected: they come in bursts",
         )
         return memory.burst * 2.0, reason
     if memory.burst > 1.0 and wait < 0.1 * staffing.WAIT_SECONDS:

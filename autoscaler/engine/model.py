@@ -245,6 +245,8 @@ class Memory:
     burst: float = 1.0
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0
-    """When replicas or concurrency last changed."""
+    """When the concurrency limit was last raised."""
+    scaled_at: float = 0.0
+    """When the number of pods last changed."""
     target_share: float = field(default=0.7)
     """Soft target over hard limit at the last decision."""

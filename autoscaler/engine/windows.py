@@ -17,8 +17,12 @@ LOOK_BACK_SECONDS = 20.0
 """The published look-back for scaling up."""
 SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
-TREND_POINTS = 10
-"""Intervals behind a trend: half the look-back. A median slope ignores a step until 3 in 10 lie beyond it."""
+FAST_POINTS = 10
+"""Seconds behind a steep trend: half the look-back."""
+SLOW_GROUP = 5
+"""Seconds to a point of the slow trend: a decision period."""
+SLOW_POINTS = 12
+"""Points of the slow trend: the whole minute kept."""
 
 
 def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
@@ -82,31 +86,47 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float]:
 def trend(buckets: Sequence[Bucket], spread: float) -> float:
     """Growth of the arrival rate, per second per second; 0 unless it is proven and still going on.
 
-    The median slope of ten intervals must exceed two of its standard errors, and is capped by the slope of the last
-    three: after a step the median slope is large for a while but the last three are flat.
+    Looked for twice: in ten seconds, for a ramp, and in the whole minute, for growth that ten seconds cannot tell
+    from noise.
     """
-    window = buckets[-TREND_POINTS:]
-    if len(window) < TREND_POINTS:
+    fast = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets[-FAST_POINTS:]]
+    slow = []
+    for index in range(len(buckets) % SLOW_GROUP, len(buckets), SLOW_GROUP):
+        group = buckets[index : index + SLOW_GROUP]
+        seconds = sum(bucket.seconds for bucket in group)
+        slow.append((group[-1].end - seconds / 2, sum(bucket.arrived for bucket in group), seconds))
+    return max(
+        _slope(fast, spread, wanted=FAST_POINTS, newest=3),
+        _slope(slow[-SLOW_POINTS:], spread, wanted=SLOW_POINTS - 1, newest=4),
+    )
+
+
+def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wanted: int, newest: int) -> float:
+    """Median slope of the (time, arrivals, seconds) less two standard errors, at least 0.
+
+    A step makes the median slope large once it fills three tenths of the points; by then the `newest` are all after it
+    and flat, so the slope is capped by theirs and one of its errors.
+    """
+    count = len(points)
+    if count < wanted:
         return 0.0
-    rates = [(bucket.end - bucket.seconds / 2, bucket.arrived / bucket.seconds) for bucket in window]
-    slopes = [
+    rates = [(time, arrived / seconds) for time, arrived, seconds in points]
+    slope = statistics.median(
         (later[1] - earlier[1]) / (later[0] - earlier[0])
         for index, earlier in enumerate(rates)
         for later in rates[index + 1 :]
-    ]
-    slope = statistics.median(slopes)
+    )
     if slope <= 0:
         return 0.0
-    seconds = window[-1].seconds
-    mean = sum(bucket.arrived for bucket in window) / len(window)
-    sigma = math.sqrt(spread * mean) / seconds
-    span = window[-1].end - window[0].end
+    width = points[-1][2]
+    sigma = math.sqrt(spread * sum(point[1] for point in points) / count) / width
     # Standard error of a least-squares slope over n evenly spaced points is sigma / span * sqrt(12 / n) to first order.
-    if slope < 2.0 * sigma / span * math.sqrt(12.0 / len(window)):
+    slope -= 2.0 * sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
+    if slope <= 0:
         return 0.0
-    last = (rates[-1][1] - rates[-3][1]) / (rates[-1][0] - rates[-3][0])
-    newest = math.sqrt(spread * max(window[-1].arrived, 1.0)) / seconds
-    allowance = 2.0 * newest * math.sqrt(2.0) / (rates[-1][0] - rates[-3][0])
+    span = rates[-1][0] - rates[-newest][0]
+    last = (rates[-1][1] - rates[-newest][1]) / span
+    allowance = math.sqrt(2.0 * spread * max(points[-1][1], 1.0)) / width / span
     return max(0.0, min(slope, last + allowance))
 
 
