@@ -5,12 +5,13 @@ ModelEndpoints, and reads the cluster's token-issuer documents. No secrets, no w
 is away.
 """
 
-from typing import Final, NotRequired, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
 from headrace.components import checks, flows, manifests, pods
-from headrace.components.kubernetes_object import registered
+from headrace.components.kubernetes_object import ApiServerEndpoints, KubernetesObject
 from headrace.contract import names
 
 _READ: Final = ["get", "list", "watch"]
@@ -60,21 +61,27 @@ class ControlPlane(pulumi.ComponentResource):
         selector = {names.COMPONENT_LABEL: names.ROUTING}
         space = names.SYSTEM_NAMESPACE
 
-        account = registered(f"{name}-account", manifests.service_account(names.ROUTING, space, labels=labels), child)
+        account = KubernetesObject(
+            f"{name}-account", manifests.service_account(names.ROUTING, space, labels=labels), child
+        )
         role_name = f"headrace-{names.ROUTING}"
-        role = registered(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
-        binding = registered(
+        role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
+        binding = KubernetesObject(
             f"{name}-binding",
             manifests.cluster_role_binding(role_name, labels=labels, account=names.ROUTING, namespace=space),
             pulumi.ResourceOptions(parent=self, depends_on=[role, account]),
         )
-        policy = registered(f"{name}-policy", flows.control_plane(space, labels=labels), child)
-        registered(
+        api_server = ApiServerEndpoints(f"{name}-api-server", child)
+        ports = api_server.ports.apply(api_server_ports)
+        policy = KubernetesObject(
+            f"{name}-policy", flows.control_plane(space, labels=labels, api_server_ports=ports), child
+        )
+        KubernetesObject(
             f"{name}-budget",
             manifests.disruption_budget(names.ROUTING, space, labels=labels, selector=selector),
             child,
         )
-        registered(
+        KubernetesObject(
             f"{name}-deployment",
             manifests.deployment(
                 names.ROUTING,
@@ -91,7 +98,7 @@ class ControlPlane(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
             ),
         )
-        service = registered(
+        service = KubernetesObject(
             f"{name}-service",
             manifests.service(
                 names.ROUTING,
@@ -104,3 +111,8 @@ class ControlPlane(pulumi.ComponentResource):
         )
         self.address = service.urn.apply(lambda _: f"{names.ROUTING}.{space}.svc:{names.XDS_PORT}")
         self.register_outputs({"address": self.address})
+
+
+def api_server_ports(behind: Sequence[Mapping[str, Any]]) -> list[manifests.Manifest]:
+    """Rule for the port of the Service `kubernetes` and those `behind` it: policies differ in which they see."""
+    return flows.tcp(*sorted({443, *(int(entry["port"]) for entry in behind)}))

@@ -7,14 +7,13 @@ two of our pods is opened on both sides.
 from collections.abc import Sequence
 from typing import Any, Final
 
+import pulumi
+
 from headrace.components.manifests import Labels, Manifest, metadata
 from headrace.contract import names
 
 PROMETHEUS: Final = "prometheus"
 """Value of the component label on our Prometheus pods."""
-
-_API_SERVER_PORTS: Final = (443, 6443)
-"""The Service's port and the one behind it: whether a policy sees the address before or after translation differs."""
 
 
 def deny_all(namespace: str, *, labels: Labels) -> Manifest:
@@ -29,10 +28,10 @@ def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
         namespace,
         labels=labels,
         selector=_component(names.POP_PROXY),
-        ingress=[{"ports": _tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)],
+        ingress=[{"ports": tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)],
         egress=[
-            {"to": [_pods(names.LOAD_BALANCER)], "ports": _tcp(names.LOAD_BALANCER_PORT)},
-            {"to": [_pods(names.ROUTING)], "ports": _tcp(names.XDS_PORT)},
+            {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+            {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
             _name_resolution(),
         ],
     )
@@ -46,22 +45,21 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
         labels=labels,
         selector=_component(names.LOAD_BALANCER),
         ingress=[
-            {"from": [_pods(names.POP_PROXY)], "ports": _tcp(names.LOAD_BALANCER_PORT)},
+            {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.LOAD_BALANCER_PORT)},
             _metrics_readers(names.ENVOY_STATS_PORT),
         ],
         egress=[
-            {"to": [_model_pods()], "ports": _tcp(names.FRONT_PORT)},
-            {"to": [_pods(names.ROUTING)], "ports": _tcp(names.XDS_PORT)},
+            {"to": [_model_pods()], "ports": tcp(names.FRONT_PORT)},
+            {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
             _name_resolution(),
         ],
     )
 
 
-def control_plane(namespace: str, *, labels: Labels) -> Manifest:
-    """The proxies reach it for their configuration; it reaches the API server.
+def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`).
 
-    The API server's address is not known before there is a cluster, changes on managed clusters, and no selector
-    stands for it, so the rule is by port.
+    No selector stands for the API server and its address changes on managed clusters, so the rule is by port.
     """
     return _policy(
         names.ROUTING,
@@ -69,10 +67,10 @@ def control_plane(namespace: str, *, labels: Labels) -> Manifest:
         labels=labels,
         selector=_component(names.ROUTING),
         ingress=[
-            {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": _tcp(names.XDS_PORT)},
+            {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
             _metrics_readers(names.CONTROL_HEALTH_PORT),
         ],
-        egress=[{"ports": _tcp(*_API_SERVER_PORTS)}, _name_resolution()],
+        egress=[{"ports": api_server_ports}, _name_resolution()],
     )
 
 
@@ -84,10 +82,10 @@ def model_pods(namespace: str, *, labels: Labels) -> Manifest:
         labels=labels,
         selector={"matchExpressions": [{"key": names.ENDPOINT_LABEL, "operator": "Exists"}]},
         ingress=[
-            {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": _tcp(names.FRONT_PORT)},
+            {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
             {
                 "from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)],
-                "ports": _tcp(names.FRONT_ADMIN_PORT),
+                "ports": tcp(names.FRONT_ADMIN_PORT),
             },
         ],
         egress=[],
@@ -116,7 +114,8 @@ def _policy(
     }
 
 
-def _tcp(*ports: int) -> list[Manifest]:
+def tcp(*ports: int) -> list[Manifest]:
+    """Entries of a rule's `ports`."""
     return [{"protocol": "TCP", "port": port} for port in ports]
 
 
@@ -144,7 +143,7 @@ def _namespace(name: str) -> Manifest:
 
 
 def _metrics_readers(port: int) -> Manifest:
-    return {"from": [_pods(names.AUTOSCALER), _pods(PROMETHEUS)], "ports": _tcp(port)}
+    return {"from": [_pods(names.AUTOSCALER), _pods(PROMETHEUS)], "ports": tcp(port)}
 
 
 def _name_resolution() -> Manifest:

@@ -1,45 +1,52 @@
-"""Registers a Kubernetes object, given as the manifest Kubernetes itself documents, as a Pulumi resource.
+"""KubernetesObject: registers an object, given as the manifest Kubernetes itself documents, as a Pulumi resource.
 
-Manifests are plain data made by pure functions, so that tests and checkers judge exactly what the cluster will get.
-This is the only place that knows which class of pulumi-kubernetes stands for which kind.
+Manifests are plain data made by pure functions, so that tests and checkers judge exactly what the cluster will get. The
+typed classes of pulumi-kubernetes are passed by: they would only translate the data, and importing the modules needed
+here takes two seconds of CPU at every preview. Type tokens and provider are the same.
 """
 
-import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, Final
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
-_CLASSES: Final[Mapping[tuple[str, str], Any]] = {
-    ("v1", "ConfigMap"): kubernetes.core.v1.ConfigMap,
-    ("v1", "Namespace"): kubernetes.core.v1.Namespace,
-    ("v1", "ResourceQuota"): kubernetes.core.v1.ResourceQuota,
-    ("v1", "Secret"): kubernetes.core.v1.Secret,
-    ("v1", "Service"): kubernetes.core.v1.Service,
-    ("v1", "ServiceAccount"): kubernetes.core.v1.ServiceAccount,
-    ("apps/v1", "Deployment"): kubernetes.apps.v1.Deployment,
-    ("policy/v1", "PodDisruptionBudget"): kubernetes.policy.v1.PodDisruptionBudget,
-    ("networking.k8s.io/v1", "NetworkPolicy"): kubernetes.networking.v1.NetworkPolicy,
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"): kubernetes.rbac.v1.ClusterRole,
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): kubernetes.rbac.v1.ClusterRoleBinding,
-    ("rbac.authorization.k8s.io/v1", "Role"): kubernetes.rbac.v1.Role,
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): kubernetes.rbac.v1.RoleBinding,
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): kubernetes.apiextensions.v1.CustomResourceDefinition,
-}
+_PROVIDER_VERSION: Final = version("pulumi-kubernetes")
 
 
-def registered(name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """The resource `name` for `manifest` (apiVersion, kind, metadata and the kind's own top-level fields)."""
-    fields = {_snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
-    kind = _CLASSES.get((manifest["apiVersion"], manifest["kind"]))
-    if kind is None:
-        return kubernetes.apiextensions.CustomResource(
-            name, api_version=manifest["apiVersion"], kind=manifest["kind"], **fields, opts=opts
-        )
-    resource: pulumi.CustomResource = kind(name, **fields, opts=opts)
-    return resource
+class KubernetesObject(pulumi.CustomResource):
+    """One object of a cluster."""
+
+    metadata: pulumi.Output[Any]
+    """As the API server returned it."""
+    status: pulumi.Output[Any]
+    """As of the end of the update; None for kinds without one."""
+
+    def __init__(self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
+        """`manifest` has apiVersion, kind, metadata and the kind's own fields; values may be outputs."""
+        super().__init__(_token(manifest), name, {**manifest, "status": None}, _with_version(opts))
 
 
-def _snake(key: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", key).lower()
+class ApiServerEndpoints(pulumi.CustomResource):
+    """Where the cluster's API server really listens; read, never written: the API server keeps the object itself."""
+
+    ports: pulumi.Output[Any]
+    """Entries with a `port` each."""
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+        found = pulumi.ResourceOptions(id="default/kubernetes")
+        kind = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"}
+        outputs = {"ports": None}
+        super().__init__(_token(kind), name, outputs, pulumi.ResourceOptions.merge(_with_version(opts), found))
+
+
+def _token(manifest: Mapping[str, Any]) -> str:
+    """The type under which pulumi-kubernetes knows the manifest's kind."""
+    group_version = manifest["apiVersion"]
+    if "/" not in group_version:
+        group_version = f"core/{group_version}"
+    return f"kubernetes:{group_version}:{manifest['kind']}"
+
+
+def _with_version(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=_PROVIDER_VERSION), opts)

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
-from headrace.components.kubernetes_object import registered
+from headrace.components.kubernetes_object import KubernetesObject
 from headrace.contract import names
 
 
@@ -45,21 +45,21 @@ class LoadBalancer(pulumi.ComponentResource):
         space = names.SYSTEM_NAMESPACE
         bootstrap = envoy_bootstrap.bootstrap(names.LOAD_BALANCER)
 
-        account = registered(
+        account = KubernetesObject(
             f"{name}-account", manifests.service_account(names.LOAD_BALANCER, space, labels=labels), child
         )
-        config = registered(
+        config = KubernetesObject(
             f"{name}-config",
             manifests.config_map(names.LOAD_BALANCER, space, labels=labels, data=pods.config_data(bootstrap)),
             child,
         )
-        policy = registered(f"{name}-policy", flows.load_balancer(space, labels=labels), child)
-        registered(
+        policy = KubernetesObject(f"{name}-policy", flows.load_balancer(space, labels=labels), child)
+        KubernetesObject(
             f"{name}-budget",
             manifests.disruption_budget(names.LOAD_BALANCER, space, labels=labels, selector=selector),
             child,
         )
-        registered(
+        KubernetesObject(
             f"{name}-deployment",
             manifests.deployment(
                 names.LOAD_BALANCER,
@@ -83,7 +83,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
             ),
         )
-        service = registered(
+        service = KubernetesObject(
             f"{name}-service",
             manifests.service(
                 names.LOAD_BALANCER,

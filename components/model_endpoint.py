@@ -12,7 +12,7 @@ from typing import Final, NotRequired, TypedDict
 import pulumi
 
 from headrace.components import checks, flows, manifests, pods, sizing
-from headrace.components.kubernetes_object import registered
+from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.model_image import ModelImage
 from headrace.components.platform_ref import PlatformRef
 from headrace.contract import names
@@ -99,7 +99,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         labels = {**manifests.standard_labels("model", args.get("labels", {})), names.ENDPOINT_LABEL: name}
         selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
 
-        space = registered(
+        space = KubernetesObject(
             f"{name}-namespace",
             manifests.namespace(namespace, labels=labels, annotations={_PLATFORM_ANNOTATION: platform["namespace"]}),
             child,
@@ -107,24 +107,24 @@ class ModelEndpoint(pulumi.ComponentResource):
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
         # All of these before the first pod: one that came later would leave the pod free for its first second.
         before = [
-            registered(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
-            registered(f"{name}-policy", flows.model_pods(namespace, labels=labels), inside),
-            registered(f"{name}-account", manifests.service_account("model", namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-policy", flows.model_pods(namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-account", manifests.service_account("model", namespace, labels=labels), inside),
         ]
         if args.get("quota"):
             hard = _hard_limits(args["quota"])
             before.append(
-                registered(
+                KubernetesObject(
                     f"{name}-quota", manifests.resource_quota("endpoint", namespace, labels=labels, hard=hard), inside
                 )
             )
         versioned = {**labels, names.VERSION_LABEL: version}
-        registered(
+        KubernetesObject(
             f"{name}-{version}-budget",
             manifests.disruption_budget(version, namespace, labels=versioned, selector=selector),
             inside,
         )
-        service = registered(
+        service = KubernetesObject(
             f"{name}-{version}-service",
             manifests.service(
                 version,
@@ -135,7 +135,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             ),
             inside,
         )
-        deployment = registered(
+        deployment = KubernetesObject(
             f"{name}-{version}-deployment",
             manifests.deployment(
                 version,
@@ -175,7 +175,7 @@ class ModelEndpoint(pulumi.ComponentResource):
                 timeout_seconds=timeout_seconds,
             ).to_json()
         )
-        registered(
+        KubernetesObject(
             f"{name}-endpoint",
             manifests.custom_object(names.MODEL_ENDPOINT_KIND, name, namespace, labels=labels, spec=served),
             pulumi.ResourceOptions(parent=self, depends_on=[deployment, service]),

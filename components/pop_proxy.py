@@ -4,15 +4,15 @@ They end TLS, check who calls, and pass requests to the LoadBalancer. Not create
 a public authority (give their Secret as `tls_secret`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
 from headrace.components.certificate import Certificate
-from headrace.components.kubernetes_object import registered
+from headrace.components.kubernetes_object import KubernetesObject
 from headrace.contract import names
 
 _TLS_SECRET = f"{names.POP_PROXY}-tls"
@@ -80,20 +80,22 @@ class PopProxy(pulumi.ComponentResource):
         bootstrap = envoy_bootstrap.bootstrap(names.POP_PROXY)
 
         before = [
-            registered(f"{name}-account", manifests.service_account(names.POP_PROXY, space, labels=labels), child),
-            registered(
+            KubernetesObject(
+                f"{name}-account", manifests.service_account(names.POP_PROXY, space, labels=labels), child
+            ),
+            KubernetesObject(
                 f"{name}-config",
                 manifests.config_map(names.POP_PROXY, space, labels=labels, data=pods.config_data(bootstrap)),
                 child,
             ),
-            registered(f"{name}-policy", flows.pop_proxy(space, labels=labels), child),
+            KubernetesObject(f"{name}-policy", flows.pop_proxy(space, labels=labels), child),
         ]
         tls_secret = args.get("tls_secret")
         if tls_secret is None:
             certificate = Certificate(f"{name}-certificate", _server_names(args), child)
             tls_secret = _TLS_SECRET
             before.append(
-                registered(
+                KubernetesObject(
                     f"{name}-tls",
                     manifests.tls_secret(
                         tls_secret,
@@ -109,12 +111,12 @@ class PopProxy(pulumi.ComponentResource):
             self.ca_certificate = certificate.ca_certificate
         else:
             self.ca_certificate = pulumi.Output.from_input("")
-        registered(
+        KubernetesObject(
             f"{name}-budget",
             manifests.disruption_budget(names.POP_PROXY, space, labels=labels, selector=selector),
             child,
         )
-        registered(
+        KubernetesObject(
             f"{name}-deployment",
             manifests.deployment(
                 names.POP_PROXY,
@@ -139,7 +141,7 @@ class PopProxy(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
             ),
         )
-        service = registered(f"{name}-service", _service(exposure, node_port, labels, selector), child)
+        service = KubernetesObject(f"{name}-service", _service(exposure, node_port, labels, selector), child)
         self.url = _url(exposure, args.get("host"), node_port, service)
         self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate})
 
@@ -174,16 +176,15 @@ def _service(
     )
 
 
-def _url(exposure: Exposure, host: str | None, node_port: int, service: pulumi.CustomResource) -> pulumi.Output[str]:
+def _url(exposure: Exposure, host: str | None, node_port: int, service: KubernetesObject) -> pulumi.Output[str]:
     if exposure is Exposure.NODE_PORT:
         return pulumi.Output.from_input(f"https://{host}:{node_port}")
     if host:
         return pulumi.Output.from_input(f"https://{host}")
-    status: pulumi.Output[object] = service.status  # type: ignore[attr-defined]  # of Service, the only kind passed
-    return status.apply(lambda known: f"https://{_ingress_address(known)}")
+    return service.status.apply(lambda status: f"https://{_ingress_address(status)}")
 
 
-def _ingress_address(status: object) -> str:
+def _ingress_address(status: Mapping[str, Any]) -> str:
     """The name (AWS) or address (others) that a load balancer got."""
-    ingress = status.load_balancer.ingress[0]  # type: ignore[attr-defined]
-    return str(ingress.hostname or ingress.ip)
+    ingress = status["loadBalancer"]["ingress"][0]
+    return str(ingress.get("hostname") or ingress["ip"])

@@ -11,7 +11,7 @@ import pulumi
 
 from headrace.components import checks, flows, manifests
 from headrace.components.control_plane import ControlPlane
-from headrace.components.kubernetes_object import registered
+from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.load_balancer import LoadBalancer
 from headrace.components.platform_image import PlatformImage
 from headrace.components.platform_ref import ImageBase, ImageDelivery, PlatformRef, base_faults, delivery_faults
@@ -76,10 +76,10 @@ class ServingPlatform(pulumi.ComponentResource):
         own = args.get("labels", {})
         labels = manifests.standard_labels("platform", own)
 
-        space = registered(f"{name}-namespace", manifests.namespace(names.SYSTEM_NAMESPACE, labels=labels), child)
-        kinds = registered(f"{name}-model-endpoints", manifests.labelled(model_endpoint_crd(), labels), child)
+        space = KubernetesObject(f"{name}-namespace", manifests.namespace(names.SYSTEM_NAMESPACE, labels=labels), child)
+        kinds = KubernetesObject(f"{name}-model-endpoints", manifests.labelled(model_endpoint_crd(), labels), child)
         # Before the first pod: a policy that comes after it would leave the pod open for its first second.
-        closed = registered(
+        closed = KubernetesObject(
             f"{name}-deny-all",
             flows.deny_all(names.SYSTEM_NAMESPACE, labels=labels),
             pulumi.ResourceOptions(parent=self, depends_on=[space]),

@@ -45,6 +45,8 @@ class Recording:
     """By URN."""
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Registered outputs by URN, secrets in clear."""
+    read: list[str] = field(default_factory=list)
+    """Ids of the existing objects that were looked up."""
     exports: dict[str, Any] = field(default_factory=dict)
     """What the program exported."""
     returned: Any = None
@@ -116,6 +118,10 @@ class _Monitor(mocks.MockMonitor):
                 request=request,
             )
         return response
+
+    def ReadResource(self, request: Any) -> Any:
+        self._recording.read.append(request.id)
+        return super().ReadResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # the name is Pulumi's
         self._recording.outputs[request.urn] = _plain(MessageToDict(request.outputs), "", set())

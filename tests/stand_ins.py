@@ -7,15 +7,16 @@ import pulumi
 
 IMAGE = "registry.example/models/fraud@sha256:" + "a" * 64
 DELIVERY = {"kind": "registry", "repository": "registry.example/models"}
-CERTIFICATE = {
+FOUND = {
     "pulumi-python:dynamic/headrace:Certificate": {
         "certificate": "server certificate",
         "private_key": "server key",
         "ca_certificate": "authority certificate",
         "ca_private_key": "authority key",
-    }
+    },
+    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {"ports": [{"port": 16443}]},
 }
-"""What Pulumi's provider process would answer for a Certificate."""
+"""What the engine would find out: a Certificate, and where the API server listens."""
 
 
 class StandInModelImage(pulumi.ComponentResource):

@@ -8,7 +8,7 @@ import pulumi_kubernetes
 import pytest
 import yaml
 from recorder import Recording, record
-from stand_ins import CERTIFICATE, DELIVERY, IMAGE
+from stand_ins import DELIVERY, FOUND, IMAGE
 
 from headrace.components.control_plane import ControlPlane
 from headrace.components.load_balancer import LoadBalancer
@@ -39,7 +39,7 @@ MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
 
 
 def make(component: Callable[..., Any], args: Any) -> Recording:
-    return record(lambda: component(NAME, args), answers=CERTIFICATE)
+    return record(lambda: component(NAME, args), answers=FOUND)
 
 
 @pytest.fixture(params=MAKERS.items(), ids=lambda item: item[0].__name__)
@@ -105,7 +105,7 @@ def test_the_programs_provider_reaches_every_object() -> None:
         provider = pulumi_kubernetes.Provider("chosen", kubeconfig="{}")
         ServingPlatform(NAME, MAKERS[ServingPlatform], pulumi.ResourceOptions(provider=provider))  # type: ignore[arg-type]
 
-    recording = record(program, answers=CERTIFICATE)
+    recording = record(program, answers=FOUND)
     objects = [resource for resource in recording.resources.values() if resource.type.startswith("kubernetes:")]
 
     assert objects

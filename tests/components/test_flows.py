@@ -44,7 +44,7 @@ POLICIES = [
     flows.deny_all(SYSTEM, labels={}),
     flows.pop_proxy(SYSTEM, labels={}),
     flows.load_balancer(SYSTEM, labels={}),
-    flows.control_plane(SYSTEM, labels={}),
+    flows.control_plane(SYSTEM, labels={}, api_server_ports=flows.tcp(443, 6443)),
     *(
         policy
         for endpoint in ("a", "b")

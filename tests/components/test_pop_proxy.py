@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from recorder import Recording, record
-from stand_ins import CERTIFICATE, IMAGE
+from stand_ins import FOUND, IMAGE
 
 from headrace.components.checks import ArgsError
 from headrace.components.pop_proxy import PopProxy
@@ -13,7 +13,7 @@ INGRESS = {"kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress":
 
 
 def made(**args: Any) -> Recording:
-    return record(lambda: PopProxy("edge", {"image": IMAGE, **args}), answers={**CERTIFICATE, **INGRESS})
+    return record(lambda: PopProxy("edge", {"image": IMAGE, **args}), answers={**FOUND, **INGRESS})
 
 
 def outputs(recording: Recording) -> dict[str, Any]:

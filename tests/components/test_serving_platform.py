@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from recorder import Recording, record
-from stand_ins import CERTIFICATE, DELIVERY
+from stand_ins import DELIVERY, FOUND
 
 from headrace.components import ServingPlatform
 from headrace.components.checks import ArgsError
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("stand_in_images")
 
 def made(**args: Any) -> Recording:
     given: Any = {"image_delivery": DELIVERY, "host": "models.example", **args}
-    return record(lambda: ServingPlatform("platform", given), answers=CERTIFICATE)
+    return record(lambda: ServingPlatform("platform", given), answers=FOUND)
 
 
 def test_the_namespace_holds_its_pods_to_the_restricted_standard() -> None:
@@ -54,7 +54,7 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
 def test_no_argument_is_required() -> None:
     ingress = {"kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"ip": "10.1.1.1"}]}}}}
 
-    recording = record(lambda: ServingPlatform("platform"), answers={**CERTIFICATE, **ingress})
+    recording = record(lambda: ServingPlatform("platform"), answers={**FOUND, **ingress})
 
     assert recording.outputs[recording.named("platform").urn]["url"] == "https://10.1.1.1"
 
@@ -98,3 +98,11 @@ def test_all_faults_are_told_at_once_and_nothing_is_registered() -> None:
             assert word in str(caught.value)
 
     assert record(program).resources == {}
+
+
+def test_the_control_planes_way_to_the_api_server_is_open_wherever_that_listens() -> None:
+    recording = made()
+
+    assert recording.read == ["default/kubernetes"]
+    egress = recording.named("platform-routing-policy").inputs["spec"]["egress"]
+    assert [port["port"] for port in egress[0]["ports"]] == [443, 16443]

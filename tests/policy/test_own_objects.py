@@ -7,7 +7,7 @@ import pytest
 from recorder import record
 from rules import RULES, replicas, security
 from rules.rule import ObjectRule, Resource
-from stand_ins import CERTIFICATE, DELIVERY
+from stand_ins import DELIVERY, FOUND
 
 from headrace.components import ModelEndpoint, ServingPlatform
 from headrace.contract import names
@@ -29,7 +29,7 @@ def test_a_platform_and_an_endpoint_break_no_rule() -> None:
 
     stack = [
         Resource(type=registered.type, props=registered.inputs)
-        for registered in record(program, answers=CERTIFICATE).resources.values()
+        for registered in record(program, answers=FOUND).resources.values()
     ]
     violations = [
         violation

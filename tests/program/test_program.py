@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from recorder import Recording, record
-from stand_ins import CERTIFICATE
+from stand_ins import FOUND
 
 from headrace.contract import names
 
@@ -46,7 +46,7 @@ def run(values: dict[str, Any], stack: str) -> Recording:
     return record(
         lambda: runpy.run_path(str(ROOT / "__main__.py")),
         config=config,
-        answers={**CERTIFICATE, **INGRESS},
+        answers={**FOUND, **INGRESS},
         stack=stack,
     )
 
