@@ -17,7 +17,7 @@ from google.protobuf import any_pb2, json_format
 
 from headrace.routing.conversation import Answer
 from headrace.routing.snapshot import Resource
-from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Tree
 
 _MESSAGES: dict[str, Any] = {
     CLUSTER: cluster_pb2.Cluster,
@@ -44,26 +44,34 @@ for _module in (
 
 
 class Encoder:
-    """Encodes each content once, however many proxies ask for it."""
+    """Encodes each content once, however many proxies ask for it and however often the rest of its table changes."""
 
-    def __init__(self, capacity: int = 65_536) -> None:
+    def __init__(self, capacity: int = 262_144) -> None:
         self._capacity = capacity
-        self._encoded: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+        self._encoded: OrderedDict[tuple[Any, str], bytes] = OrderedDict()
+
+    def _bytes(self, message_class: Any, tree: Tree) -> bytes:
+        key = (message_class, tree.digest)
+        found = self._encoded.get(key)
+        if found is not None:
+            self._encoded.move_to_end(key)
+            return found
+        message = json_format.ParseDict(tree.body, message_class())
+        if tree.repeated:
+            repeated = getattr(message, tree.repeated)
+            part_class = message_class.DESCRIPTOR.fields_by_name[tree.repeated].message_type._concrete_class
+            for child in tree.children:
+                repeated.add().MergeFromString(self._bytes(part_class, child))
+        found = message.SerializeToString(deterministic=True)
+        self._encoded[key] = found
+        if len(self._encoded) > self._capacity:
+            self._encoded.popitem(last=False)
+        return found
 
     def resource(self, type_url: str, resource: Resource) -> Any:
         """A discovery Resource message. A body that does not fit its message raises json_format.ParseError."""
-        key = (type_url, resource.name, resource.version)
-        found = self._encoded.get(key)
-        if found is None:
-            message = json_format.ParseDict(resource.body, _MESSAGES[type_url]())
-            packed = any_pb2.Any(type_url=type_url, value=message.SerializeToString(deterministic=True))
-            found = discovery_pb2.Resource(name=resource.name, version=resource.version, resource=packed)
-            self._encoded[key] = found
-            if len(self._encoded) > self._capacity:
-                self._encoded.popitem(last=False)
-        else:
-            self._encoded.move_to_end(key)
-        return found
+        packed = any_pb2.Any(type_url=type_url, value=self._bytes(_MESSAGES[type_url], resource.tree))
+        return discovery_pb2.Resource(name=resource.name, version=resource.version, resource=packed)
 
     def answer(self, answer: Answer) -> Any:
         """A DeltaDiscoveryResponse message."""

@@ -12,7 +12,6 @@ READY: Final = "Ready"
 MESSAGE_LIMIT: Final = 1024
 """Characters of a pod's own words that are passed on; the API allows 32,768, a terminal shows less."""
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
-_SAID: Final = re.compile(r"([A-Z][A-Za-z0-9]{2,63}): (.*)", re.DOTALL)
 _QUIET: Final = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of a pod that is merely starting."""
 
@@ -109,7 +108,7 @@ def pod_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _of_exit(ended: Mapping[str, Any]) -> tuple[str, str]:
-    """A container's last words: JSON `{"reason", "message"}`, or `Reason: message`, or whatever it left."""
+    """A container's last words: JSON `{"reason", "message"}`, or what the front wrote on failing to load the model."""
     said = (ended.get("message") or "").strip()
     fallback = ended.get("reason") or "Error"
     if fallback == "OOMKilled":
@@ -120,12 +119,10 @@ def _of_exit(ended: Mapping[str, Any]) -> tuple[str, str]:
         parsed = None
     if isinstance(parsed, dict) and _REASON.fullmatch(str(parsed.get("reason", ""))):
         return str(parsed["reason"]), _short(str(parsed.get("message", "")))
-    spoken = _SAID.match(said)
-    if spoken is not None:
-        return spoken[1], _short(spoken[2])
-    code = ended.get("exitCode")
+    if said:
+        return "ModelLoadFailed", _short(said)
     reason = "ContainerFailed" if fallback == "Error" else fallback
-    return reason, _short(f"exit status {code}: {said}" if said else f"exit status {code}, without a word")
+    return reason, f"exit status {ended.get('exitCode')}, without a word"
 
 
 def _short(text: str) -> str:

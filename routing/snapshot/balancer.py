@@ -1,32 +1,39 @@
 """Balancer: the LoadBalancer. One virtual host an endpoint, one cluster a version."""
 
+from functools import lru_cache
+
 from headrace.contract import names
 from headrace.contract.model_endpoint import ServedVersion
 from headrace.routing.snapshot import connection
 from headrace.routing.snapshot.clusters import cluster_name, version_addresses, version_cluster
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.resources import Body, Resource, RoleResources, role_resources, seconds
-from headrace.routing.snapshot.world import Endpoint, World
+from headrace.routing.snapshot.resources import REMEMBERED, Body, Resource, RoleResources, Tree, role_resources, seconds
+from headrace.routing.snapshot.world import Endpoint, PodAddress, World
 
 
 def balancer_resources(world: World, options: Options) -> RoleResources:
     """Everything an Envoy of role names.LOAD_BALANCER holds."""
-    versions = [
-        (endpoint.name, version.name)
-        for endpoint in world.endpoints
-        for version in sorted(endpoint.spec.versions, key=lambda version: version.name)
-    ]
+    versions = [(endpoint.name, version.name) for endpoint in world.endpoints for version in endpoint.spec.versions]
     return role_resources(
-        cluster=[Resource.of(cluster_name(*key), version_cluster(*key, options)) for key in versions],
-        endpoints=[
-            Resource.of(cluster_name(*key), version_addresses(*key, world.pods.get(key, ()))) for key in versions
-        ],
-        listener=[Resource.of(names.LOAD_BALANCER, _listener(options))],
-        routes=[Resource.of(names.LOAD_BALANCER, _route_table(world, options))],
+        cluster=[_cluster(*key, options) for key in versions],
+        endpoints=[_addresses(*key, tuple(world.pods.get(key, ()))) for key in versions],
+        listener=[_listener(options)],
+        routes=[_route_table(world, options)],
     )
 
 
-def _listener(options: Options) -> Body:
+@lru_cache(maxsize=REMEMBERED)
+def _cluster(endpoint: str, version: str, options: Options) -> Resource:
+    return Resource.of(cluster_name(endpoint, version), version_cluster(endpoint, version, options))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _addresses(endpoint: str, version: str, pods: tuple[PodAddress, ...]) -> Resource:
+    return Resource.of(cluster_name(endpoint, version), version_addresses(endpoint, version, pods))
+
+
+@lru_cache(maxsize=4)
+def _listener(options: Options) -> Resource:
     extra: Body = {
         # The PopProxy is the only peer (NetworkPolicy), so what it says of the client is kept.
         "use_remote_address": False,
@@ -42,45 +49,49 @@ def _listener(options: Options) -> Body:
     manager = connection.http_manager(
         names.LOAD_BALANCER, options, filters=[connection.router()], extra={**extra, **inner}
     )
-    return connection.listener(names.LOAD_BALANCER, options, port=options.load_balancer_port, manager=manager)
+    body = connection.listener(names.LOAD_BALANCER, options, port=options.load_balancer_port, manager=manager)
+    return Resource.of(names.LOAD_BALANCER, body)
 
 
-def _route_table(world: World, options: Options) -> Body:
+def _route_table(world: World, options: Options) -> Resource:
     hosts = [_virtual_host(endpoint, options) for endpoint in world.endpoints]
-    unknown = {
-        "name": "*",
-        "domains": ["*"],
-        "routes": [{"name": "unknown", "match": {"prefix": "/"}, "direct_response": {"status": 404}}],
-    }
-    return {"name": names.LOAD_BALANCER, "virtual_hosts": [*hosts, unknown]}
+    unknown = {"name": "*", "domains": ["*"], "routes": [_unknown("/")]}
+    return Resource(
+        names.LOAD_BALANCER, Tree.of({"name": names.LOAD_BALANCER}, "virtual_hosts", [*hosts, Tree.of(unknown)])
+    )
 
 
-def _virtual_host(endpoint: Endpoint, options: Options) -> Body:
+def _unknown(prefix: str) -> Body:
+    return {"name": "unknown", "match": {"prefix": prefix}, "direct_response": {"status": 404}}
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _virtual_host(endpoint: Endpoint, options: Options) -> Tree:
     """Found by hash of the authority, so ten thousand endpoints cost a request no more than ten."""
     common: Body = {
         **connection.route_times(endpoint.spec.timeout_seconds),
-        "retry_policy": connection.retry_policy(options),
         "request_mirror_policies": [
             {
                 "cluster": cluster_name(endpoint.name, version.name),
                 "runtime_fraction": {"default_value": {"numerator": version.shadow, "denominator": "HUNDRED"}},
             }
-            for version in sorted(endpoint.shadows, key=lambda version: version.name)
+            for version in endpoint.shadows
         ],
     }
     by_version: list[Body] = [
         {
             "name": f"{endpoint.name}/{version.name}",
-            "match": {"path_separated_prefix": f"/served-models/{version.name}"},
+            "match": {"path": f"/served-models/{version.name}/invocations{slash}"},
             "route": {
                 **common,
                 "request_mirror_policies": [],
                 "cluster": cluster_name(endpoint.name, version.name),
-                "regex_rewrite": {"pattern": {"regex": "^/served-models/[^/]+"}, "substitution": ""},
+                "prefix_rewrite": "/invocations",
             },
             "response_headers_to_add": [_served_model(version)],
         }
-        for version in sorted(endpoint.spec.versions, key=lambda version: version.name)
+        for version in endpoint.spec.versions
+        for slash in ("", "/")
     ]
     weighted: Body = {
         "clusters": [
@@ -89,19 +100,23 @@ def _virtual_host(endpoint: Endpoint, options: Options) -> Body:
                 "weight": version.weight,
                 "response_headers_to_add": [_served_model(version)],
             }
-            for version in sorted(endpoint.weighted, key=lambda version: version.name)
+            for version in endpoint.weighted
         ]
     }
-    return {
-        "name": endpoint.name,
-        "domains": [endpoint.name],
-        # A retry or a shadow needs the whole body kept until the answer; the PopProxy has bounded it already.
-        "request_body_buffer_limit": options.body_bytes,
-        "routes": [
-            *by_version,
-            {"name": endpoint.name, "match": {"prefix": "/"}, "route": {**common, "weighted_clusters": weighted}},
-        ],
-    }
+    return Tree.of(
+        {
+            "name": endpoint.name,
+            "domains": [endpoint.name],
+            "retry_policy": connection.retry_policy(options),
+            # A retry or a shadow needs the whole body kept until the answer; the PopProxy has bounded it already.
+            "request_body_buffer_limit": options.body_bytes,
+            "routes": [
+                *by_version,
+                _unknown("/served-models/"),
+                {"name": endpoint.name, "match": {"prefix": "/"}, "route": {**common, "weighted_clusters": weighted}},
+            ],
+        }
+    )
 
 
 def _served_model(version: ServedVersion) -> Body:

@@ -30,23 +30,7 @@ def version_cluster(endpoint: str, version: str, options: Options) -> Body:
                 },
             )
         },
-        "outlier_detection": {
-            # A model's own 500s say nothing of the pod's health, so only gateway errors (502, 503, 504) and failures
-            # to connect, to answer in time or to keep the connection count.
-            "consecutive_gateway_failure": 5,
-            "enforcing_consecutive_gateway_failure": 100,
-            "enforcing_consecutive_5xx": 0,
-            "split_external_local_origin_errors": True,
-            "consecutive_local_origin_failure": 3,
-            "enforcing_consecutive_local_origin_failure": 100,
-            "enforcing_success_rate": 0,
-            "enforcing_local_origin_success_rate": 0,
-            "interval": "1s",
-            "base_ejection_time": "5s",
-            "max_ejection_time": "60s",
-            "max_ejection_percent": 50,
-            "always_eject_one_host": True,
-        },
+        "outlier_detection": _ejection(gateway_failures=5),
     }
 
 
@@ -72,6 +56,8 @@ def balancer_cluster(options: Options) -> Body:
                 },
             )
         },
+        # A LoadBalancer's 503 is about a model, not about itself: only its own connections count.
+        "outlier_detection": _ejection(gateway_failures=None),
     }
 
 
@@ -93,6 +79,8 @@ def _common(name: str, options: Options) -> Body:
         "per_connection_buffer_limit_bytes": 32768,
         "lb_policy": "LEAST_REQUEST",
         "least_request_lb_config": {"choice_count": 2},
+        # Envoy's default gathers changes of health for a second, in which an ejected pod would still get requests.
+        "common_lb_config": {"update_merge_window": "0s"},
         # Admission belongs to the pods, who know their own concurrency; here only a bound against runaway growth.
         "circuit_breakers": {
             "thresholds": [
@@ -114,6 +102,30 @@ def _by_eds() -> Body:
     return {
         "type": "EDS",
         "eds_cluster_config": {"eds_config": ADS_SOURCE},
+    }
+
+
+def _ejection(*, gateway_failures: int | None) -> Body:
+    """Sets a host aside after consecutive failures to connect, to answer in time or to keep the connection.
+
+    `gateway_failures`: also after so many consecutive 502, 503 or 504; None: not for these. A model's own 500 says
+    nothing of its pod's health, and never more than half of the hosts are set aside: an overload would otherwise
+    grow by being answered.
+    """
+    return {
+        "consecutive_gateway_failure": 5 if gateway_failures is None else gateway_failures,
+        "enforcing_consecutive_gateway_failure": 100 if gateway_failures is not None else 0,
+        "enforcing_consecutive_5xx": 0,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 3,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
+        "interval": "1s",
+        "base_ejection_time": "5s",
+        "max_ejection_time": "60s",
+        "max_ejection_percent": 50,
+        "always_eject_one_host": True,
     }
 
 

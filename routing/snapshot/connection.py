@@ -101,7 +101,8 @@ def retry_policy(options: Options) -> Body:
                 "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
             }
         ],
-        "host_selection_retry_max_attempts": 5,
+        # A dead host has no active requests, so two random choices favour it: ask often enough for another one.
+        "host_selection_retry_max_attempts": 20,
         "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
     }
 

