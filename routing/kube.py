@@ -56,7 +56,8 @@ class ApiServer:
         self._pool: urllib3.PoolManager = kubernetes.client.ApiClient(configuration).rest_client.pool_manager
 
     def _request(self, method: str, path: str, *, read_seconds: float = 30.0, **fields: Any) -> Any:
-        headers = {"accept": "application/json", **fields.pop("headers", {})}
+        # The key set is served under its own media type only; any other Accept is answered 406.
+        headers = {"accept": "application/json, application/jwk-set+json", **fields.pop("headers", {})}
         for setting in self._configuration.auth_settings().values():
             if setting["in"] == "header" and setting["value"]:
                 headers[setting["key"]] = setting["value"]
