@@ -89,6 +89,8 @@ class Columns:
         for kind, values in zip(self.types, zip(*rows)):
             if not set(map(type, values)) <= self._types(kind):
                 return False
+            if kind == "string" and "\0" in "".join(values):
+                return False  # on some ways through MLflow numpy drops a trailing NUL
             bounds = _INTEGER_BOUNDS.get(kind)
             if bounds is not None and not (bounds[0] <= min(values) and max(values) <= bounds[1]):
                 return False

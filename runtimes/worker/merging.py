@@ -2,6 +2,8 @@
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
+import contextlib
+import copy
 import importlib
 import json
 import logging
@@ -22,6 +24,7 @@ class Merger:
         self._scorer = scorer
         self._plan: Any = None
         self._keywords: dict[str, Any] = {}
+        self._context: Any = contextlib.nullcontext
         self.merges = False
         self.reason = ""
         """Why requests are not merged; empty when they are."""
@@ -57,13 +60,14 @@ class Merger:
         scorer = self._scorer
         model = scorer.model
         loader = getattr(model, "loader_module", None)
-        if loader not in trial.ROW_WISE_LOADERS or not hasattr(model, "_predict_fn"):
+        if loader not in trial.ROW_WISE_LOADERS | trial.PYTHON_MODEL_LOADERS or not hasattr(model, "_predict_fn"):
             self.reason = f"models of {loader} may do anything with their rows"
             return
         metadata = model.metadata
-        if hasattr(metadata, "_is_signature_from_type_hint") and metadata._is_signature_from_type_hint():
-            self.reason = "its signature comes from type hints"
-            return
+        for hinted in ("_is_signature_from_type_hint", "_is_type_hint_from_example"):
+            if hasattr(metadata, hinted) and getattr(metadata, hinted)():
+                self.reason = "its signature comes from type hints"
+                return
         numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
         schema = scorer.input_schema
         plan = Columns.of(schema, numpy, pandas) or Tensor.of(schema, numpy)
@@ -75,6 +79,10 @@ class Merger:
             self.reason = "MLflow builds its input in another way"
             return
         self._plan, self._keywords = plan, keywords
+        self._context = trial.prediction_context(model)
+        if loader not in trial.ROW_WISE_LOADERS:
+            self.reason = f"models of {loader} may do anything with their rows"
+            return
         rows = self._example_rows(warm_up)
         if not rows:
             self.reason = "it has no input example to check merging with"
@@ -91,7 +99,8 @@ class Merger:
         return [] if rows is None else rows
 
     def _predict(self, data: Any) -> Any:
-        result = self._scorer.model._predict_fn(data, **self._keywords)
+        with self._context():
+            result = self._scorer.model._predict_fn(data, **copy.deepcopy(self._keywords))
         return self._scorer.jsonable(result)
 
     def _rows_of(self, document: Any) -> "list[Any] | None":

@@ -7,6 +7,8 @@ scored together, alone and in reverse order must give the same answers.
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
+import contextlib
+import importlib
 import inspect
 import json
 import logging
@@ -25,6 +27,8 @@ ROW_WISE_LOADERS = frozenset(
 )
 """pyfunc loaders whose predictions are made row by row. Code of the user's own (python_model) can do anything, so its
 requests are never merged."""
+
+PYTHON_MODEL_LOADERS = frozenset(("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"))
 
 RELATIVE_TOLERANCE = 1e-5
 ABSOLUTE_TOLERANCE = 1e-8
@@ -67,6 +71,30 @@ def capture(scorer: Any, document: Any) -> "tuple[Any, dict[str, Any]] | None":
     finally:
         model._predict_fn = original
     return seen[0] if seen else None
+
+
+def prediction_context(model: Any) -> Any:
+    """What `PyFuncModel.predict` puts around a call of the model: MLflow's tracing reads it. A context manager's maker.
+
+    MLflow before 2.11 has no such context, and then there is none.
+    """
+    pyfunc = importlib.import_module("mlflow.pyfunc")
+    try:
+        contexts = importlib.import_module("mlflow.pyfunc.context")
+    except ImportError:
+        return contextlib.nullcontext
+    schema = pyfunc._get_dependencies_schema_from_model(model.metadata)
+    model_id = getattr(model, "model_id", None)
+
+    def around() -> Any:
+        context = contexts.Context()
+        if schema:
+            context.update(**schema)
+        if model_id:
+            context.update(model_id=model_id)
+        return contexts.set_prediction_context(context)
+
+    return around
 
 
 def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
