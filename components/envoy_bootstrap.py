@@ -75,7 +75,6 @@ def _control_plane(host: str, port: int) -> dict[str, Any]:
         "name": "control-plane",
         "type": "STRICT_DNS",
         "connect_timeout": "1s",
-        "dns_refresh_rate": "5s",
         "load_assignment": _static_endpoint("control-plane", host, port),
         "typed_extension_protocol_options": {
             _PROTOCOLS: _any(

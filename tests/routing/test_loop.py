@@ -1,0 +1,217 @@
+"""The whole control plane against an API server of a few objects: what it publishes and what it writes back."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from headrace.contract import names
+from headrace.routing import kube
+from headrace.routing.ads import Publisher
+from headrace.routing.loop import ControlPlane
+from headrace.routing.snapshot import Options
+from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS
+
+BALANCERS = f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices"
+KEYS = {"keys": [{"kid": "one"}]}
+
+
+class Running:
+    """The control plane on a loop of its own thread."""
+
+    def __init__(self, server: kube.ApiServer) -> None:
+        self.publisher = Publisher()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(server), self._loop).result(10)
+
+    async def _start(self, server: kube.ApiServer) -> None:
+        self.control_plane = ControlPlane(server, self.publisher, Options())
+        self.control_plane.start()
+        self._task = asyncio.create_task(self.control_plane.run())
+
+    def resources(self, role: str, type_url: str) -> dict[str, Any]:
+        snapshot = self.publisher.snapshot
+        return {} if snapshot is None else {name: item.body for name, item in snapshot.roles[role][type_url].items()}
+
+    def pods(self, cluster: str = "fraud/v1") -> list[str]:
+        groups = self.resources(names.LOAD_BALANCER, ENDPOINTS).get(cluster, {"endpoints": []})["endpoints"]
+        found = [item["endpoint"]["address"]["socket_address"] for group in groups for item in group["lb_endpoints"]]
+        return [f"{address['address']}:{address['port_value']}" for address in found]
+
+    def stop(self) -> None:
+        async def work() -> None:
+            self.control_plane.stop()
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+def put_endpoint(api: Any, name: str = "fraud", namespace: str | None = None, weight: int = 100) -> None:
+    versions = [{"name": "v1", "modelUri": "m", "image": "i", "weight": weight}]
+    api.put(kube.MODEL_ENDPOINTS, name, namespace=namespace or f"endpoint-{name}", spec={"versions": versions})
+
+
+def put_slice(api: Any, *ips: str, endpoint: str = "fraud") -> None:
+    api.put(
+        kube.ENDPOINT_SLICES,
+        f"{endpoint}-slice",
+        namespace=f"endpoint-{endpoint}",
+        labels={names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: "v1"},
+        ports=[{"name": "http", "port": 8080}],
+        endpoints=[{"addresses": [ip], "conditions": {"ready": True}} for ip in ips],
+    )
+
+
+@pytest.fixture
+def cluster(api: Any) -> Any:
+    """An API server with the kinds installed and nothing in them."""
+    api.objects.update({kube.MODEL_ENDPOINTS: {}, kube.ENDPOINT_SLICES: {}, BALANCERS: {}})
+    api.documents["/.well-known/openid-configuration"] = {"issuer": "https://issuer.test"}
+    api.documents["/openid/v1/jwks"] = KEYS
+    return api
+
+
+@pytest.fixture
+def start(cluster: Any) -> Iterator[Any]:
+    started: list[Running] = []
+
+    def run() -> Running:
+        started.append(Running(cluster.client()))
+        return started[-1]
+
+    yield run
+    for running in started:
+        running.stop()
+
+
+def status_of(api: Any, name: str = "fraud") -> dict[str, Any]:
+    """The last status that was written."""
+    written = [body["status"] for path, body in api.patches if path.endswith(f"/{name}/status")]
+    return written[-1] if written else {}
+
+
+def ready(api: Any, name: str = "fraud") -> tuple[str, str]:
+    conditions = status_of(api, name).get("conditions", [{"status": "", "reason": ""}])
+    return conditions[0]["status"], conditions[0]["reason"]
+
+
+def test_an_endpoint_and_its_pods_are_published_and_reported(cluster: Any, start: Any, until: Any) -> None:
+    running = start()
+    put_endpoint(cluster)
+    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported as waiting")
+    put_slice(cluster, "10.0.0.1", "10.0.0.2")
+    until(lambda: running.pods() == ["10.0.0.1:8080", "10.0.0.2:8080"], "pods published")
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "reported as ready")
+    assert status_of(cluster)["readyPods"] == 2
+    assert running.control_plane.ready() == (True, "ready")
+    put_slice(cluster, "10.0.0.2")
+    until(lambda: running.pods() == ["10.0.0.2:8080"], "a pod that left is gone")
+
+
+@pytest.mark.parametrize("absent", [kube.MODEL_ENDPOINTS, kube.ENDPOINT_SLICES, BALANCERS, "/openid/v1/jwks"])
+def test_nothing_is_published_before_everything_was_read_once(
+    cluster: Any, start: Any, until: Any, absent: str
+) -> None:
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    kept = cluster.objects.pop(absent, None)
+    document = cluster.documents.pop(absent, None)
+    running = start()
+    until(lambda: len(running.control_plane.missing()) == 1, "everything else was read")
+    assert running.publisher.snapshot is None
+    well, why = running.control_plane.ready()
+    assert not well
+    assert why.startswith("waiting for ")
+    if kept is not None:
+        cluster.objects[absent] = kept
+    else:
+        cluster.documents[absent] = document
+    until(lambda: running.publisher.snapshot is not None, "published once it was read")
+    assert running.pods() == ["10.0.0.1:8080"], "the first snapshot is a whole one"
+
+
+def test_an_outage_of_the_api_server_takes_nothing_away(cluster: Any, start: Any, until: Any) -> None:
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    running = start()
+    until(lambda: running.pods() == ["10.0.0.1:8080"], "published")
+    before = running.publisher.snapshot
+    refused = cluster.refused
+    cluster.down = True
+    cluster.end_watches()
+    until(lambda: cluster.refused > refused + 4, "tried again in vain")
+    assert running.publisher.snapshot == before
+    assert running.control_plane.ready() == (True, "ready")
+    cluster.down = False
+    put_slice(cluster, "10.0.0.9")
+    until(lambda: running.pods() == ["10.0.0.9:8080"], "caught up")
+
+
+def test_an_object_with_a_fault_says_so_and_leaves_the_others_alone(cluster: Any, start: Any, until: Any) -> None:
+    put_endpoint(cluster)
+    put_endpoint(cluster, "bad", weight=50)
+    put_endpoint(cluster, "thief", namespace="endpoint-fraud")
+    running = start()
+    until(lambda: ready(cluster, "bad") == ("False", "InvalidSpec"), "fault reported")
+    until(lambda: ready(cluster, "thief") == ("False", "InvalidSpec"), "fault reported")
+    assert set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1"}
+
+
+def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> None:
+    put_endpoint(cluster)
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "No module named 'xgboost'"}}
+    cluster.put(
+        "/api/v1/namespaces/endpoint-fraud/pods",
+        "fraud-pod",
+        labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v1"},
+        status={"containerStatuses": [{"name": "model", "state": {}, "lastState": ended}]},
+    )
+    start()
+    until(lambda: ready(cluster) == ("False", "ModelLoadFailed"), "cause reported")
+    assert "No module named 'xgboost'" in status_of(cluster)["conditions"][0]["message"]
+
+
+def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any, until: Any) -> None:
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    running = start()
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "written")
+    item = cluster.objects[kube.MODEL_ENDPOINTS]["fraud"]
+    cluster.tell(kube.MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
+    until(lambda: running.control_plane.endpoints.objects()[0].get("status"), "our own write seen")
+    count = len(cluster.patches)
+    running.control_plane.write_statuses()
+    assert len(cluster.patches) == count
+
+
+def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:
+    cluster.put(
+        BALANCERS,
+        "load-balancer-slice",
+        namespace=names.SYSTEM_NAMESPACE,
+        ports=[{"name": "proxy", "port": 8080}],
+        endpoints=[
+            {"addresses": ["10.1.0.1"], "conditions": {"ready": True}},
+            {"addresses": ["10.1.0.2"], "conditions": {"ready": False, "serving": True, "terminating": True}},
+        ],
+    )
+    running = start()
+
+    def addresses() -> list[str]:
+        body = running.resources(names.POP_PROXY, ENDPOINTS).get(names.LOAD_BALANCER, {"endpoints": []})
+        return [
+            item["endpoint"]["address"]["socket_address"]["address"]
+            for group in body["endpoints"]
+            for item in group["lb_endpoints"]
+        ]
+
+    until(lambda: addresses() == ["10.1.0.1"], "told")

@@ -1,0 +1,140 @@
+"""What a ModelEndpoint says about itself, from pods as the API server describes them."""
+
+from typing import Any
+
+import pytest
+
+from headrace.contract import names
+from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion, conditions_schema
+from headrace.routing.snapshot import Endpoint
+from headrace.routing.status import differs, endpoint_status, pod_failure
+
+NOW = "2026-01-01T00:00:00Z"
+LATER = "2026-01-01T01:00:00Z"
+
+
+def endpoint(**weights: int) -> Endpoint:
+    versions = tuple(
+        ServedVersion(name=name, model_uri="m", image="i", weight=weight) for name, weight in weights.items()
+    )
+    return Endpoint(name="fraud", spec=ModelEndpointSpec(versions=versions))
+
+
+def item(status: dict[str, Any] | None = None) -> dict[str, Any]:
+    metadata = {"name": "fraud", "namespace": "endpoint-fraud", "generation": 3}
+    return {"metadata": metadata, **({"status": status} if status else {})}
+
+
+def pod(version: str = "v1", *, name: str = "p", created: str = NOW, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": {names.VERSION_LABEL: version}, "creationTimestamp": created},
+        "status": status,
+    }
+
+
+def container(**state: Any) -> list[dict[str, Any]]:
+    return [{"name": "model", "state": state}]
+
+
+def crashed(message: str = "", *, reason: str = "Error", code: int = 1) -> list[dict[str, Any]]:
+    ended = {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    return [{"name": "model", "state": waiting, "lastState": ended}]
+
+
+def ready_condition(
+    found: Endpoint | None, ready: dict[str, int], *pods: dict[str, Any], faults: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    status = endpoint_status(item(), endpoint=found, faults=faults, ready=ready, pods=pods, now=NOW)
+    (condition,) = status["conditions"]
+    assert condition["observedGeneration"] == status["observedGeneration"] == 3
+    assert set(condition) >= set(conditions_schema()["items"]["required"])
+    return dict(condition)
+
+
+def test_an_endpoint_is_ready_when_every_version_with_weight_has_a_ready_pod() -> None:
+    assert ready_condition(endpoint(v1=90, v2=10), {"v1": 2, "v2": 1})["status"] == "True"
+    assert ready_condition(endpoint(v1=100, v2=0), {"v1": 1})["status"] == "True", "no weight, no claim"
+    assert ready_condition(endpoint(v1=90, v2=10), {"v1": 2})["status"] == "False"
+
+
+def test_ready_pods_of_all_versions_are_counted() -> None:
+    status = endpoint_status(
+        item(), endpoint=endpoint(v1=100, v2=0), faults=(), ready={"v1": 2, "v2": 3}, pods=(), now=NOW
+    )
+    assert status["readyPods"] == 5
+
+
+def test_pods_that_are_starting_are_no_failure() -> None:
+    starting = pod(containerStatuses=container(waiting={"reason": "ContainerCreating"}))
+    condition = ready_condition(endpoint(v1=100), {}, starting, pod(containerStatuses=container(running={})))
+    assert condition["reason"] == "NoReadyPod"
+    assert "v1" in condition["message"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "reason", "message"),
+    [
+        (crashed("No module named 'xgboost'"), "ModelLoadFailed", "No module named 'xgboost'"),
+        (crashed('{"reason": "WarmUpFailed", "message": "bad"}'), "WarmUpFailed", "bad"),
+        (crashed('log line\n{"reason": "WarmUpFailed", "message": "bad"}'), "WarmUpFailed", "bad"),
+        (crashed('{"reason": "not a reason"}'), "ModelLoadFailed", '{"reason": "not a reason"}'),
+        (crashed("", reason="OOMKilled", code=137), "OOMKilled", "more memory than its limit"),
+        (crashed("loading", reason="OOMKilled", code=137), "OOMKilled", "loading"),
+        (crashed("", code=139), "ContainerFailed", "exit status 139"),
+        (crashed("", reason="ContainerCannotRun", code=128), "ContainerCannotRun", "exit status 128"),
+        (container(waiting={"reason": "ImagePullBackOff", "message": "no such image"}), "ImagePullBackOff", "no such"),
+        (container(waiting={"reason": "CreateContainerConfigError"}), "CreateContainerConfigError", "ConfigError"),
+        (container(terminated={"exitCode": 1, "reason": "Error", "message": "boom"}), "ModelLoadFailed", "boom"),
+    ],
+)
+def test_a_failing_pod_says_why_in_its_own_words(statuses: list[Any], reason: str, message: str) -> None:
+    condition = ready_condition(endpoint(v1=100), {}, pod(containerStatuses=statuses))
+    assert (condition["status"], condition["reason"]) == ("False", reason)
+    assert message in condition["message"]
+    assert "Version v1, pod p:" in condition["message"]
+
+
+def test_a_pod_that_cannot_be_placed_says_so() -> None:
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: cpu"}]
+    condition = ready_condition(endpoint(v1=100), {}, pod(conditions=conditions))
+    assert (condition["reason"], "0/1 nodes: cpu" in condition["message"]) == ("Unschedulable", True)
+
+
+def test_an_evicted_pod_says_so() -> None:
+    assert pod_failure(pod(phase="Failed", reason="Evicted", message="disk")) == ("Evicted", "disk")
+    assert pod_failure(pod(phase="Succeeded")) is None
+
+
+def test_a_container_that_ended_well_is_no_failure() -> None:
+    assert pod_failure(pod(initContainerStatuses=container(terminated={"exitCode": 0, "reason": "Completed"}))) is None
+
+
+def test_the_newest_failing_pod_of_a_waiting_version_is_asked() -> None:
+    old = pod(name="old", created="2025-12-31T00:00:00Z", containerStatuses=crashed("old words"))
+    new = pod(name="new", created="2026-01-01T00:00:00Z", containerStatuses=crashed("new words"))
+    other = pod("v2", name="z", created="2026-02-01T00:00:00Z", containerStatuses=crashed("not asked"))
+    condition = ready_condition(endpoint(v1=50, v2=50), {"v2": 1}, old, other, new)
+    assert "new words" in condition["message"]
+
+
+def test_long_words_are_cut_from_the_front_because_the_end_says_what_happened() -> None:
+    condition = ready_condition(endpoint(v1=100), {}, pod(containerStatuses=crashed("x" * 5000 + " the cause")))
+    assert condition["message"].endswith("the cause")
+    assert len(condition["message"]) < 1200
+
+
+def test_an_object_that_breaks_a_rule_says_every_fault() -> None:
+    condition = ready_condition(None, {}, faults=("weights add up to 90", "name is wrong"))
+    assert (condition["reason"], condition["message"]) == ("InvalidSpec", "weights add up to 90; name is wrong")
+
+
+def test_a_transition_is_dated_only_when_the_answer_changes() -> None:
+    found = endpoint(v1=100)
+    waiting = endpoint_status(item(), endpoint=found, faults=(), ready={}, pods=(), now=NOW)
+    still = endpoint_status(item(waiting), endpoint=found, faults=(), ready={}, pods=(), now=LATER)
+    assert still["conditions"][0]["lastTransitionTime"] == NOW
+    assert not differs(item(waiting), still)
+    well = endpoint_status(item(waiting), endpoint=found, faults=(), ready={"v1": 1}, pods=(), now=LATER)
+    assert well["conditions"][0]["lastTransitionTime"] == LATER
+    assert differs(item(waiting), well)
