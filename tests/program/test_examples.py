@@ -1,0 +1,80 @@
+"""Every example runs, without a cluster, and its README tells how."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+from recorder import Recording, record
+from stand_ins import DELIVERY, FOUND
+
+pytestmark = pytest.mark.usefixtures("stand_in_images")
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
+PROGRAMS = [path for path in EXAMPLES if (path / "__main__.py").exists()]
+ANSWERS = {
+    **FOUND,
+    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
+    "pulumi:pulumi:StackReference": {
+        "outputs": {
+            "platform": {
+                "namespace": "headrace-system",
+                "url": "https://models.example",
+                "image_delivery": DELIVERY,
+                "image_base": {},
+            }
+        }
+    },
+}
+CONFIG = {"headrace:registry": "registry.example/models", "headrace:platform_stack": "acme/platform/dev"}
+
+
+def run(example: Path) -> Recording:
+    return record(lambda: runpy.run_path(str(example / "__main__.py")), config=CONFIG, answers=ANSWERS)
+
+
+@pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
+def test_a_program_ends_with_an_endpoint_and_its_address(example: Path) -> None:
+    recording = run(example)
+
+    (thing,) = [r for r in recording.resources.values() if r.type == "headrace:index:ModelEndpoint"]
+    assert recording.exports["url"].endswith(f"/serving-endpoints/{thing.name}")
+
+
+def test_the_endpoint_of_another_team_makes_no_platform_of_its_own() -> None:
+    recording = run(ROOT / "examples" / "02-endpoint-of-another-team")
+
+    assert recording.of_kind("ServingPlatform") == []
+    assert recording.exports["url"] == "https://models.example/serving-endpoints/churn"
+
+
+def test_the_yaml_program_uses_inputs_and_outputs_that_exist() -> None:
+    program = yaml.safe_load((ROOT / "examples" / "04-yaml" / "Pulumi.yaml").read_text())
+    schema = json.loads((ROOT / "components" / "schema.json").read_text())["resources"]
+
+    for resource in program["resources"].values():
+        known = schema[resource["type"].replace(":", ":index:")]
+        assert set(resource["properties"]) <= set(known["inputProperties"])
+        assert set(known.get("requiredInputs", [])) <= set(resource["properties"])
+    for reference in re.findall(r"\$\{(\w+)\.(\w+)\}", json.dumps(program)):
+        token = program["resources"][reference[0]]["type"].replace(":", ":index:")
+        assert reference[1] in schema[token]["properties"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_says_what_it_needs_how_it_runs_and_how_it_goes_away(example: Path) -> None:
+    page = (example / "README.md").read_text()
+
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings == ["## Prerequisites", "## Steps", "## Clean up"]
+    assert f"]({example.name})" in (ROOT / "examples" / "README.md").read_text()
+
+
+def test_settings_in_a_readme_are_those_that_its_program_reads() -> None:
+    for example in PROGRAMS:
+        told = set(re.findall(r"pulumi config set (\w+)", (example / "README.md").read_text()))
+        read = set(re.findall(r'require\("(\w+)"\)', (example / "__main__.py").read_text()))
+        assert told == read, example.name
