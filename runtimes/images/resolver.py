@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,92 +19,86 @@ _NETWORK: Final = re.compile(
 )
 
 
-def resolve(
-    requirements: Sequence[str],
-    *,
-    constraints: Sequence[str],
-    pins: Sequence[str],
-    python: str,
-    platform: str,
-    scratch: Path,
-    log: Path,
-) -> str:
-    """The requirements as a lock with hashes: every package, its exact version and its files' digests.
+@dataclass(frozen=True, kw_only=True)
+class Resolver:
+    """uv, set to one Python version and platform."""
 
-    `python` is a minor version, `platform` as uv names them. `pins` (`name==version`) are preferred where they satisfy
-    the requirements. Raises PermanentError with the resolver's own message when there is no solution, TemporaryError
-    when the index cannot be reached.
-    """
-    (scratch / "requirements.txt").write_text("\n".join(requirements) + "\n")
-    (scratch / "constraints.txt").write_text(
-        "\n".join(constraints) + "\n"
-    )  # requirements may name it: `-c constraints.txt`
-    lock = scratch / "environment.lock"
-    if pins:
-        lock.write_text("\n".join(pins) + "\n")  # uv prefers the versions it finds in its output file
-    status, output = _uv(
-        "pip",
-        "compile",
-        str(scratch / "requirements.txt"),
-        f"--constraints={scratch / 'constraints.txt'}",
-        "--generate-hashes",
-        "--no-annotate",
-        "--no-header",
-        f"--python-version={python}",
-        f"--python-platform={platform}",
-        f"--output-file={lock}",
-        "--quiet",
-        log=log,
-    )
-    if status != 0:
-        _fail(
+    python: str
+    """Minor version, for example 3.11."""
+    platform: str
+    """As uv names them, for example x86_64-manylinux_2_28."""
+    log: Path
+
+    def resolve(
+        self, requirements: Sequence[str], *, constraints: Sequence[str], pins: Sequence[str], scratch: Path
+    ) -> str:
+        """The requirements as a lock with hashes: every package, its exact version and its files' digests.
+
+        `pins` (`name==version`) are preferred where they satisfy the requirements. Raises PermanentError with the
+        resolver's own message when there is no solution, TemporaryError when the index cannot be reached.
+        """
+        # both in one directory: MLflow writes `-c constraints.txt` into the requirements
+        (scratch / "requirements.txt").write_text("\n".join(requirements) + "\n")
+        (scratch / "constraints.txt").write_text("\n".join(constraints) + "\n")
+        lock = scratch / "environment.lock"
+        if pins:
+            lock.write_text("\n".join(pins) + "\n")  # uv prefers the versions it finds in its output file
+        self._uv(
             "The model's requirements cannot be resolved",
-            output,
-            target=f"Python {python} on {platform}",
+            "compile",
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            f"--constraints={scratch / 'constraints.txt'}",
+            f"--output-file={lock}",
+            "--quiet",
+            str(scratch / "requirements.txt"),
             scratch=scratch,
         )
-    return lock.read_text()
+        return lock.read_text()
+
+    def install(
+        self, lock: str, target: Path, *, scratch: Path, options: Sequence[str] = (), hashes_required: bool = True
+    ) -> None:
+        """Installs exactly the lock's packages into the directory `target`.
+
+        `options` are lines such as `--extra-index-url …`; they say where packages are and are no part of the lock,
+        which everyone may read who has the image, since they can hold passwords.
+        """
+        path = scratch / "install.txt"
+        path.write_text("\n".join([*options, lock]))
+        self._uv(
+            "Packages cannot be installed",
+            "install",
+            "--no-deps",
+            "--require-hashes" if hashes_required else "--verify-hashes",
+            "--link-mode=hardlink",
+            f"--target={target}",
+            f"--requirements={path}",
+            "--no-progress",
+            scratch=scratch,
+        )
+        (target / ".lock").unlink(missing_ok=True)
+
+    def _uv(self, purpose: str, command: str, *arguments: str, scratch: Path) -> None:
+        program = shutil.which("uv") or uv.find_uv_bin()
+        settings = [f"--python-version={self.python}", f"--python-platform={self.platform}", "--color=never"]
+        status, output = execute([program, "pip", command, *settings, *arguments], log=self.log)
+        if status == 0:
+            return
+        # uv names the packages at odds; paths of the scratch directory say nothing
+        said = output.replace(f"{scratch}/", "").strip()
+        message = f"{purpose} for Python {self.python} on {self.platform}; uv says:\n{said}"
+        raise TemporaryError(message) if _NETWORK.search(said) else PermanentError(message)
 
 
-def install(
-    lock: str, target: Path, *, python: str, platform: str, scratch: Path, hashes_required: bool, log: Path
-) -> None:
-    """Installs exactly the lock's packages into the empty directory `target`."""
-    path = scratch / "install.lock"
-    path.write_text(lock)
-    status, output = _uv(
-        "pip",
-        "install",
-        "--no-deps",
-        *(["--require-hashes"] if hashes_required else ["--verify-hashes"]),
-        f"--requirements={path}",
-        f"--target={target}",
-        f"--python-version={python}",
-        f"--python-platform={platform}",
-        "--link-mode=hardlink",
-        "--no-progress",
-        log=log,
-    )
-    if status != 0:
-        _fail("Packages cannot be installed", output, target=f"Python {python} on {platform}", scratch=scratch)
-    (target / ".lock").unlink(missing_ok=True)
+def options_of(requirements: Sequence[str]) -> list[str]:
+    """The lines that say where packages are found; not those that name other files."""
+    files = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+    return [line for line in requirements if line.startswith("-") and not line.startswith(files)]
 
 
 def pins_of(lock: str) -> tuple[str, ...]:
     """The `name==version` of every package in a lock, without hashes and markers."""
     found = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*==[^\s;\\]+)", lock, flags=re.MULTILINE)
     return tuple(sorted(found))
-
-
-def _uv(*arguments: str, log: Path) -> tuple[int, str]:
-    program = shutil.which("uv") or uv.find_uv_bin()
-    return execute([program, *arguments, "--color=never"], log=log)
-
-
-def _fail(what: str, output: str, *, target: str, scratch: Path) -> None:
-    """Raises with what uv said, which names the packages at odds; paths of the scratch directory say nothing."""
-    said = output.replace(f"{scratch}/", "").strip()
-    sentence = f"{what} for {target}; uv says:\n{said}"
-    if _NETWORK.search(said):
-        raise TemporaryError(sentence)
-    raise PermanentError(sentence)

@@ -12,7 +12,7 @@ from headrace.contract.errors import PermanentError
 from headrace.contract.image import Base
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images.bytecode import compile_tree, compiler_key
-from headrace.runtimes.images.resolver import install
+from headrace.runtimes.images.resolver import Resolver
 from headrace.runtimes.images.store import Blob, Store, digest_of, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
 
@@ -53,7 +53,7 @@ def packages_layer(store: Store, lock: str, base: Base, *, log: Path) -> tuple[B
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
         platform = base_module.wheel_platform(base)
-        install(lock, site, python=base.python, platform=platform, scratch=scratch, hashes_required=True, log=log)
+        Resolver(python=base.python, platform=platform, log=log).install(lock, site, scratch=scratch)
         compile_tree(store, site, names.FRONT_SITE, python=base.python)
         # programs are started with `python -m`; scripts would name this machine's interpreter
         return write_layer(store, tree(site, _SITE, keep=lambda path: path.parts[0] not in {"bin", ".lock"}))

@@ -1,0 +1,120 @@
+"""The lowest layers: copied from a registry, or made from Debian packages."""
+
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from headrace.contract.errors import InputError, PermanentError, TemporaryError
+from headrace.contract.image import Base, BaseKind
+from headrace.runtimes.images import base as base_module
+from headrace.runtimes.images.oci import write_image
+from headrace.runtimes.images.store import Store
+
+
+def test_a_copied_base_keeps_its_layers_and_variables(store: Store, small_base: Base, log: Path) -> None:
+    first = base_module.base_layers(store, small_base, log=log)
+    second = base_module.base_layers(store, small_base, log=log)
+
+    assert (first.created, second.created) == (True, False)
+    assert first.layers == second.layers
+    assert dict(first.environment) == {"GPG_KEY": "key of the base"}
+    with tarfile.open(store.path(first.layers[0].digest)) as tar:
+        assert "etc/os-release" in tar.getnames()
+    image = write_image(store, first.layers, entrypoint=[], environment=first.environment, labels={})
+    config = json.loads(store.path(image.config_digest).read_bytes())
+    assert config["config"]["Env"] == ["GPG_KEY=key of the base"]
+
+
+def test_a_copied_base_whose_blob_was_lost_is_copied_again(store: Store, small_base: Base, log: Path) -> None:
+    (layer,) = base_module.base_layers(store, small_base, log=log).layers
+    store.path(layer.digest).unlink()
+
+    base_module.base_layers(store, small_base, log=log)
+
+    assert store.has(layer.digest, layer.size)
+
+
+def test_a_base_that_cannot_be_copied_fails_with_skopeos_words(store: Store, log: Path, tmp_path: Path) -> None:
+    base = Base(kind=BaseKind.REGISTRY, reference=f"oci:{tmp_path / 'nowhere'}:base")
+
+    with pytest.raises(TemporaryError, match="nowhere:base' could not be copied, skopeo says: "):
+        base_module.base_layers(store, base, log=log)
+
+
+def test_another_revision_is_another_base() -> None:
+    bases = [Base(), Base(revision="2026-12"), Base(kind=BaseKind.REGISTRY, reference="python:3.11-slim")]
+
+    assert len({base_module.describe(base) for base in bases}) == 3
+    assert base_module.describe(bases[2]) != base_module.describe(replace(bases[2], revision="2"))
+
+
+def test_a_machine_without_mmdebstrap_is_told_what_to_do(
+    store: Store, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(base_module.platform, "machine", lambda: "x86_64")
+
+    with pytest.raises(PermanentError, match=r"'mmdebstrap' is not on PATH.*apt install mmdebstrap"):
+        base_module.base_layers(store, Base(), log=log)
+
+
+def test_a_machine_that_is_not_linux_is_told_to_copy_a_base(
+    store: Store, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_module.sys, "platform", "darwin")
+
+    with pytest.raises(PermanentError, match=r"Linux on x86-64 only.*'kind': 'registry'"):
+        base_module.base_layers(store, Base(), log=log)
+
+
+@pytest.mark.parametrize(
+    ("value", "faults"),
+    [
+        ({"kind": "debian", "python": "3.12"}, ["the Debian base holds 3.11 only"]),
+        ({"kind": "registry"}, ["reference is missing"]),
+        ({"kind": "alpine", "python": "three", "colour": "red"}, ["'colour' is not", "kind = 'alpine'", "'three'"]),
+    ],
+)
+def test_every_fault_of_a_base_is_reported_at_once(value: dict[str, str], faults: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        Base.from_json(value)
+
+    assert all(fault in str(caught.value) for fault in faults)
+    assert len(caught.value.faults) == len(faults)
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("usr/lib/python3.11/os.py", True),
+        ("usr/lib/python3.11/__pycache__/os.cpython-311.pyc", False),
+        ("dev/null", False),
+        ("usr/share/doc/libc6/copyright", True),
+        ("usr/share/man/man1/ls.1.gz", False),
+        ("var/lib/dpkg/status", True),
+        ("var/lib/dpkg/info/libc6.list", False),
+        ("etc/machine-id", False),
+        ("etc/machine-identity", True),
+    ],
+)
+def test_a_debian_base_holds_what_a_server_needs(path: str, kept: bool) -> None:
+    assert base_module._kept(PurePosixPath(path)) == kept
+
+
+@pytest.mark.slow
+def test_a_debian_base_runs_python_and_nothing_as_root(store: Store, log: Path) -> None:
+    try:
+        made = base_module.base_layers(store, Base(), log=log)
+    except (PermanentError, TemporaryError) as error:
+        pytest.skip(str(error))
+
+    with tarfile.open(store.path(made.layers[0].digest)) as tar:
+        members = {member.name: member for member in tar}
+    assert members["usr/bin/python3.11"].mode == 0o755
+    assert "usr/lib/python3.11/__pycache__/os.cpython-311.pyc" in members
+    assert members["tmp"].mode == 0o1777
+    assert not [name for name, member in members.items() if member.mode & 0o6000 or member.ischr()]
+    assert not [name for name in members if name.startswith(("var/lib/apt/", "usr/share/man/"))]

@@ -1,0 +1,176 @@
+"""From a request to layers: order, reuse, identity. The base is a few bytes; resolver, wheels and layers are real."""
+
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headrace.contract.errors import PermanentError
+from headrace.contract.image import (
+    Base,
+    Delivery,
+    DeliveryKind,
+    ImageKind,
+    ImageRequest,
+    ImageResult,
+    ModelInput,
+    directory_listing,
+    model_identity,
+)
+from headrace.runtimes.images import build as build_module
+from headrace.runtimes.images import site
+from headrace.runtimes.images.base import BaseLayers
+from headrace.runtimes.images.build import build, describe, steps
+from headrace.runtimes.images.oci import Image
+from headrace.runtimes.images.store import Store
+from headrace.runtimes.images.tarball import Entry, write_layer
+
+MakeWheel = Callable[..., str]
+REGISTRY = Delivery(kind=DeliveryKind.REGISTRY, repository="registry.example/team")
+
+
+def _small_base(store: Store, base: Base, *, log: Path) -> BaseLayers:
+    layer, created = store.layer("small", lambda scratch: write_layer(store, [Entry(path="etc/x", data=b"x")]))
+    return BaseLayers(layers=(layer,), created=created, python=base.python)
+
+
+@pytest.fixture
+def request_for(wheels: MakeWheel, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], ImageRequest]:
+    """Requests for models in local directories; the front's lock is empty and nothing is delivered."""
+    option = wheels("scorer", "2.0")
+    monkeypatch.setattr(site, "lock_text", lambda name: "")
+    monkeypatch.setattr(build_module, "_CODE", {ImageKind.MODEL: ("front", ("contract",))})
+    monkeypatch.setattr(build_module.base_module, "base_layers", _small_base)
+
+    def deliver(store: Store, image: Image, **_: object) -> tuple[str, frozenset[str]]:
+        return f"registry.example/x@{image.digest}", frozenset()
+
+    monkeypatch.setattr(build_module, "deliver", deliver)
+
+    def make(directory: Path) -> ImageRequest:
+        model = ModelInput(
+            source=str(directory),
+            identity=model_identity(directory_listing(directory, hashed=True)),
+            python="3.11.7",
+            requirements=(option, "scorer"),
+        )
+        return ImageRequest(kind=ImageKind.MODEL, name="models/fraud", delivery=REGISTRY, model=model)
+
+    return make
+
+
+def _build(request: ImageRequest, store: Store, log: Path) -> tuple[ImageResult, list[str]]:
+    said: list[str] = []
+    return build(request, store, log=log, report=said.append), said
+
+
+def test_what_changes_more_often_lies_higher(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    result, said = _build(request_for(model_directory), store, log)
+
+    assert [layer.name for layer in result.layers] == ["base", "front", "environment", "code", "model"]
+    assert all(layer.created for layer in result.layers)
+    assert len(said) == steps(ImageKind.MODEL)
+    assert result.pins == ("scorer==2.0",)
+
+
+def test_the_same_model_again_gives_the_same_digest_and_makes_nothing(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path, tmp_path: Path
+) -> None:
+    first, _ = _build(request_for(model_directory), store, log)
+    second, _ = _build(request_for(model_directory), store, log)
+    elsewhere, _ = _build(request_for(model_directory), Store(tmp_path / "elsewhere"), log)
+
+    assert first.digest == second.digest == elsewhere.digest
+    assert not any(layer.created for layer in second.layers)
+
+
+def test_a_new_version_with_the_same_environment_adds_its_own_bytes_only(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    first, _ = _build(request_for(model_directory), store, log)
+    (model_directory / "data" / "weights.bin").write_bytes(b"new" * 5000)
+
+    second, _ = _build(request_for(model_directory), store, log)
+
+    assert [layer.name for layer in second.layers if layer.created] == ["model"]
+    size = sum(path.stat().st_size for path in model_directory.rglob("*") if path.is_file())
+    held = {layer.digest for layer in first.layers}
+    added = sum(layer.size for layer in second.layers if layer.digest not in held)
+    documents = 8192  # manifest and configuration
+    assert added + documents <= size + 64 * 1024
+
+
+def test_the_model_is_in_the_image_as_it_was_logged(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    result, _ = _build(request_for(model_directory), store, log)
+
+    with tarfile.open(store.path(result.layers[-1].digest)) as tar:
+        weights = tar.extractfile("opt/model/model/data/weights.bin")
+        assert weights is not None
+        assert weights.read() == (model_directory / "data" / "weights.bin").read_bytes()
+
+
+def test_a_model_that_changed_since_it_was_resolved_is_refused(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    request = request_for(model_directory)
+    (model_directory / "data" / "weights.bin").write_bytes(b"other")
+
+    with pytest.raises(PermanentError, match="changed while it was read"):
+        _build(request, store, log)
+
+
+def test_a_model_directory_that_is_gone_is_named(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    request = request_for(model_directory)
+    model_directory.rename(model_directory.with_name("moved"))
+
+    with pytest.raises(PermanentError, match="does not exist on this machine"):
+        _build(request, store, log)
+
+
+def test_a_python_that_cannot_be_had_is_refused_before_anything_is_made(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+) -> None:
+    request = request_for(model_directory)
+    assert request.model is not None
+    request = replace(request, model=replace(request.model, python="3.9.18"))
+
+    with pytest.raises(PermanentError, match=r"Python 3\.9\.18, and the base has 3\.11.*python:3\.9-slim"):
+        _build(request, store, log)
+
+    assert list((store.blobs / "sha256").iterdir()) == []
+
+
+def test_descriptions_change_with_what_they_describe(
+    request_for: Callable[[Path], ImageRequest], model_directory: Path
+) -> None:
+    request = request_for(model_directory)
+    assert request.model is not None
+    described = describe(request)
+
+    other = replace(request, model=replace(request.model, requirements=("scorer==2.0",)))
+    assert describe(other).environment_digest != described.environment_digest
+    assert describe(other).platform_digest == described.platform_digest
+    patched = replace(request, base=replace(request.base, revision="2026-12"))
+    assert describe(patched).platform_digest != described.platform_digest
+
+
+def test_the_code_of_an_image_is_without_tests_bytecode_and_the_builder() -> None:
+    names = {path.relative_to(site.PACKAGE_ROOT).as_posix() for path in site._sources(("contract", "runtimes"))}
+
+    assert "contract/names.py" in names
+    assert not [name for name in names if "__pycache__" in name or name.startswith("runtimes/images/")]
+
+
+def test_committed_locks_have_hashes_and_name_no_index() -> None:
+    for name in ("front", "control"):
+        lock = site.lock_text(name)
+        assert "--hash=sha256:" in lock
+        assert "://" not in lock

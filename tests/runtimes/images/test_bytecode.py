@@ -1,0 +1,91 @@
+"""Compiled Python in layers."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.runtimes.images import bytecode
+from headrace.runtimes.images.store import Store
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+TAG = sys.implementation.cache_tag
+
+
+def _site(root: Path, *, body: str = "x = 1\n") -> Path:
+    package = root / "package"
+    (package / "tests").mkdir(parents=True)
+    (package / "__init__.py").write_text(body)
+    (package / "template.py").write_text("{% not python %}\n")
+    (package / "tests" / "test_x.py").write_text("x = 2\n")
+    (root / "single.py").write_text("y = {'a', 'b', 'c'}\n")
+    info = root / "package-1.0.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text(
+        f"package/__init__.py,sha256={hash(body)},1\npackage/template.py,sha256=t,1\npackage/tests/test_x.py,sha256=x,1\n"
+    )
+    return root
+
+
+def _compiled(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.pyc"))}
+
+
+def test_modules_are_compiled_and_tests_are_not(store: Store, tmp_path: Path) -> None:
+    root = _site(tmp_path / "site")
+
+    bytecode.compile_tree(store, root, "/opt/site", python=PYTHON)
+
+    assert set(_compiled(root)) == {f"package/__pycache__/__init__.{TAG}.pyc", f"__pycache__/single.{TAG}.pyc"}
+
+
+def test_the_files_are_used_whatever_the_date_of_the_source(store: Store, tmp_path: Path) -> None:
+    root = _site(tmp_path / "site")
+    bytecode.compile_tree(store, root, "/opt/site", python=PYTHON)
+    (root / "single.py").write_text("y = 'the source is not read'\n")
+
+    spec = importlib.util.spec_from_file_location("single", root / "single.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert module.y == {"a", "b", "c"}
+
+
+def test_two_builds_give_the_same_bytes(store: Store, tmp_path: Path) -> None:
+    first, second = _site(tmp_path / "first"), _site(tmp_path / "second")
+
+    bytecode.compile_tree(store, first, "/opt/site", python=PYTHON)
+    bytecode.compile_tree(Store(tmp_path / "other"), second, "/opt/site", python=PYTHON)
+
+    assert _compiled(first) == _compiled(second)
+
+
+def test_a_distribution_is_compiled_once_and_a_changed_one_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    run = bytecode._run
+
+    def counting(interpreter: str, jobs: list[tuple[str, str, str]]) -> None:
+        compiled.extend(shown for _, _, shown in jobs)
+        run(interpreter, jobs)
+
+    monkeypatch.setattr(bytecode, "_run", counting)
+    for name in ("first", "second"):
+        bytecode.compile_tree(store, _site(tmp_path / name), "/opt/site", python=PYTHON)
+    assert compiled.count("/opt/site/package/__init__.py") == 1
+
+    bytecode.compile_tree(store, _site(tmp_path / "third", body="x = 3\n"), "/opt/site", python=PYTHON)
+    assert compiled.count("/opt/site/package/__init__.py") == 2
+
+
+def test_without_that_python_nothing_is_compiled(store: Store, tmp_path: Path) -> None:
+    root = _site(tmp_path / "site")
+
+    bytecode.compile_tree(store, root, "/opt/site", python="3.99")
+
+    assert _compiled(root) == {}
+    assert bytecode.compiler_key("3.99") != bytecode.compiler_key(PYTHON)

@@ -1,0 +1,156 @@
+"""The model's environment: resolved by the real uv from wheels made here, laid out as a virtual environment."""
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.contract.errors import PermanentError
+from headrace.contract.image import Base, ModelInput
+from headrace.runtimes.images import environment
+from headrace.runtimes.images.resolver import Resolver, options_of, pins_of
+from headrace.runtimes.images.store import Store
+
+MakeWheel = Callable[..., str]
+SITE = "opt/model/env/lib/python3.11/site-packages"
+
+
+def _model(*requirements: str, constraints: tuple[str, ...] = ()) -> ModelInput:
+    return ModelInput(source="", identity="i", python="3.11.7", requirements=requirements, constraints=constraints)
+
+
+def _build(store: Store, model: ModelInput, log: Path, *, pins: tuple[str, ...] = ()) -> tuple[str, str, bool]:
+    """Lock, digest of the layer, whether it was created."""
+    lock = environment.lock(store, model, Base(), pins=pins, log=log)
+    blob, created = environment.environment_layer(store, lock, model, Base(), log=log)
+    return lock, blob.digest, created
+
+
+def _read(store: Store, digest: str, path: str) -> str:
+    with tarfile.open(store.path(digest)) as tar:
+        file = tar.extractfile(path)
+        assert file is not None
+        return file.read().decode()
+
+
+def test_requirements_and_what_they_need_become_a_virtual_environment(
+    store: Store, wheels: MakeWheel, log: Path
+) -> None:
+    wheels("needed", "1.5")
+    option = wheels("scorer", "2.0", requires=["needed>=1"], scripts={"score": "scorer:main"})
+
+    lock, digest, created = _build(store, _model(option, "scorer==2.0"), log)
+
+    assert created
+    assert pins_of(lock) == ("needed==1.5", "scorer==2.0")
+    with tarfile.open(store.path(digest)) as tar:
+        members = {member.name: member for member in tar}
+    assert members["opt/model/env/bin/python"].linkname == "/usr/bin/python3.11"
+    assert members["opt/model/env/bin/score"].mode == 0o755
+    assert f"{SITE}/needed/__init__.py" in members
+    assert f"{SITE}/needed/__pycache__/__init__.cpython-311.pyc" in members
+    assert f"{SITE}/bin" not in members
+    assert "home = /usr/bin\n" in _read(store, digest, "opt/model/env/pyvenv.cfg")
+    assert "needed==1.5" in _read(store, digest, f"opt/model/env/{environment.LOCK_FILE}")
+
+
+def test_scripts_run_with_the_environments_interpreter_and_the_record_says_where_they_are(
+    store: Store, wheels: MakeWheel, log: Path
+) -> None:
+    option = wheels("scorer", "2.0", scripts={"score": "scorer:main"})
+
+    _, digest, _ = _build(store, _model(option, "scorer"), log)
+
+    assert _read(store, digest, "opt/model/env/bin/score").splitlines()[0] == "#!/opt/model/env/bin/python"
+    record = _read(store, digest, f"{SITE}/scorer-2.0.dist-info/RECORD")
+    assert "\n../../../bin/score,,\n" in f"\n{record}"
+
+
+def test_models_with_the_same_requirements_share_the_lock_and_the_layer(
+    store: Store, wheels: MakeWheel, log: Path
+) -> None:
+    option = wheels("scorer", "2.0")
+    first = _build(store, _model(option, "scorer"), log)
+    wheels("scorer", "2.1")  # released between the two versions of the model
+
+    second = _build(store, _model("# a comment", option, "", "scorer  "), log)
+
+    assert second == (*first[:2], False)
+
+
+def test_pins_of_an_earlier_build_make_the_same_environment_elsewhere(
+    store: Store, wheels: MakeWheel, log: Path, tmp_path: Path
+) -> None:
+    option = wheels("scorer", "2.0")
+    lock, digest, _ = _build(store, _model(option, "scorer"), log)
+    wheels("scorer", "2.1")
+    elsewhere = Store(tmp_path / "elsewhere")
+
+    assert _build(elsewhere, _model(option, "scorer"), log, pins=pins_of(lock)) == (lock, digest, True)
+    assert pins_of(_build(Store(tmp_path / "third"), _model(option, "scorer"), log)[0]) == ("scorer==2.1",)
+
+
+def test_constraints_hold(store: Store, wheels: MakeWheel, log: Path) -> None:
+    wheels("scorer", "2.0")
+    option = wheels("scorer", "2.1")
+    model = _model(option, "scorer", "-c constraints.txt", constraints=("scorer<2.1",))
+
+    assert pins_of(environment.lock(store, model, Base(), pins=(), log=log)) == ("scorer==2.0",)
+
+
+def test_requirements_at_odds_fail_with_the_resolvers_own_words(store: Store, wheels: MakeWheel, log: Path) -> None:
+    wheels("needed", "1.5")
+    option = wheels("scorer", "2.0", requires=["needed>=2"])
+
+    with pytest.raises(PermanentError) as caught:
+        environment.lock(store, _model(option, "scorer"), Base(), pins=(), log=log)
+
+    message = str(caught.value)
+    assert "cannot be resolved for Python 3.11" in message
+    assert "scorer" in message
+    assert "needed>=2" in message
+    assert str(store.root) not in message
+    assert "needed>=2" in log.read_text()
+
+
+def test_a_model_without_requirements_has_an_empty_environment(store: Store, log: Path) -> None:
+    lock, digest, _ = _build(store, _model(), log)
+
+    assert lock.strip() == ""
+    with tarfile.open(store.path(digest)) as tar:
+        assert "opt/model/env/bin/python" in tar.getnames()
+
+
+def test_where_packages_come_from_stays_out_of_the_image(store: Store, wheels: MakeWheel, log: Path) -> None:
+    option = wheels("scorer", "2.0")
+
+    _, digest, _ = _build(store, _model(option, "scorer"), log)
+
+    assert "find-links" not in _read(store, digest, f"opt/model/env/{environment.LOCK_FILE}")
+    assert options_of([option, "scorer", "-r more.txt", "-c constraints.txt"]) == [option]
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused(wheels: MakeWheel, log: Path, tmp_path: Path) -> None:
+    option = wheels("scorer", "2.0")
+    resolver = Resolver(python="3.11", platform="x86_64-manylinux_2_28", log=log)
+    lock = f"scorer==2.0 --hash=sha256:{'0' * 64}\n"
+
+    with pytest.raises(PermanentError, match=r"(?s)Packages cannot be installed.*[Hh]ash mismatch"):
+        resolver.install(lock, tmp_path / "site", scratch=tmp_path, options=[option])
+
+
+@pytest.mark.parametrize(
+    ("script", "first_line"),
+    [
+        (b"#!/home/me/python\nimport sys\n", b"#!/opt/model/env/bin/python"),
+        (b"#!/bin/sh\n'''exec' '/very/long/python' \"$0\" \"$@\"\n' '''\nimport sys\n", b"#!/opt/model/env/bin/python"),
+        (b"#!/bin/sh\necho\n", b"#!/bin/sh"),
+        (b"\x7fELF binary", b"\x7fELF binary"),
+    ],
+)
+def test_only_scripts_of_python_get_another_interpreter(script: bytes, first_line: bytes) -> None:
+    changed = environment._with_shebang(script)
+
+    assert changed.split(b"\n")[0] == first_line
+    assert changed.split(b"\n")[-2:] == script.split(b"\n")[-2:]
