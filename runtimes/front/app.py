@@ -74,6 +74,7 @@ class Front:
             await self._lifespan(receive, send)
             return
         if scope["type"] != "http":
+            await send({"type": "websocket.close"})  # before it is accepted: the server answers 403
             return
         try:
             if scope["server"] is not None and scope["server"][1] == self.settings.admin_port:
@@ -104,6 +105,8 @@ class Front:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["http_version"] == "1.1" and media.header(scope["headers"], b"host") is None:
+            return refusal(400, "BAD_REQUEST", "The request has no Host header, which HTTP/1.1 requires.")
         path = scope["path"]
         route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
         if route is None:

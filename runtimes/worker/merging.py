@@ -145,5 +145,5 @@ class Merger:
                 end = start + len(part)
                 answers[index] = Answer(200, self._scorer.dump({"predictions": result[start:end]}))
                 start = end
-        except Exception as error:
+        except BaseException as error:  # sys.exit too; each request now meets it alone
             log.debug("a merged call failed", exc_info=error)

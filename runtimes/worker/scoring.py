@@ -96,7 +96,7 @@ class Scorer:
         try:
             parsed = self.parse(content_type, body)
             predictions = self.predict(parsed)
-        except Exception as error:
+        except BaseException as error:  # a model that calls sys.exit must not take the thread with it
             fault = faults.from_exception(error)
             return Answer(fault.status, fault.to_bytes())
         try:
