@@ -23,12 +23,22 @@ from headrace.runtimes.images import build as build_module
 from headrace.runtimes.images import site
 from headrace.runtimes.images.base import BaseLayers
 from headrace.runtimes.images.build import build, describe, steps
+from headrace.runtimes.images.model import model_layer
 from headrace.runtimes.images.oci import Image
 from headrace.runtimes.images.store import Store
 from headrace.runtimes.images.tarball import Entry, write_layer
 
 MakeWheel = Callable[..., str]
 REGISTRY = Delivery(kind=DeliveryKind.REGISTRY, repository="registry.example/team")
+
+
+def _model(directory: Path, *requirements: str) -> ModelInput:
+    return ModelInput(
+        source=str(directory),
+        identity=model_identity(directory_listing(directory, hashed=True)),
+        python="3.11.7",
+        requirements=requirements,
+    )
 
 
 def _small_base(store: Store, base: Base, *, log: Path) -> BaseLayers:
@@ -50,12 +60,7 @@ def request_for(wheels: MakeWheel, monkeypatch: pytest.MonkeyPatch) -> Callable[
     monkeypatch.setattr(build_module, "deliver", deliver)
 
     def make(directory: Path) -> ImageRequest:
-        model = ModelInput(
-            source=str(directory),
-            identity=model_identity(directory_listing(directory, hashed=True)),
-            python="3.11.7",
-            requirements=(option, "scorer"),
-        )
+        model = _model(directory, option, "scorer")
         return ImageRequest(kind=ImageKind.MODEL, name="models/fraud", delivery=REGISTRY, model=model)
 
     return make
@@ -104,35 +109,29 @@ def test_a_new_version_with_the_same_environment_adds_its_own_bytes_only(
     assert added + documents <= size + 64 * 1024
 
 
-def test_the_model_is_in_the_image_as_it_was_logged(
-    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
-) -> None:
-    result, _ = _build(request_for(model_directory), store, log)
+def test_the_model_is_in_its_layer_as_it_was_logged(model_directory: Path, store: Store, log: Path) -> None:
+    blob, _ = model_layer(store, _model(model_directory), log=log)
 
-    with tarfile.open(store.path(result.layers[-1].digest)) as tar:
+    with tarfile.open(store.path(blob.digest)) as tar:
         weights = tar.extractfile("opt/model/model/data/weights.bin")
         assert weights is not None
         assert weights.read() == (model_directory / "data" / "weights.bin").read_bytes()
 
 
-def test_a_model_that_changed_since_it_was_resolved_is_refused(
-    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
-) -> None:
-    request = request_for(model_directory)
+def test_a_model_that_changed_since_it_was_resolved_is_refused(model_directory: Path, store: Store, log: Path) -> None:
+    model = _model(model_directory)
     (model_directory / "data" / "weights.bin").write_bytes(b"other")
 
     with pytest.raises(PermanentError, match="changed while it was read"):
-        _build(request, store, log)
+        model_layer(store, model, log=log)
 
 
-def test_a_model_directory_that_is_gone_is_named(
-    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
-) -> None:
-    request = request_for(model_directory)
+def test_a_model_directory_that_is_gone_is_named(model_directory: Path, store: Store, log: Path) -> None:
+    model = _model(model_directory)
     model_directory.rename(model_directory.with_name("moved"))
 
     with pytest.raises(PermanentError, match="does not exist on this machine"):
-        _build(request, store, log)
+        model_layer(store, model, log=log)
 
 
 def test_a_python_that_cannot_be_had_is_refused_before_anything_is_made(

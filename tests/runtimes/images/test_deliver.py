@@ -182,7 +182,7 @@ class _Registry(BaseHTTPRequestHandler):
 def registry() -> Iterator[Delivery]:
     handler = type("Registry", (_Registry,), {"stored": {}, "protocol_version": "HTTP/1.1"})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     host = f"127.0.0.1:{server.server_address[1]}"
     yield Delivery(kind=DeliveryKind.REGISTRY, repository=f"{host}/team", plain_http=True)

@@ -20,7 +20,7 @@ def _members(store: Store, digest: str) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in tar}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(files=st.dictionaries(_PATHS, st.binary(max_size=1200), max_size=8), data=st.data())
 def test_the_order_of_files_does_not_matter_and_all_come_back(
     store: Store, files: dict[str, bytes], data: st.DataObject
