@@ -4,9 +4,11 @@ import pulumi
 import pulumi_kubernetes
 
 from headrace.components import ModelEndpoint, ServingCluster, ServingPlatform
+from headrace.components.model_endpoint import require_servable
 from headrace.stacks import settings
 
 stack = settings.read()
+require_servable(stack.endpoints)
 
 cluster = ServingCluster("cluster", stack.cluster)
 kubernetes = pulumi_kubernetes.Provider("kubernetes", kubeconfig=cluster.kubeconfig)

@@ -68,9 +68,11 @@ def choice(field: str, value: str, allowed: Iterable[str]) -> Iterator[str]:
         yield f"{field} = {value!r}, must be one of {', '.join(allowed)}"
 
 
-def at_least(field: str, value: float, lowest: float) -> Iterator[str]:
-    """A lower bound, itself allowed."""
-    if value < lowest:
+def at_least(field: str, value: object, lowest: float) -> Iterator[str]:
+    """A number, and a lower bound, itself allowed."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        yield f"{field} = {value!r}, must be a number"
+    elif not value >= lowest:
         yield f"{field} = {value:g}, must be at least {lowest:g}"
 
 

@@ -12,6 +12,7 @@ import pulumi
 
 from headrace.components import checks, flows, manifests, pods
 from headrace.components.kubernetes_object import ApiServerEndpoints, KubernetesObject
+from headrace.components.platform_program import platform_program
 from headrace.contract import names
 
 _READ: Final = ["get", "list", "watch"]
@@ -61,42 +62,23 @@ class ControlPlane(pulumi.ComponentResource):
         selector = {names.COMPONENT_LABEL: names.ROUTING}
         space = names.SYSTEM_NAMESPACE
 
-        account = KubernetesObject(
-            f"{name}-account", manifests.service_account(names.ROUTING, space, labels=labels), child
-        )
         role_name = f"headrace-{names.ROUTING}"
         role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
         binding = KubernetesObject(
             f"{name}-binding",
             manifests.cluster_role_binding(role_name, labels=labels, account=names.ROUTING, namespace=space),
-            pulumi.ResourceOptions(parent=self, depends_on=[role, account]),
+            pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
-        api_server = ApiServerEndpoints(f"{name}-api-server", child)
-        ports = api_server.ports.apply(api_server_ports)
-        policy = KubernetesObject(
-            f"{name}-policy", flows.control_plane(space, labels=labels, api_server_ports=ports), child
-        )
-        KubernetesObject(
-            f"{name}-budget",
-            manifests.disruption_budget(names.ROUTING, space, labels=labels, selector=selector),
-            child,
-        )
-        KubernetesObject(
-            f"{name}-deployment",
-            manifests.deployment(
-                names.ROUTING,
-                space,
-                labels=labels,
-                selector=selector,
-                pod=pods.control_plane_pod(image=args["image"], account=names.ROUTING, labels=labels),
-                replicas=replicas,
-                deadline_seconds=180,
-            ),
-            pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[binding, policy],
-                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
-            ),
+        ports = ApiServerEndpoints(f"{name}-api-server", child).ports.apply(api_server_ports)
+        platform_program(
+            names.ROUTING,
+            name=name,
+            parent=self,
+            labels=labels,
+            pod=pods.control_plane_pod(image=args["image"], account=names.ROUTING, labels=labels),
+            policy=flows.control_plane(space, labels=labels, api_server_ports=ports),
+            replicas=replicas,
+            after=[binding],
         )
         service = KubernetesObject(
             f"{name}-service",

@@ -10,6 +10,7 @@ import pulumi
 
 from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
 from headrace.components.kubernetes_object import KubernetesObject
+from headrace.components.platform_program import platform_program
 from headrace.contract import names
 
 
@@ -45,43 +46,27 @@ class LoadBalancer(pulumi.ComponentResource):
         space = names.SYSTEM_NAMESPACE
         bootstrap = envoy_bootstrap.bootstrap(names.LOAD_BALANCER)
 
-        account = KubernetesObject(
-            f"{name}-account", manifests.service_account(names.LOAD_BALANCER, space, labels=labels), child
-        )
         config = KubernetesObject(
             f"{name}-config",
             manifests.config_map(names.LOAD_BALANCER, space, labels=labels, data=pods.config_data(bootstrap)),
             child,
         )
-        policy = KubernetesObject(f"{name}-policy", flows.load_balancer(space, labels=labels), child)
-        KubernetesObject(
-            f"{name}-budget",
-            manifests.disruption_budget(names.LOAD_BALANCER, space, labels=labels, selector=selector),
-            child,
-        )
-        KubernetesObject(
-            f"{name}-deployment",
-            manifests.deployment(
+        platform_program(
+            names.LOAD_BALANCER,
+            name=name,
+            parent=self,
+            labels=labels,
+            pod=pods.proxy_pod(
                 names.LOAD_BALANCER,
-                space,
+                image=args["image"],
+                account=names.LOAD_BALANCER,
                 labels=labels,
-                selector=selector,
-                pod=pods.proxy_pod(
-                    names.LOAD_BALANCER,
-                    image=args["image"],
-                    account=names.LOAD_BALANCER,
-                    labels=labels,
-                    port=names.LOAD_BALANCER_PORT,
-                    bootstrap=bootstrap,
-                ),
-                replicas=replicas,
-                deadline_seconds=180,
+                port=names.LOAD_BALANCER_PORT,
+                bootstrap=bootstrap,
             ),
-            pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[account, config, policy],
-                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
-            ),
+            policy=flows.load_balancer(space, labels=labels),
+            replicas=replicas,
+            after=[config],
         )
         service = KubernetesObject(
             f"{name}-service",

@@ -6,16 +6,18 @@ version that answers, and Pulumi deletes what served before only after that. `sp
 autoscaler owns it.
 """
 
-from collections.abc import Iterator
-from typing import Final, NotRequired, TypedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NotRequired, Self, TypedDict
 
 import pulumi
 
-from headrace.components import checks, flows, manifests, pods, sizing
+from headrace.components import checks, flows, manifests, model_source, pods, sizing
 from headrace.components.kubernetes_object import KubernetesObject
-from headrace.components.model_image import ModelImage
+from headrace.components.model_image import ModelImage, ModelImageArgs
 from headrace.components.platform_ref import PlatformRef
 from headrace.contract import names
+from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
 
 _PLATFORM_ANNOTATION: Final = f"{names.API_GROUP}/platform"
@@ -57,6 +59,35 @@ class ModelEndpointArgs(TypedDict):
     """Put on every object beside our own labels, for example a team or cost centre."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Spec:
+    """The inputs, checked and with their defaults; fields are those of ModelEndpointArgs."""
+
+    platform: pulumi.Input[PlatformRef]
+    model_uri: str
+    tracking_uri: str | None = None
+    allowed_subjects: tuple[str, ...] = ()
+    timeout_seconds: float = 297.0
+    cpu: float | None = None
+    memory_mib: int | None = None
+    start_seconds: int = 300
+    quota: EndpointQuota = field(default_factory=EndpointQuota)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def checked(cls, name: str, args: Mapping[str, Any]) -> Self:
+        """Raises ArgsError with every fault of `args`. Whole numbers arrive as floats from other languages."""
+        checks.require(f"ModelEndpoint '{name}'", checks.endpoint_name("name", name), _faults(args))
+        whole = {key: int(args[key]) for key in ("memory_mib", "start_seconds") if key in args}
+        subjects = tuple(args.get("allowed_subjects", ()))
+        return cls(**{**args, **whole, "allowed_subjects": subjects})
+
+    @property
+    def update_seconds(self) -> int:
+        """How long Pulumi waits for the version's pods."""
+        return self.start_seconds + 90
+
+
 class ModelEndpoint(pulumi.ComponentResource):
     """Serves one registered model behind one address; the resource's name is the endpoint's name."""
 
@@ -68,131 +99,151 @@ class ModelEndpoint(pulumi.ComponentResource):
     """Image of that version, pinned by digest."""
 
     def __init__(self, name: str, args: ModelEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        timeout_seconds = float(args.get("timeout_seconds", 297.0))
-        start_seconds = int(args.get("start_seconds", 300))
-        checks.require(
-            f"ModelEndpoint '{name}'",
-            checks.endpoint_name("name", name),
-            checks.known_keys(args, ModelEndpointArgs.__annotations__),
-            checks.present(args, "platform", "model_uri"),
-            checks.at_least("timeout_seconds", timeout_seconds, 0.001),
-            checks.at_least("start_seconds", start_seconds, 1),
-            checks.at_least("cpu", float(args.get("cpu", 1.0)), 0.05),
-            checks.at_least("memory_mib", int(args.get("memory_mib", 256)), 256),
-            _quota_faults(args.get("quota", {})),
-        )
+        spec = _Spec.checked(name, args)
         super().__init__("headrace:index:ModelEndpoint", name, dict(args), opts)
-        child = pulumi.ResourceOptions(parent=self)
-        platform = pulumi.Output.from_input(args["platform"])
-        image = ModelImage(
-            f"{name}-image",
-            {
-                "model_uri": args["model_uri"],
-                "delivery": platform["image_delivery"],
-                "base": platform["image_base"],
-                **({"tracking_uri": args["tracking_uri"]} if "tracking_uri" in args else {}),
-            },
-            child,
-        )
-        version = image.version_name
-        namespace = names.endpoint_namespace(name)
-        labels = {**manifests.standard_labels("model", args.get("labels", {})), names.ENDPOINT_LABEL: name}
-        selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
-
-        space = KubernetesObject(
-            f"{name}-namespace",
-            manifests.namespace(namespace, labels=labels, annotations={_PLATFORM_ANNOTATION: platform["namespace"]}),
-            child,
-        )
-        inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
-        # All of these before the first pod: one that came later would leave the pod free for its first second.
-        before = [
-            KubernetesObject(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
-            KubernetesObject(f"{name}-policy", flows.model_pods(namespace, labels=labels), inside),
-            KubernetesObject(f"{name}-account", manifests.service_account("model", namespace, labels=labels), inside),
-        ]
-        if args.get("quota"):
-            hard = _hard_limits(args["quota"])
-            before.append(
-                KubernetesObject(
-                    f"{name}-quota", manifests.resource_quota("endpoint", namespace, labels=labels, hard=hard), inside
-                )
-            )
-        versioned = {**labels, names.VERSION_LABEL: version}
-        KubernetesObject(
-            f"{name}-{version}-budget",
-            manifests.disruption_budget(version, namespace, labels=versioned, selector=selector),
-            inside,
-        )
-        service = KubernetesObject(
-            f"{name}-{version}-service",
-            manifests.service(
-                version,
-                namespace,
-                labels=versioned,
-                selector=selector,
-                ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
-            ),
-            inside,
-        )
-        deployment = KubernetesObject(
-            f"{name}-{version}-deployment",
-            manifests.deployment(
-                version,
-                namespace,
-                labels=versioned,
-                selector=selector,
-                pod=pods.model_pod(
-                    endpoint=name,
-                    version=version,
-                    image=image.image,
-                    account="model",
-                    labels=versioned,
-                    allotment=sizing.allotment(
-                        image.source.size_bytes, cpu=args.get("cpu"), memory_mib=args.get("memory_mib")
-                    ),
-                    timeout_seconds=timeout_seconds,
-                    start_seconds=start_seconds,
-                ),
-                replicas=None,
-                deadline_seconds=start_seconds + 60,
-            ),
-            pulumi.ResourceOptions(
-                parent=self,
-                depends_on=before,
-                ignore_changes=["spec.replicas"],
-                custom_timeouts=pulumi.CustomTimeouts(
-                    create=f"{start_seconds + 90}s",
-                    update=f"{start_seconds + 90}s",
-                    delete=f"{round(timeout_seconds) + 60}s",
-                ),
-            ),
-        )
+        platform = pulumi.Output.from_input(spec.platform)
+        labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
+        image = self._model_image(name, spec, platform)
+        before = self._closed_namespace(name, spec, labels, platform)
+        ready = self._served_version(name, spec, labels, image, before)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
-                versions=(ServedVersion(name=version, model_uri=args["model_uri"], image=reference),),
-                allowed_subjects=tuple(args.get("allowed_subjects", ())),
-                timeout_seconds=timeout_seconds,
+                versions=(ServedVersion(name=image.version_name, model_uri=spec.model_uri, image=reference),),
+                allowed_subjects=spec.allowed_subjects,
+                timeout_seconds=spec.timeout_seconds,
             ).to_json()
         )
         KubernetesObject(
             f"{name}-endpoint",
-            manifests.custom_object(names.MODEL_ENDPOINT_KIND, name, namespace, labels=labels, spec=served),
-            pulumi.ResourceOptions(parent=self, depends_on=[deployment, service]),
+            manifests.custom_object(
+                names.MODEL_ENDPOINT_KIND, name, names.endpoint_namespace(name), labels=labels, spec=served
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
         path = names.invocations_path(name).removesuffix("/invocations")
         self.url = pulumi.Output.concat(platform["url"], path)
-        self.version = pulumi.Output.from_input(version)
+        self.version = pulumi.Output.from_input(image.version_name)
         self.image = image.image
         self.register_outputs({"url": self.url, "version": self.version, "image": self.image})
 
+    def _model_image(self, name: str, spec: _Spec, platform: pulumi.Output[Any]) -> ModelImage:
+        args: ModelImageArgs = {
+            "model_uri": spec.model_uri,
+            "delivery": platform["image_delivery"],
+            "base": platform["image_base"],
+        }
+        if spec.tracking_uri is not None:
+            args["tracking_uri"] = spec.tracking_uri
+        return ModelImage(f"{name}-image", args, pulumi.ResourceOptions(parent=self))
 
-def _quota_faults(quota: EndpointQuota) -> Iterator[str]:
-    yield from checks.known_keys(quota, EndpointQuota.__annotations__)
-    for field, lowest in (("cpu", 0.05), ("memory_mib", 256), ("pods", 1)):
-        value = quota.get(field)
-        if isinstance(value, int | float):
-            yield from checks.at_least(f"quota.{field}", value, lowest)
+    def _closed_namespace(
+        self, name: str, spec: _Spec, labels: manifests.Labels, platform: pulumi.Output[Any]
+    ) -> list[pulumi.Resource]:
+        """What must be there before the first pod: a policy that came later would leave it open for a second."""
+        namespace = names.endpoint_namespace(name)
+        # The annotation carries the dependency on the platform's kinds.
+        annotations = {_PLATFORM_ANNOTATION: platform["namespace"]}
+        space = KubernetesObject(
+            f"{name}-namespace",
+            manifests.namespace(namespace, labels=labels, annotations=annotations),
+            pulumi.ResourceOptions(parent=self),
+        )
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
+        before: list[pulumi.Resource] = [
+            space,
+            KubernetesObject(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-policy", flows.model_pods(namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-account", manifests.service_account("model", namespace, labels=labels), inside),
+        ]
+        if hard := _hard_limits(spec.quota):
+            quota = manifests.resource_quota("endpoint", namespace, labels=labels, hard=hard)
+            before.append(KubernetesObject(f"{name}-quota", quota, inside))
+        return before
+
+    def _served_version(
+        self, name: str, spec: _Spec, labels: manifests.Labels, image: ModelImage, before: list[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        """Deployment, Service and budget of the version; returns what traffic must wait for."""
+        namespace, version = names.endpoint_namespace(name), image.version_name
+        selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
+        labels = {**labels, names.VERSION_LABEL: version}
+        inside = pulumi.ResourceOptions(parent=self, depends_on=before)
+        budget = manifests.disruption_budget(version, namespace, labels=labels, selector=selector)
+        KubernetesObject(f"{name}-{version}-budget", budget, inside)
+        service = manifests.service(
+            version,
+            namespace,
+            labels=labels,
+            selector=selector,
+            ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
+        )
+        pod = pods.model_pod(
+            endpoint=name,
+            version=version,
+            image=image.image,
+            account="model",
+            labels=labels,
+            allotment=sizing.allotment(image.source.size_bytes, cpu=spec.cpu, memory_mib=spec.memory_mib),
+            timeout_seconds=spec.timeout_seconds,
+            start_seconds=spec.start_seconds,
+        )
+        deployment = manifests.deployment(
+            version,
+            namespace,
+            labels=labels,
+            selector=selector,
+            pod=pod,
+            replicas=None,
+            deadline_seconds=spec.start_seconds + 60,
+        )
+        patience = pulumi.ResourceOptions(
+            ignore_changes=["spec.replicas"],  # the autoscaler's
+            custom_timeouts=pulumi.CustomTimeouts(
+                create=f"{spec.update_seconds}s",
+                update=f"{spec.update_seconds}s",
+                delete=f"{round(spec.timeout_seconds) + 60}s",
+            ),
+        )
+        return [
+            KubernetesObject(f"{name}-{version}-service", service, inside),
+            KubernetesObject(
+                f"{name}-{version}-deployment", deployment, pulumi.ResourceOptions.merge(inside, patience)
+            ),
+        ]
+
+
+def require_servable(endpoints: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ArgsError with every fault of every endpoint, given as name and inputs (`platform` may be missing).
+
+    It asks the tracking servers: a program that calls it first stops on a model that does not exist or cannot be served
+    before anything is registered.
+    """
+    checks.require("Endpoints", *(_servable(name, args) for name, args in endpoints.items()))
+
+
+def _servable(name: str, args: Mapping[str, Any]) -> Iterator[str]:
+    faults = [*checks.endpoint_name("name", name), *_faults({"platform": "given later", **args})]
+    if not faults:
+        try:
+            model_source.resolve(args["model_uri"], args.get("tracking_uri", ""))
+        except HeadraceError as error:
+            faults.append(str(error))
+    for fault in faults:
+        yield f"{name}: {fault}"
+
+
+def _faults(args: Mapping[str, Any]) -> Iterator[str]:
+    yield from checks.known_keys(args, ModelEndpointArgs.__annotations__)
+    yield from checks.present(args, "platform", "model_uri")
+    for key, lowest in (("timeout_seconds", 0.001), ("cpu", 0.05), ("memory_mib", 256), ("start_seconds", 1)):
+        if key in args:
+            yield from checks.at_least(key, args[key], lowest)
+    quota = args.get("quota", {})
+    for fault in checks.known_keys(quota, EndpointQuota.__annotations__):
+        yield f"quota: {fault}"
+    for key, lowest in (("cpu", 0.05), ("memory_mib", 256), ("pods", 1)):
+        if key in quota:
+            yield from checks.at_least(f"quota.{key}", quota[key], lowest)
 
 
 def _hard_limits(quota: EndpointQuota) -> dict[str, str]:

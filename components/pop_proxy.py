@@ -13,6 +13,7 @@ import pulumi
 from headrace.components import checks, envoy_bootstrap, flows, manifests, pods
 from headrace.components.certificate import Certificate
 from headrace.components.kubernetes_object import KubernetesObject
+from headrace.components.platform_program import platform_program
 from headrace.contract import names
 
 _TLS_SECRET = f"{names.POP_PROXY}-tls"
@@ -79,67 +80,45 @@ class PopProxy(pulumi.ComponentResource):
         space = names.SYSTEM_NAMESPACE
         bootstrap = envoy_bootstrap.bootstrap(names.POP_PROXY)
 
-        before = [
-            KubernetesObject(
-                f"{name}-account", manifests.service_account(names.POP_PROXY, space, labels=labels), child
-            ),
-            KubernetesObject(
-                f"{name}-config",
-                manifests.config_map(names.POP_PROXY, space, labels=labels, data=pods.config_data(bootstrap)),
-                child,
-            ),
-            KubernetesObject(f"{name}-policy", flows.pop_proxy(space, labels=labels), child),
-        ]
+        config = KubernetesObject(
+            f"{name}-config",
+            manifests.config_map(names.POP_PROXY, space, labels=labels, data=pods.config_data(bootstrap)),
+            child,
+        )
+        after: list[pulumi.Resource] = [config]
         tls_secret = args.get("tls_secret")
         if tls_secret is None:
-            certificate = Certificate(f"{name}-certificate", _server_names(args), child)
             tls_secret = _TLS_SECRET
-            before.append(
-                KubernetesObject(
-                    f"{name}-tls",
-                    manifests.tls_secret(
-                        tls_secret,
-                        space,
-                        labels=labels,
-                        certificate=certificate.certificate,
-                        private_key=certificate.private_key,
-                        ca_certificate=certificate.ca_certificate,
-                    ),
-                    child,
-                )
+            certificate = Certificate(f"{name}-certificate", _server_names(args), child)
+            secret = manifests.tls_secret(
+                tls_secret,
+                space,
+                labels=labels,
+                certificate=certificate.certificate,
+                private_key=certificate.private_key,
+                ca_certificate=certificate.ca_certificate,
             )
+            after.append(KubernetesObject(f"{name}-tls", secret, child))
             self.ca_certificate = certificate.ca_certificate
         else:
             self.ca_certificate = pulumi.Output.from_input("")
-        KubernetesObject(
-            f"{name}-budget",
-            manifests.disruption_budget(names.POP_PROXY, space, labels=labels, selector=selector),
-            child,
-        )
-        KubernetesObject(
-            f"{name}-deployment",
-            manifests.deployment(
+        platform_program(
+            names.POP_PROXY,
+            name=name,
+            parent=self,
+            labels=labels,
+            pod=pods.proxy_pod(
                 names.POP_PROXY,
-                space,
+                image=args["image"],
+                account=names.POP_PROXY,
                 labels=labels,
-                selector=selector,
-                pod=pods.proxy_pod(
-                    names.POP_PROXY,
-                    image=args["image"],
-                    account=names.POP_PROXY,
-                    labels=labels,
-                    port=names.POP_PORT,
-                    bootstrap=bootstrap,
-                    tls_secret=tls_secret,
-                ),
-                replicas=replicas,
-                deadline_seconds=180,
+                port=names.POP_PORT,
+                bootstrap=bootstrap,
+                tls_secret=tls_secret,
             ),
-            pulumi.ResourceOptions(
-                parent=self,
-                depends_on=before,
-                custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
-            ),
+            policy=flows.pop_proxy(space, labels=labels),
+            replicas=replicas,
+            after=after,
         )
         service = KubernetesObject(f"{name}-service", _service(exposure, node_port, labels, selector), child)
         self.url = _url(exposure, args.get("host"), node_port, service)

@@ -14,7 +14,8 @@ def stand_in_images(monkeypatch: pytest.MonkeyPatch) -> None:
     # Here and not at the top: the tests of other folders need not wait for Pulumi to load.
     import stand_ins  # noqa: PLC0415
 
-    from headrace.components import model_endpoint, serving_platform  # noqa: PLC0415
+    from headrace.components import model_endpoint, model_source, serving_platform  # noqa: PLC0415
 
     monkeypatch.setattr(model_endpoint, "ModelImage", stand_ins.StandInModelImage)
+    monkeypatch.setattr(model_source, "resolve", stand_ins.resolve)
     monkeypatch.setattr(serving_platform, "PlatformImage", stand_ins.StandInPlatformImage)

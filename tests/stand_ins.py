@@ -5,6 +5,8 @@ from typing import Any
 
 import pulumi
 
+from headrace.contract.errors import PermanentError
+
 IMAGE = "registry.example/models/fraud@sha256:" + "a" * 64
 DELIVERY = {"kind": "registry", "repository": "registry.example/models"}
 FOUND = {
@@ -19,6 +21,13 @@ FOUND = {
 """What the engine would find out: a Certificate, and where the API server listens."""
 
 
+def resolve(model_uri: str, tracking_uri: str = "") -> SimpleNamespace:
+    """A registry that holds every model but those named `missing`."""
+    if "missing" in model_uri:
+        raise PermanentError(f"model_uri = {model_uri!r} does not exist on the tracking server {tracking_uri}")
+    return SimpleNamespace(version_name="v" + model_uri.rsplit("/", 1)[-1].rpartition("@")[2], size_bytes=2_000_000)
+
+
 class StandInModelImage(pulumi.ComponentResource):
     """Has ModelImage's outputs, asks no tracking server and builds nothing."""
 
@@ -26,8 +35,8 @@ class StandInModelImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: Any, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("headrace:index:ModelImage", name, {}, opts)
-        self.version_name = "v" + args["model_uri"].rsplit("/", 1)[-1]
-        self.source = SimpleNamespace(size_bytes=2_000_000)
+        self.source = resolve(args["model_uri"])
+        self.version_name = self.source.version_name
         self.image = pulumi.Output.from_input(IMAGE)
         self.register_outputs({"image": self.image})
 

@@ -10,6 +10,7 @@ import yaml
 from recorder import Recording, record
 from stand_ins import FOUND
 
+from headrace.components.checks import ArgsError
 from headrace.contract import names
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
@@ -37,6 +38,11 @@ def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Recording:
     if not values["endpoints"]:
         values["endpoints"] = [{"name": "fraud", "model_uri": "models:/fraud/7"}]
     return run(values, request.param)
+
+
+def configuration(values: dict[str, Any]) -> dict[str, str]:
+    """In the form in which the engine hands it over."""
+    return {f"headrace:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
 def run(values: dict[str, Any], stack: str) -> Recording:
@@ -95,6 +101,29 @@ def test_a_bad_stack_stops_before_anything_is_registered() -> None:
     def program() -> None:
         with pytest.raises(Exception, match="must be unique"):
             runpy.run_path(str(ROOT / "__main__.py"))
+
+    config = {
+        f"headrace:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+    }
+    assert record(program, config=config).resources == {}
+
+
+def test_models_that_cannot_be_served_are_told_at_once_before_anything_is_registered() -> None:
+    values = {key: entry["default"] for key, entry in PROJECT["config"].items()}
+    values["endpoints"] = [
+        {"name": "fraud", "model_uri": "models:/missing/7"},
+        {"name": "churn", "model_uri": "models:/churn/1"},
+        {"name": "price", "model_uri": "models:/missing/2", "cpu": "much"},
+        {"name": "risk", "model_uri": "models:/missing/3"},
+    ]
+
+    def program() -> None:
+        with pytest.raises(ArgsError) as caught:
+            runpy.run_path(str(ROOT / "__main__.py"))
+        fraud, price, risk = caught.value.faults
+        assert fraud.startswith("fraud: model_uri = 'models:/missing/7' does not exist")
+        assert price == "price: cpu = 'much', must be a number"
+        assert risk.startswith("risk: model_uri")
 
     config = {
         f"headrace:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
