@@ -54,8 +54,12 @@ DCGM_TENSOR_ACTIVE: Final = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"
 
 # --- The load balancer (Envoy), at /stats/prometheus on ENVOY_STATS_PORT -----------------------------------------
 ENVOY_CLUSTER_LABEL: Final = "envoy_cluster_name"
+"""Its value for a version is `<endpoint>/<version>`."""
+ENVOY_STATS_PATH: Final = "/stats/prometheus"
 ENVOY_REQUESTS: Final = "envoy_cluster_upstream_rq_total"
 """Counter: requests the balancer sent to the version."""
+ENVOY_RETRIES: Final = "envoy_cluster_upstream_rq_retry"
+"""Counter: of those, the ones that were a second attempt; they are no new demand."""
 ENVOY_UNHEALTHY: Final = "envoy_cluster_upstream_cx_none_healthy"
 """Counter: requests for which the version had no pod; they are demand too."""
 ENVOY_ACTIVE: Final = "envoy_cluster_upstream_rq_active"

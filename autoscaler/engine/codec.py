@@ -19,7 +19,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if dataclasses.is_dataclass(value):
-        return {name: encode(getattr(value, name)) for name, _ in _fields(type(value))}
+        return {name: encode(getattr(value, name)) for name, _ in _fields(value.__class__)}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
@@ -63,6 +63,6 @@ def _decode(kind: Any, data: Any) -> Any:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+def _fields(kind: Any) -> tuple[tuple[str, Any], ...]:
     hints = typing.get_type_hints(kind)
     return tuple((item.name, hints[item.name]) for item in dataclasses.fields(kind))

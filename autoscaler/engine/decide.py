@@ -203,13 +203,14 @@ class _Look:
 
 
 def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float, current: int) -> _Look:
-    if memory.vertical_at is None:
+    looked_at = memory.vertical_at
+    if looked_at is None:
         return _Look(replace(memory, vertical_at=now, cycle=Cycle()), current)
     reasons: list[Reason] = []
     if memory.surprises >= learning.SURPRISES_TO_FORGET:
         reasons.append(Reason(code=model.RELEARNING, message="service times left the learned line: it is learned anew"))
         memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
-    if now - memory.vertical_at < vertical.PERIOD_SECONDS - 1e-6:
+    if now - looked_at < vertical.PERIOD_SECONDS - 1e-6:
         return _Look(memory, current, tuple(reasons))
     moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
     if moved.reason is not None:
@@ -249,7 +250,7 @@ def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float,
     if wait > max(staffing.WAIT_SECONDS, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
         reason = Reason(
             code=model.BURSTY,
-            message=f"requests wait {wait * 1000:.0f} ms, {expected * 1000:.1f} ms were to be expected: they come in bursts",
+            message=f"requests wait {wait * 1000:.0f} ms, theory expects {expected * 1000:.1f} ms: they come in bursts",
         )
         return memory.burst * 2.0, reason
     if memory.burst > 1.0 and wait < 0.1 * staffing.WAIT_SECONDS:

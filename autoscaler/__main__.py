@@ -1,0 +1,89 @@
+"""`python -m headrace.autoscaler` runs the controller; `… replay FILE` decides a journal again."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from headrace.autoscaler import kube, replay
+from headrace.autoscaler.fronts import HttpFronts
+from headrace.autoscaler.journal import Journal
+from headrace.autoscaler.lease import Elector
+from headrace.autoscaler.loop import Loop
+from headrace.autoscaler.metrics import DirectSource, PrometheusSource
+from headrace.autoscaler.reconcile import Reconciler
+from headrace.autoscaler.server import Server
+from headrace.autoscaler.settings import Settings
+from headrace.contract.errors import HeadraceError, InputError
+
+
+def control(settings: Settings) -> None:
+    """Runs the controller until SIGTERM or SIGINT."""
+    cluster = kube.WatchedCluster(kube.ApiServer())
+    source = PrometheusSource(settings.prometheus_url) if settings.prometheus_url else DirectSource()
+    journal = Journal(settings.journal)
+    reconciler = Reconciler(cluster, HttpFronts(), journal)
+    elector = Elector(cluster, settings.identity, settings.namespace)
+    loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.stop())
+    server = Server(settings.port, alive=loop.alive, ready=loop.ready, wake=loop.wake)
+    server.start()
+    cluster.start()
+    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, server.port)
+    try:
+        loop.run()
+    finally:
+        cluster.stop()
+        server.stop()
+        journal.close()
+
+
+def replay_file(arguments: argparse.Namespace) -> None:
+    """Prints what the journal's versions did, or would have done."""
+    try:
+        spec = json.loads(arguments.spec) if arguments.spec is not None else None
+    except ValueError as error:
+        raise InputError(
+            "--spec", [f"{arguments.spec!r} is not JSON ({error}); give an object of spec fields"]
+        ) from error
+    found = replay.replay(replay.read(arguments.file), spec=spec)
+    for item in found:
+        print(replay.summary(item, other_spec=spec is not None))
+        if arguments.plot is not None:
+            path = arguments.plot if len(found) == 1 else arguments.plot.with_stem(
+                f"{arguments.plot.stem}-{item.key.replace('/', '-')}"
+            )  # fmt: skip
+            replay.plot(item, path)
+            print(f"  plot: {path}")
+    if not found:
+        print(f"{arguments.file}: no version's looks begin in it")
+
+
+def main() -> int:
+    """Exit status 2 for inputs that cannot work, with one sentence on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m headrace.autoscaler", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb")
+    again = verbs.add_parser("replay", help="decide a journal again")
+    again.add_argument("file", type=Path, help="journal written under HEADRACE_AUTOSCALER_JOURNAL")
+    again.add_argument("--spec", help='spec fields to replace, as JSON, for example {"maxReplicas": 20}')
+    again.add_argument("--plot", type=Path, help="picture to write, for example replay.svg")
+    arguments = parser.parse_args()
+    try:
+        if arguments.verb == "replay":
+            replay_file(arguments)
+            return 0
+        settings = Settings.from_environment(os.environ)
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        control(settings)
+    except (HeadraceError, OSError) as error:
+        print(f"headrace autoscaler: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
