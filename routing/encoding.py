@@ -62,11 +62,11 @@ class Encoder:
             part_class = message_class.DESCRIPTOR.fields_by_name[tree.repeated].message_type._concrete_class
             for child in tree.children:
                 repeated.add().MergeFromString(self._bytes(part_class, child))
-        found = message.SerializeToString(deterministic=True)
-        self._encoded[key] = found
+        encoded: bytes = message.SerializeToString(deterministic=True)
+        self._encoded[key] = encoded
         if len(self._encoded) > self._capacity:
             self._encoded.popitem(last=False)
-        return found
+        return encoded
 
     def resource(self, type_url: str, resource: Resource) -> Any:
         """A discovery Resource message. A body that does not fit its message raises json_format.ParseError."""

