@@ -29,12 +29,17 @@ class Publisher:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self.encoder = Encoder()
         self._changed = asyncio.Event()
 
     def publish(self, snapshot: Snapshot) -> bool:
-        """Makes this the newest snapshot; False when it equals the one before."""
+        """Makes this the newest snapshot; False when it equals the one before.
+
+        Raises PermanentError, and keeps the one before, when it cannot be encoded.
+        """
         if snapshot == self.snapshot:
             return False
+        self.encoder.check(snapshot)
         self.snapshot = snapshot
         telemetry.snapshots_published.inc()
         changed, self._changed = self._changed, asyncio.Event()
@@ -52,7 +57,6 @@ class AdsServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ign
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._encoder = Encoder()
         self.streams: set[Stream] = set()
 
     async def DeltaAggregatedResources(  # the name is the protocol's
@@ -77,7 +81,7 @@ class AdsServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ign
         telemetry.proxies_connected.labels(role).inc()
         try:
             async for answer in stream.answers():
-                yield self._encoder.answer(answer)
+                yield self._publisher.encoder.answer(answer)
         finally:
             self.streams.discard(stream)
             telemetry.proxies_connected.labels(role).dec()

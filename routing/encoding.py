@@ -15,8 +15,9 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
+from headrace.contract.errors import PermanentError
 from headrace.routing.conversation import Answer
-from headrace.routing.snapshot import Resource
+from headrace.routing.snapshot import Resource, Snapshot
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Tree
 
 _MESSAGES: dict[str, Any] = {
@@ -29,18 +30,19 @@ _MESSAGES: dict[str, Any] = {
 
 # Importing a generated module registers its messages, which ParseDict needs for the google.protobuf.Any fields.
 for _module in (
-    "access_loggers.stream.v3.stream_pb2",
-    "filters.http.buffer.v3.buffer_pb2",
-    "filters.http.jwt_authn.v3.config_pb2",
-    "filters.http.rbac.v3.rbac_pb2",
-    "filters.http.router.v3.router_pb2",
-    "filters.network.http_connection_manager.v3.http_connection_manager_pb2",
-    "http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
-    "retry.host.previous_hosts.v3.previous_hosts_pb2",
-    "transport_sockets.tls.v3.tls_pb2",
-    "upstreams.http.v3.http_protocol_options_pb2",
+    "type.matcher.v3.http_inputs_pb2",
+    "extensions.access_loggers.stream.v3.stream_pb2",
+    "extensions.filters.http.buffer.v3.buffer_pb2",
+    "extensions.filters.http.jwt_authn.v3.config_pb2",
+    "extensions.filters.http.rbac.v3.rbac_pb2",
+    "extensions.filters.http.router.v3.router_pb2",
+    "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
+    "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "extensions.transport_sockets.tls.v3.tls_pb2",
+    "extensions.upstreams.http.v3.http_protocol_options_pb2",
 ):
-    importlib.import_module(f"envoy.extensions.{_module}")
+    importlib.import_module(f"envoy.{_module}")
 
 
 class Encoder:
@@ -50,6 +52,19 @@ class Encoder:
         self._capacity = capacity
         self._encoded: OrderedDict[tuple[Any, str], bytes] = OrderedDict()
 
+    def check(self, snapshot: Snapshot) -> None:
+        """Encodes all of a snapshot that is new. Raises PermanentError, naming the resource, if any of it cannot be."""
+        for resources in snapshot.roles.values():
+            for type_url, by_name in resources.items():
+                for resource in by_name.values():
+                    try:
+                        self._bytes(_MESSAGES[type_url], resource.tree)
+                    except json_format.ParseError as error:
+                        kind = type_url.rsplit(".", 1)[-1]
+                        raise PermanentError(
+                            f"{kind} {resource.name!r} is not a message of its type: {error}"
+                        ) from error
+
     def _bytes(self, message_class: Any, tree: Tree) -> bytes:
         key = (message_class, tree.digest)
         found = self._encoded.get(key)
@@ -57,16 +72,27 @@ class Encoder:
             self._encoded.move_to_end(key)
             return found
         message = json_format.ParseDict(tree.body, message_class())
-        if tree.repeated:
-            repeated = getattr(message, tree.repeated)
-            part_class = message_class.DESCRIPTOR.fields_by_name[tree.repeated].message_type._concrete_class
-            for child in tree.children:
-                repeated.add().MergeFromString(self._bytes(part_class, child))
+        if tree.path:
+            self._place(message, tree)
         encoded: bytes = message.SerializeToString(deterministic=True)
         self._encoded[key] = encoded
         if len(self._encoded) > self._capacity:
             self._encoded.popitem(last=False)
         return encoded
+
+    def _place(self, message: Any, tree: Tree) -> None:
+        """Puts the encoded parts into the field that the tree's path names."""
+        *outer, last = tree.path.split(".")
+        for name in outer:
+            message = getattr(message, name)
+        container, kind = getattr(message, last), message.DESCRIPTOR.fields_by_name[last].message_type
+        if tree.keys is None:
+            for child in tree.children:
+                container.add().MergeFromString(self._bytes(kind._concrete_class, child))
+        else:
+            part_class = kind.fields_by_name["value"].message_type._concrete_class
+            for key, child in zip(tree.keys, tree.children, strict=True):
+                container[key].MergeFromString(self._bytes(part_class, child))
 
     def resource(self, type_url: str, resource: Resource) -> Any:
         """A discovery Resource message. A body that does not fit its message raises json_format.ParseError."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from headrace.contract import names
-from headrace.contract.errors import TemporaryError
+from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.routing import kube, status, telemetry
 from headrace.routing.ads import Publisher
 from headrace.routing.snapshot import Keys, Options, PodAddress, World, accepted_endpoints, build, ready_pods
@@ -106,8 +106,12 @@ class ControlPlane:
         world = World(
             keys=Keys.of(*self.keys.found), endpoints=endpoints, pods=pods, balancers=tuple(sorted(balancers))
         )
-        if self._publisher.publish(build(world, self._options)):
-            log.info("published %d endpoints, %d ready pods", len(endpoints), sum(map(len, pods.values())))
+        try:
+            if self._publisher.publish(build(world, self._options)):
+                log.info("published %d endpoints, %d ready pods", len(endpoints), sum(map(len, pods.values())))
+        except PermanentError as error:
+            telemetry.snapshots_failed.inc()
+            log.error("snapshot not published, proxies keep the one before: %s", error)
         telemetry.endpoints_served.set(len(endpoints))
         telemetry.endpoints_refused.set(len(refused))
         telemetry.pods_ready.set(sum(map(len, pods.values())))

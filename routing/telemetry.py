@@ -17,6 +17,7 @@ answers_rejected = Counter(
     "headrace_xds_rejected", "Configuration messages that a proxy refused.", ["role", "type"], registry=registry
 )
 snapshots_published = Counter("headrace_snapshots", "Snapshots that differed from the one before.", registry=registry)
+snapshots_failed = Counter("headrace_snapshots_failed", "Snapshots that could not be encoded.", registry=registry)
 endpoints_served = Gauge("headrace_endpoints", "ModelEndpoint objects that are routed.", registry=registry)
 endpoints_refused = Gauge("headrace_endpoints_refused", "ModelEndpoint objects that break a rule.", registry=registry)
 pods_ready = Gauge("headrace_ready_pods", "Ready model pods known to the control plane.", registry=registry)

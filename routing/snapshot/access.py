@@ -53,6 +53,32 @@ def strip_identity() -> Body:
     }
 
 
+TOO_LARGE: Final = "content-length"
+TWO_HOSTS: Final = ":authority"
+
+
+def too_large(options: Options) -> Body:
+    """Matches a request that announces more than the largest body."""
+    return {"name": TOO_LARGE, "range_match": {"start": options.body_bytes + 1, "end": 2**63 - 1}}
+
+
+def two_hosts() -> Body:
+    """Matches a request with two Host headers: Envoy joins them with a comma, which no host name has."""
+    return {"name": TWO_HOSTS, "string_match": {"contains": ","}}
+
+
+def shape_filter(options: Options) -> Body:
+    """Refuses by the head alone, before a token is checked or a body is read; `dialect` gives the statuses."""
+    rules = [{"header": too_large(options)}, {"header": two_hosts()}]
+    policy = {"permissions": rules, "principals": [{"any": True}]}
+    return {
+        "name": "headrace.shape",
+        "typed_config": typed(
+            "envoy.extensions.filters.http.rbac.v3.RBAC", {"rules": {"action": "DENY", "policies": {"shape": policy}}}
+        ),
+    }
+
+
 def jwt_filter(keys: Keys, options: Options) -> Body:
     """Requires a valid token everywhere; a route can only opt out by naming itself public (`public_route`)."""
     provider: Body = {

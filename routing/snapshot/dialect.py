@@ -10,7 +10,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from headrace.routing.snapshot.access import FAILED_KEY, JWT_FILTER
+from headrace.routing.snapshot import access
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body
 
@@ -19,6 +19,7 @@ OPEN_INFERENCE_PATH: Final = rf"^{_PREFIX}/v2([/?].*)?$"
 OPENAI_PATH: Final = (
     rf"^({_PREFIX}/v1([/?].*)?|/serving-endpoints/(chat/completions|completions|embeddings|responses).*)$"
 )
+_TWO_HOSTS: Final = "The request names more than one host."
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Refusal:
     retry_seconds: int | None = None
     token_failed: bool = False
     """Only when the token filter refused: it says 403 to a wrong audience, but who the caller is remains unknown."""
+    header: Body | None = None
+    """Only for requests with this header: what `access.shape_filter` refuses has no status of its own."""
     answered_as: int | None = None
     """Status to send instead of `status`."""
 
@@ -49,15 +52,21 @@ def refusals(options: Options) -> tuple[Refusal, ...]:
         f"%LOCAL_REPLY_BODY%; send 'Authorization: Bearer <token>' with a current token for audience "
         f"'{options.audience}'.",
     )
+    malformed = Refusal(400, "BAD_REQUEST", invalid, "The request breaks HTTP: %RESPONSE_CODE_DETAILS%.")
+    too_large = Refusal(
+        413, "REQUEST_TOO_LARGE", invalid, f"The request body is larger than {limit} MiB; send less at once."
+    )
     return (
-        Refusal(400, "BAD_REQUEST", invalid, "The request breaks HTTP: %RESPONSE_CODE_DETAILS%."),
+        malformed,
+        replace(malformed, status=403, header=access.two_hosts(), answered_as=400, message=_TWO_HOSTS),
+        too_large,
+        replace(too_large, status=403, header=access.too_large(options), answered_as=413),
         unauthenticated,
         replace(unauthenticated, status=403, token_failed=True, answered_as=401),
         Refusal(403, "PERMISSION_DENIED", "permission_error", "The token's subject may not call this endpoint."),
         Refusal(404, "RESOURCE_DOES_NOT_EXIST", invalid, "No endpoint or version is served at this path."),
         Refusal(405, "METHOD_NOT_ALLOWED", invalid, "Only POST is allowed at this path."),
         Refusal(408, "REQUEST_TIMEOUT", invalid, "The request did not arrive completely in time; send it again."),
-        Refusal(413, "REQUEST_TOO_LARGE", invalid, f"The request body is larger than {limit} MiB; send less at once."),
         Refusal(426, "BAD_REQUEST", invalid, "Protocol upgrades are not served."),
         Refusal(
             429,
@@ -131,8 +140,10 @@ def _mapper(refusal: Refusal, path: str | None, body: dict[str, Any]) -> Body:
         filters.append(
             {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": path}}}}}
         )
+    if refusal.header is not None:
+        filters.append({"header_filter": {"header": refusal.header}})
     if refusal.token_failed:
-        failed = {"filter": JWT_FILTER, "path": [{"key": FAILED_KEY}], "value": {"present_match": True}}
+        failed = {"filter": access.JWT_FILTER, "path": [{"key": access.FAILED_KEY}], "value": {"present_match": True}}
         filters.append({"metadata_filter": {"matcher": failed, "match_if_key_not_found": False}})
     if refusal.flags:
         filters.append({"response_flag_filter": {"flags": list(refusal.flags)}})

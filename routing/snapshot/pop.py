@@ -69,6 +69,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
         ),
     }
     filters = [
+        access.shape_filter(options),
         access.jwt_filter(keys, options),
         access.access_filter(),
         # The whole body before any of it goes further: a model is never fed in drops, and never more than the limit.
@@ -106,29 +107,37 @@ def _listener(keys: Keys, options: Options) -> Resource:
 
 
 def _route_table(world: World, options: Options) -> Resource:
-    """Every endpoint's public paths, and the proxy's own answers before and after them."""
-    first = [*_malformed(options), *_public_routes()]
-    last = [
-        {
-            **_refusal("wrong-method", 405),
-            "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
-            "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
-        },
-        {**_refusal("unknown", 404), "match": {"prefix": "/"}},
-    ]
-    routes = [Tree.of(route) for route in first]
+    """Every endpoint's public paths, found by a tree of prefixes.
+
+    A plain list of routes is searched from its start: with a thousand endpoints that took 2.6 ms of every request.
+    """
+    by_prefix: dict[str, Tree] = {}
     for endpoint in world.endpoints:
-        routes += _endpoint_routes(endpoint, options)
-    routes += [Tree.of(route) for route in last]
+        by_prefix.update(_endpoint_routes(endpoint, options))
     host = {
         "name": "pop",
         "domains": ["*"],
         "retry_policy": connection.retry_policy(options),
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+        "matcher": {
+            "matcher_tree": {
+                "input": {
+                    "name": "path",
+                    "typed_config": typed(
+                        "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": ":path"}
+                    ),
+                },
+            }
+        },
     }
-    return Resource(
-        names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [Tree.of(host, "routes", routes)])
-    )
+    rest = Tree.of(_choice([*_public_routes(), *_fallback()]))
+    tree = Tree.of(host, "matcher.matcher_tree.prefix_match_map.map", {"/": rest, **by_prefix})
+    return Resource(names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [tree]))
+
+
+def _choice(routes: list[Body]) -> Body:
+    """What a prefix leads to: routes that are tried in order."""
+    return {"action": {"name": "routes", "typed_config": typed("envoy.config.route.v3.RouteList", {"routes": routes})}}
 
 
 def _method(value: str, *, invert: bool = False) -> Body:
@@ -146,18 +155,15 @@ def _refusal(name: str, status: int, *, public: bool = False) -> Body:
     }
 
 
-def _malformed(options: Options) -> list[Body]:
-    """Refused by their head alone. Envoy joins two Host headers with a comma; no host name has one."""
-    too_many = {"start": options.body_bytes + 1, "end": 2**63 - 1}
+def _fallback() -> list[Body]:
+    """What is left of every prefix."""
     return [
         {
-            **_refusal("two-hosts", 400),
-            "match": {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": ","}}]},
+            **_refusal("wrong-method", 405),
+            "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
+            "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
         },
-        {
-            **_refusal("too-large", 413),
-            "match": {"prefix": "/", "headers": [{"name": "content-length", "range_match": too_many}]},
-        },
+        {**_refusal("unknown", 404), "match": {"prefix": "/"}},
     ]
 
 
@@ -174,30 +180,32 @@ def _public_routes() -> list[Body]:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
+def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
     """Public paths of one endpoint. The LoadBalancer finds the endpoint by authority and sees the rest of the path.
 
     Versions are the LoadBalancer's business, so a rollout changes nothing here.
     """
-    long, short = f"/serving-endpoints/{endpoint.name}", f"/{endpoint.name}"
-    matches = [
-        ({"path": f"{prefix}/invocations{slash}"}, "/invocations") for prefix in (long, short) for slash in ("", "/")
-    ]
-    matches.append(({"prefix": f"{long}/served-models/"}, "/served-models/"))
-    return tuple(
-        Tree.of(
-            {
-                "name": f"{endpoint.name}:{target}",
-                "match": {**match, "headers": [_method("POST")]},
-                "route": {
-                    "cluster": names.LOAD_BALANCER,
-                    "prefix_rewrite": target,
-                    "host_rewrite_literal": endpoint.name,
-                    **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
-                },
-                "request_headers_to_add": [access.endpoint_header(endpoint)],
-                "typed_per_filter_config": access.endpoint_route(endpoint),
-            }
-        )
-        for match, target in matches
-    )
+    long, short = f"/serving-endpoints/{endpoint.name}/", f"/{endpoint.name}/"
+    by_version = {"prefix": f"{long}served-models/"}
+
+    def route(match: Body, target: str) -> Body:
+        return {
+            "name": f"{endpoint.name}:{target}",
+            "match": {**match, "headers": [_method("POST")]},
+            "route": {
+                "cluster": names.LOAD_BALANCER,
+                "prefix_rewrite": target,
+                "host_rewrite_literal": endpoint.name,
+                **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
+            },
+            "request_headers_to_add": [access.endpoint_header(endpoint)],
+            "typed_per_filter_config": access.endpoint_route(endpoint),
+        }
+
+    def score(prefix: str) -> list[Body]:
+        return [route({"path": f"{prefix}invocations{slash}"}, "/invocations") for slash in ("", "/")]
+
+    return {
+        long: Tree.of(_choice([*score(long), route(by_version, "/served-models/"), *_fallback()])),
+        short: Tree.of(_choice([*score(short), *_fallback()])),
+    }

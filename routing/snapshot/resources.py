@@ -24,7 +24,7 @@ ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
 
 @dataclass(frozen=True)
 class Tree:
-    """A message whose repeated field `repeated` is built from messages of their own.
+    """A message of which one repeated or map field is built from messages of their own.
 
     A table of ten thousand routes changes one route at a time: unchanged parts keep their digest, and are neither
     hashed nor encoded again.
@@ -33,21 +33,27 @@ class Tree:
     body: Body = field(compare=False, repr=False)
     digest: str
     """Of the whole content; what equality is decided by."""
-    repeated: str = field(default="", compare=False)
+    path: str = field(default="", compare=False)
+    """Where the parts go: names of fields, joined by dots, from this message to the repeated or map field."""
     children: tuple["Tree", ...] = field(default=(), compare=False, repr=False)
+    keys: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    """The children's keys, when the field is a map."""
 
     @classmethod
-    def of(cls, body: Body, repeated: str = "", children: Iterable["Tree"] = ()) -> "Tree":
-        kept = tuple(children)
+    def of(cls, body: Body, path: str = "", children: "Iterable[Tree] | Mapping[str, Tree]" = ()) -> "Tree":
+        keys = tuple(children) if isinstance(children, Mapping) else None
+        kept = tuple(children.values()) if isinstance(children, Mapping) else tuple(children)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-        parts = "\n".join([text, repeated, *(child.digest for child in kept)])
-        return cls(body, hashlib.sha256(parts.encode()).hexdigest()[:16], repeated, kept)
+        parts = "\n".join([text, path, *(keys if keys is not None else ()), *(child.digest for child in kept)])
+        return cls(body, hashlib.sha256(parts.encode()).hexdigest()[:16], path, kept, keys)
 
     def whole(self) -> Body:
         """The message with its parts in place."""
-        if not self.repeated:
+        if not self.path:
             return self.body
-        return {**self.body, self.repeated: [child.whole() for child in self.children]}
+        parts = [child.whole() for child in self.children]
+        value: Any = parts if self.keys is None else dict(zip(self.keys, parts, strict=True))
+        return _placed(self.body, self.path.split("."), value)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,12 @@ class Resource:
     def body(self) -> Body:
         """The whole message."""
         return self.tree.whole()
+
+
+def _placed(body: Body, path: list[str], value: Any) -> Body:
+    """A copy of the message with the value at the path."""
+    name, *rest = path
+    return {**body, name: _placed(body.get(name, {}), rest, value) if rest else value}
 
 
 RoleResources = Mapping[str, Mapping[str, Resource]]

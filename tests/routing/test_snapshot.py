@@ -59,6 +59,15 @@ def hosts(world: World, role: str) -> list[dict[str, Any]]:
     return found
 
 
+def pop_routes(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every route of the PopProxy, with the prefix under which it is found."""
+    (host,) = hosts(world, names.POP_PROXY)
+    assert "routes" not in host
+    for prefix, match in host["matcher"]["matcher_tree"]["prefix_match_map"]["map"].items():
+        for route in match["action"]["typed_config"]["routes"]:
+            yield prefix, route
+
+
 def clusters_of(route: dict[str, Any]) -> Iterator[str]:
     action = route.get("route", {})
     if "cluster" in action:
@@ -81,14 +90,21 @@ def test_every_resource_is_a_message_that_envoy_knows(world: World) -> None:
 @quickly
 @given(worlds())
 def test_every_route_of_the_pop_asks_for_a_token_except_the_two_that_are_named(world: World) -> None:
-    for host in hosts(world, names.POP_PROXY):
-        for route in host["routes"]:
-            filters = route["typed_per_filter_config"]
-            public = filters.get(JWT_FILTER, {}).get("disabled", False)
-            assert public == (route["match"].get("path") in PUBLIC_PATHS), route["name"]
-            assert RBAC_FILTER in filters, "who may call is said on every route"
-            if public:
-                assert route["direct_response"]["status"] in (200, 404), "a public route reaches nothing"
+    for _, route in pop_routes(world):
+        filters = route["typed_per_filter_config"]
+        public = filters.get(JWT_FILTER, {}).get("disabled", False)
+        assert public == (route["match"].get("path") in PUBLIC_PATHS), route["name"]
+        assert RBAC_FILTER in filters, "who may call is said on every route"
+        if public:
+            assert route["direct_response"]["status"] in (200, 404), "a public route reaches nothing"
+
+
+@quickly
+@given(worlds())
+def test_every_prefix_of_the_pop_ends_in_an_answer(world: World) -> None:
+    last = {prefix: route for prefix, route in pop_routes(world)}
+    assert "/" in last, "and so has every path a prefix"
+    assert all(route["match"] == {"prefix": "/"} for route in last.values())
 
 
 @quickly
@@ -106,35 +122,37 @@ def test_a_route_that_says_nothing_would_be_closed(world: World) -> None:
 @given(worlds())
 def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: World) -> None:
     allowed = {endpoint.name: set(endpoint.spec.allowed_subjects) for endpoint in world.endpoints}
-    for host in hosts(world, names.POP_PROXY):
-        for route in host["routes"]:
-            if "route" not in route:
-                continue
-            policies = route["typed_per_filter_config"][RBAC_FILTER]["rbac"]["rules"]["policies"]
-            principals = policies["callers"]["principals"]
-            endpoint = route["route"]["host_rewrite_literal"]
-            assert route["request_headers_to_add"][0]["header"]["value"] == endpoint
-            if allowed[endpoint]:
-                found = {
-                    principal["sourced_metadata"]["metadata_matcher"]["value"]["string_match"]["exact"]
-                    for principal in principals
-                }
-                assert found == allowed[endpoint]
-            else:
-                assert principals == [{"any": True}]
+    for _, route in pop_routes(world):
+        if "route" not in route:
+            continue
+        policies = route["typed_per_filter_config"][RBAC_FILTER]["rbac"]["rules"]["policies"]
+        principals = policies["callers"]["principals"]
+        endpoint = route["route"]["host_rewrite_literal"]
+        assert route["request_headers_to_add"][0]["header"]["value"] == endpoint
+        if allowed[endpoint]:
+            found = {
+                principal["sourced_metadata"]["metadata_matcher"]["value"]["string_match"]["exact"]
+                for principal in principals
+            }
+            assert found == allowed[endpoint]
+        else:
+            assert principals == [{"any": True}]
 
 
 @quickly
 @given(worlds())
 def test_every_path_of_the_pop_leads_to_the_endpoint_it_names(world: World) -> None:
-    for host in hosts(world, names.POP_PROXY):
-        for route in host["routes"]:
-            if "route" in route:
-                endpoint = route["route"]["host_rewrite_literal"]
-                match = route["match"]
-                path = match.get("path", match.get("prefix")).removeprefix("/serving-endpoints")
-                assert path.startswith(f"/{endpoint}/")
-                assert list(clusters_of(route)) == [names.LOAD_BALANCER]
+    reached = set()
+    for prefix, route in pop_routes(world):
+        if "route" in route:
+            endpoint = route["route"]["host_rewrite_literal"]
+            match = route["match"]
+            path = match.get("path", match.get("prefix"))
+            assert path.startswith(prefix)
+            assert path.removeprefix("/serving-endpoints").startswith(f"/{endpoint}/")
+            assert list(clusters_of(route)) == [names.LOAD_BALANCER]
+            reached.add(endpoint)
+    assert reached == {endpoint.name for endpoint in world.endpoints}
 
 
 @quickly
