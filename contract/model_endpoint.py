@@ -158,6 +158,7 @@ def model_endpoint_crd() -> dict[str, Any]:
                     "schema": {
                         "openAPIV3Schema": {
                             "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,  # see docs/decisions/0601-updating-custom-objects.md
                             "required": ["spec"],
                             "properties": {"spec": spec_schema, "status": status_schema},
                         }

@@ -5,7 +5,7 @@ from typing import Any, Final
 from headrace.stacks.local import containerd, layout
 
 _COREFILE: Final = f"""\
-.:1053 {{
+.:53 {{
     errors
     health :8080
     ready :8181
@@ -36,8 +36,8 @@ def _dns() -> list[dict[str, Any]]:
         "imagePullPolicy": "Never",
         "args": ["-conf", "/etc/coredns/Corefile"],
         "ports": [
-            {"name": "dns", "containerPort": 1053, "protocol": "UDP"},
-            {"name": "dns-tcp", "containerPort": 1053, "protocol": "TCP"},
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
         ],
         "resources": {"requests": {"cpu": "20m", "memory": "30Mi"}, "limits": {"memory": "128Mi"}},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1},
@@ -53,13 +53,15 @@ def _dns() -> list[dict[str, Any]]:
     pod = {
         "serviceAccountName": "coredns",
         "dnsPolicy": "Default",
+        # port 53 without root: policies see the port behind the Service, and everybody's policies say 53
+        "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]},
         "priorityClassName": "system-cluster-critical",
         "containers": [container],
         "volumes": [{"name": "corefile", "configMap": {"name": "coredns"}}],
     }
     ports = [
-        {"name": "dns", "port": 53, "targetPort": 1053, "protocol": "UDP"},
-        {"name": "dns-tcp", "port": 53, "targetPort": 1053, "protocol": "TCP"},
+        {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
     ]
     reader = [
         {"apiGroups": [""], "resources": ["services", "namespaces", "pods"], "verbs": ["list", "watch"]},

@@ -76,12 +76,18 @@ def start(progress: Progress) -> Path:
         _wait("kube-apiserver", lambda: kubectl("get", "--raw", "/readyz") == "ok", daemons["kube-apiserver"])
         applied = json.dumps({"apiVersion": "v1", "kind": "List", "items": addons.objects()})
         _wait("addons", lambda: kubectl("apply", "-f", "-", text=applied) is not None, daemons["kube-apiserver"])
-        for daemon in daemons.values():
-            daemon.start()
+        for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):
+            daemons[name].start()
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         _wait("node", lambda: kubectl("get", "node", layout.NODE, "-o", ready) == "True", daemons["kubelet"])
+        daemons["kube-router"].start()  # it ends at once when its node is not registered yet
         replicas = ["-n", "kube-system", "get", "deployment", "coredns", "-o", "jsonpath={.status.readyReplicas}"]
         _wait("coredns", lambda: kubectl(*replicas) == "1", daemons["kubelet"])
+        for daemon in daemons.values():
+            if daemon.pid() is None:
+                raise TemporaryError(
+                    f"{daemon.name} ended right after it had started; its last lines:\n{daemon.tail()}"
+                )
     return folders.admin_kubeconfig
 
 

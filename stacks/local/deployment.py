@@ -25,7 +25,6 @@ class Deployment:
 
     programs: Path
     """Folder with `pulumi` and its plugins."""
-    project: Path = CHECKOUT
     stack: str = STACK
 
     @property
@@ -33,8 +32,13 @@ class Deployment:
         return state_directory() / "pulumi"
 
     @property
+    def _project(self) -> Path:
+        """The checkout's program with a stack folder of its own: creating a stack writes to its settings file."""
+        return self._folder / "project"
+
+    @property
     def _configuration(self) -> Path:
-        return self._folder / f"Pulumi.{self.stack}.yaml"
+        return self._project / "stacks" / f"Pulumi.{self.stack}.yaml"
 
     def environment(self) -> dict[str, str]:
         """Environment in which `pulumi` finds this stack; print it to drive the stack by hand."""
@@ -61,10 +65,10 @@ class Deployment:
         """
         self._write_configuration(settings)
         verb = ["preview"] if preview else ["up", "--yes", "--skip-preview"]
-        done = self._pulumi(*verb, "--config-file", str(self._configuration), "--non-interactive", "--color", "never")
+        done = self._pulumi(*verb)
         if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not self._alive():
             self._pulumi("cancel", "--yes")
-            done = self._pulumi(*verb, "--config-file", str(self._configuration), "--non-interactive")
+            done = self._pulumi(*verb)
         if done.returncode != 0:
             raise TemporaryError(
                 f"`pulumi {verb[0]}` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
@@ -81,32 +85,30 @@ class Deployment:
 
     def destroy(self) -> None:
         """`pulumi destroy`: removes every resource of the stack and keeps its history."""
-        done = self._pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(self._configuration))
+        done = self._pulumi("destroy", "--yes", "--skip-preview")
         if done.returncode != 0:
             raise TemporaryError(
                 f"`pulumi destroy` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
             )
 
     def _write_configuration(self, settings: Mapping[str, Any]) -> None:
-        environment = self.environment()  # makes the folder
+        self._configuration.parent.mkdir(parents=True, exist_ok=True)
+        for name in ("Pulumi.yaml", "__main__.py", ".venv"):
+            link = self._project / name
+            if not link.is_symlink():
+                link.symlink_to(CHECKOUT / name)
+        if self._pulumi("stack", "select").returncode != 0:
+            made = self._pulumi("stack", "init")
+            if made.returncode != 0:
+                raise PermanentError(f"stack {self.stack} could not be created: {made.stderr.strip()}")
         known = yaml.safe_load(self._configuration.read_text()) if self._configuration.exists() else {}
-        kept = {name: value for name, value in (known or {}).items() if name != "config"}
         config = {f"headrace:{name}": value for name, value in settings.items()}
-        self._configuration.write_text(yaml.safe_dump({**kept, "config": config}))
-        selected = subprocess.run(
-            [str(self.programs / "pulumi"), "stack", "select", "--create", self.stack, "--non-interactive",
-             "--config-file", str(self._configuration)],
-            cwd=self.project, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if selected.returncode != 0:
-            raise PermanentError(f"stack {self.stack} could not be selected: {selected.stderr.strip()}")
+        self._configuration.write_text(yaml.safe_dump({**(known or {}), "config": config}))
 
     def _pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        if arguments[0] not in {"cancel"}:
-            arguments = (arguments[0], *arguments[1:], "--stack", self.stack)
         return subprocess.run(
-            [str(self.programs / "pulumi"), *arguments],
-            cwd=self.project,
+            [str(self.programs / "pulumi"), *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"],
+            cwd=self._project,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -130,4 +132,4 @@ class Deployment:
 def _diagnostics(output: str) -> str:
     """The part of Pulumi's output that says what went wrong."""
     _, found, rest = output.partition("Diagnostics:")
-    return rest.lstrip("\n") if found else output[-3000:]
+    return rest.partition("\nOutputs:")[0].lstrip("\n") if found else output[-3000:]
