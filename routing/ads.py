@@ -33,13 +33,9 @@ class Publisher:
         self._changed = asyncio.Event()
 
     def publish(self, snapshot: Snapshot) -> bool:
-        """Makes this the newest snapshot; False when it equals the one before.
-
-        Raises PermanentError, and keeps the one before, when it cannot be encoded.
-        """
+        """Makes this the newest snapshot, which `encoder.check` has passed; False when it equals the one before."""
         if snapshot == self.snapshot:
             return False
-        self.encoder.check(snapshot)
         self.snapshot = snapshot
         telemetry.snapshots_published.inc()
         changed, self._changed = self._changed, asyncio.Event()

@@ -4,6 +4,7 @@
 # Generated protobuf classes carry no types.
 
 import importlib
+import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -13,7 +14,7 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
-from google.protobuf import any_pb2, json_format
+from google.protobuf import any_pb2, json_format, symbol_database
 
 from headrace.contract.errors import PermanentError
 from headrace.routing.conversation import Answer
@@ -46,10 +47,14 @@ for _module in (
 
 
 class Encoder:
-    """Encodes each content once, however many proxies ask for it and however often the rest of its table changes."""
+    """Encodes each content once, however many proxies ask for it and however often the rest of its table changes.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self, capacity: int = 262_144) -> None:
         self._capacity = capacity
+        self._lock = threading.Lock()
         self._encoded: OrderedDict[tuple[Any, str], bytes] = OrderedDict()
 
     def check(self, snapshot: Snapshot) -> None:
@@ -67,17 +72,19 @@ class Encoder:
 
     def _bytes(self, message_class: Any, tree: Tree) -> bytes:
         key = (message_class, tree.digest)
-        found = self._encoded.get(key)
-        if found is not None:
-            self._encoded.move_to_end(key)
-            return found
+        with self._lock:
+            found = self._encoded.get(key)
+            if found is not None:
+                self._encoded.move_to_end(key)
+                return found
         message = json_format.ParseDict(tree.body, message_class())
         if tree.path:
             self._place(message, tree)
         encoded: bytes = message.SerializeToString(deterministic=True)
-        self._encoded[key] = encoded
-        if len(self._encoded) > self._capacity:
-            self._encoded.popitem(last=False)
+        with self._lock:
+            self._encoded[key] = encoded
+            if len(self._encoded) > self._capacity:
+                self._encoded.popitem(last=False)
         return encoded
 
     def _place(self, message: Any, tree: Tree) -> None:
@@ -85,6 +92,12 @@ class Encoder:
         *outer, last = tree.path.split(".")
         for name in outer:
             message = getattr(message, name)
+        if tree.packed:
+            part_class = symbol_database.Default().GetSymbol(tree.packed)
+            any_field = getattr(message, last)
+            any_field.type_url = f"type.googleapis.com/{tree.packed}"
+            any_field.value = self._bytes(part_class, tree.children[0])
+            return
         container, kind = getattr(message, last), message.DESCRIPTOR.fields_by_name[last].message_type
         if tree.keys is None:
             for child in tree.children:

@@ -10,7 +10,7 @@ from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.routing import kube, status, telemetry
 from headrace.routing.ads import Publisher
-from headrace.routing.snapshot import Keys, Options, PodAddress, World, accepted_endpoints, build, ready_pods
+from headrace.routing.snapshot import Keys, Options, PodAddress, Snapshot, World, accepted_endpoints, build, ready_pods
 from headrace.routing.snapshot.pods import slice_addresses
 
 log = logging.getLogger(__name__)
@@ -92,11 +92,14 @@ class ControlPlane:
             self._changed.clear()
             self._beat = time.monotonic()
             if not self.missing():
-                self.publish()
+                await self.publish()
                 await asyncio.to_thread(self.write_statuses)
 
-    def publish(self) -> None:
-        """Builds from everything known now. Only called once everything is known: nothing smaller is ever told."""
+    async def publish(self) -> None:
+        """Builds from everything known now. Only called once everything is known: nothing smaller is ever told.
+
+        In a thread: the first snapshot of thousands of endpoints takes seconds, in which proxies are still listened to.
+        """
         assert self.keys.found is not None  # `missing` said so
         endpoints, refused = accepted_endpoints(self.endpoints.objects())
         pods = ready_pods(self.slices.objects())
@@ -107,7 +110,8 @@ class ControlPlane:
             keys=Keys.of(*self.keys.found), endpoints=endpoints, pods=pods, balancers=tuple(sorted(balancers))
         )
         try:
-            if self._publisher.publish(build(world, self._options)):
+            snapshot = await asyncio.to_thread(self._encoded, world)
+            if self._publisher.publish(snapshot):
                 log.info("published %d endpoints, %d ready pods", len(endpoints), sum(map(len, pods.values())))
         except PermanentError as error:
             telemetry.snapshots_failed.inc()
@@ -115,6 +119,11 @@ class ControlPlane:
         telemetry.endpoints_served.set(len(endpoints))
         telemetry.endpoints_refused.set(len(refused))
         telemetry.pods_ready.set(sum(map(len, pods.values())))
+
+    def _encoded(self, world: World) -> Snapshot:
+        snapshot = build(world, self._options)
+        self._publisher.encoder.check(snapshot)
+        return snapshot
 
     def write_statuses(self, now: Callable[[], datetime.datetime] | None = None) -> None:
         """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn."""

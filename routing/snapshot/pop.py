@@ -1,5 +1,6 @@
 """Pop: the PopProxy. TLS, token, access list, limits, and one route table of every endpoint's public paths."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -130,14 +131,17 @@ def _route_table(world: World, options: Options) -> Resource:
             }
         },
     }
-    rest = Tree.of(_choice([*_public_routes(), *_fallback()]))
+    rest = _choice(_public_routes())
     tree = Tree.of(host, "matcher.matcher_tree.prefix_match_map.map", {"/": rest, **by_prefix})
     return Resource(names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [tree]))
 
 
-def _choice(routes: list[Body]) -> Body:
-    """What a prefix leads to: routes that are tried in order."""
-    return {"action": {"name": "routes", "typed_config": typed("envoy.config.route.v3.RouteList", {"routes": routes})}}
+def _choice(routes: Iterable[Body]) -> Tree:
+    """What a prefix leads to: these routes in order, then a refusal."""
+    listed = Tree.of({}, "routes", [*map(Tree.of, routes), *_fallback()])
+    return Tree.packing(
+        {"action": {"name": "routes"}}, "action.typed_config", "envoy.config.route.v3.RouteList", listed
+    )
 
 
 def _method(value: str, *, invert: bool = False) -> Body:
@@ -155,16 +159,16 @@ def _refusal(name: str, status: int, *, public: bool = False) -> Body:
     }
 
 
-def _fallback() -> list[Body]:
+@lru_cache(maxsize=1)
+def _fallback() -> tuple[Tree, ...]:
     """What is left of every prefix."""
-    return [
-        {
-            **_refusal("wrong-method", 405),
-            "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
-            "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
-        },
-        {**_refusal("unknown", 404), "match": {"prefix": "/"}},
-    ]
+    wrong_method = {
+        **_refusal("wrong-method", 405),
+        "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
+        "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
+    }
+    unknown = {**_refusal("unknown", 404), "match": {"prefix": "/"}}
+    return Tree.of(wrong_method), Tree.of(unknown)
 
 
 def _public_routes() -> list[Body]:
@@ -206,6 +210,6 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
         return [route({"path": f"{prefix}invocations{slash}"}, "/invocations") for slash in ("", "/")]
 
     return {
-        long: Tree.of(_choice([*score(long), route(by_version, "/served-models/"), *_fallback()])),
-        short: Tree.of(_choice([*score(short), *_fallback()])),
+        long: _choice([*score(long), route(by_version, "/served-models/")]),
+        short: _choice(score(short)),
     }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Body = dict[str, Any]
@@ -24,7 +24,7 @@ ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
 
 @dataclass(frozen=True)
 class Tree:
-    """A message of which one repeated or map field is built from messages of their own.
+    """A message of which one field is built from messages of their own: a repeated one, a map, or an Any.
 
     A table of ten thousand routes changes one route at a time: unchanged parts keep their digest, and are neither
     hashed nor encoded again.
@@ -34,10 +34,12 @@ class Tree:
     digest: str
     """Of the whole content; what equality is decided by."""
     path: str = field(default="", compare=False)
-    """Where the parts go: names of fields, joined by dots, from this message to the repeated or map field."""
+    """Where the parts go: names of fields, joined by dots, from this message to the field."""
     children: tuple["Tree", ...] = field(default=(), compare=False, repr=False)
     keys: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
     """The children's keys, when the field is a map."""
+    packed: str = field(default="", compare=False)
+    """Type of the only child, when the field is a google.protobuf.Any."""
 
     @classmethod
     def of(cls, body: Body, path: str = "", children: "Iterable[Tree] | Mapping[str, Tree]" = ()) -> "Tree":
@@ -47,10 +49,18 @@ class Tree:
         parts = "\n".join([text, path, *(keys if keys is not None else ()), *(child.digest for child in kept)])
         return cls(body, hashlib.sha256(parts.encode()).hexdigest()[:16], path, kept, keys)
 
+    @classmethod
+    def packing(cls, body: Body, path: str, type_name: str, child: "Tree") -> "Tree":
+        """A message with a google.protobuf.Any at the path."""
+        plain = cls.of(body, f"{path}:{type_name}", [child])
+        return replace(plain, path=path, packed=type_name)
+
     def whole(self) -> Body:
         """The message with its parts in place."""
         if not self.path:
             return self.body
+        if self.packed:
+            return _placed(self.body, self.path.split("."), typed(self.packed, self.children[0].whole()))
         parts = [child.whole() for child in self.children]
         value: Any = parts if self.keys is None else dict(zip(self.keys, parts, strict=True))
         return _placed(self.body, self.path.split("."), value)
