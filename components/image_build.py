@@ -10,7 +10,9 @@ old.
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,35 +105,34 @@ def ask(command: str, request: Mapping[str, Any], *, name: str = "") -> dict[str
 
     Progress of a long build goes to standard error, which Pulumi shows, under `name`.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", BUILDER_MODULE, command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
+    command_line = [sys.executable, "-m", BUILDER_MODULE, command]
+    said = []
+    with (
+        tempfile.TemporaryFile("w+") as answer,  # not a pipe: nobody reads it before the end
+        subprocess.Popen(
+            command_line, stdin=subprocess.PIPE, stdout=answer, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stderr is not None
+        try:
+            with suppress(BrokenPipeError), process.stdin:  # what it said before it died is reported below
+                json.dump(request, process.stdin)
+            for line in process.stderr:
+                progress = _progress(line)
+                if progress is None:
+                    said.append(line)
+                elif progress["elapsed_seconds"] >= _QUIET_SECONDS:
+                    step = f"{name}: step {progress['step']} of {progress['of']}, {progress['what']}"
+                    print(f"{step} ({progress['elapsed_seconds']:.0f} s)", file=sys.stderr, flush=True)
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        answer.seek(0)
+        text = answer.read()
     try:
-        with process.stdin:
-            json.dump(request, process.stdin)
-        said = []
-        for line in process.stderr:
-            progress = _progress(line)
-            if progress is None:
-                said.append(line)
-            elif progress["elapsed_seconds"] >= _QUIET_SECONDS:
-                step = f"{name}: step {progress['step']} of {progress['of']}, {progress['what']}"
-                print(f"{step} ({progress['elapsed_seconds']:.0f} s)", file=sys.stderr, flush=True)
-        answer = process.stdout.read()
-        status = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    try:
-        value: dict[str, Any] = json.loads(answer)
+        value: dict[str, Any] = json.loads(text)
     except ValueError:
         raise PermanentError(
             f"The image builder stopped with status {status} and no answer:\n{''.join(said[-_TAIL_LINES:])}"

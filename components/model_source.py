@@ -118,13 +118,23 @@ def _remote(model_uri: str, tracking_uri: str) -> ModelSource:
             run_id=logged.source_run_id or "",
         )
     elif match := _RUN_URI.fullmatch(model_uri):
-        return _from_store(model_uri, model_uri, tracking_uri, name=match[2], version="", run_id=match[1])
+        with _explained(f"model_uri = {model_uri!r}", tracking_uri):
+            location = _location_in_run(client, match[1], match[2].strip("/"))
+        return _from_store(model_uri, location, tracking_uri, name=match[2], version="", run_id=match[1])
     else:
         raise InputError("model", [f"model_uri = {model_uri!r}, must be {_FORMS}"])
     with _explained(f"model_uri = {model_uri!r}", tracking_uri, missing=lambda: _why_missing(client, name, version)):
         found = client.get_model_version(name, version)
         location = client.get_model_version_download_uri(name, version)
     return _from_store(model_uri, location, tracking_uri, name=name, version=version, run_id=found.run_id or "")
+
+
+def _location_in_run(client: MlflowClient, run_id: str, path: str) -> str:
+    """MLflow 3 keeps models apart from the run's other artifacts, earlier versions among them."""
+    run = client.get_run(run_id)
+    models = client.search_logged_models([run.info.experiment_id], filter_string=f"source_run_id = '{run_id}'")
+    named = [model.artifact_location for model in models if model.name == path]  # the latest first
+    return str(named[0]) if named else f"{run.info.artifact_uri}/{path}"
 
 
 def _version_of_alias(client: MlflowClient, name: str, alias: str, tracking_uri: str) -> str:

@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_served_stops_the_program_with_one_line() -> None
         ("fraud", "fraud"),
         ("Fraud Model", "fraud-model"),
         ("main.team.fraud_v2", "main-team-fraud-v2"),
-        ("模型", "model"),
+        ("__", "model"),
     ],
 )
 def test_any_models_name_becomes_a_name_for_an_image(model: str, name: str) -> None:

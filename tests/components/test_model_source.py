@@ -4,8 +4,10 @@ import os
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 
 from headrace.components import model_source
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
-from headrace.contract.image import directory_listing, local_directory, model_identity
+from headrace.contract.image import ModelInput, directory_listing, local_directory, model_identity
+from headrace.runtimes.images.model import model_layer
+from headrace.runtimes.images.store import Store
 
 MLMODEL = """\
 flavors:
@@ -85,7 +89,7 @@ def test_a_model_that_names_no_python_has_none(logged: Path) -> None:
 def test_a_model_without_the_python_function_flavor_cannot_be_served(logged: Path) -> None:
     (logged / "MLmodel").write_text("flavors: {spark: {}, mleap: {}}\n")
 
-    with pytest.raises(InputError, match="has the flavors mleap, spark, and only models with .*python_function"):
+    with pytest.raises(InputError, match=r"has the flavors mleap, spark, and only models with .*python_function"):
         model_source.resolve(str(logged))
 
 
@@ -217,6 +221,30 @@ def test_every_form_of_uri_names_the_same_model(server: str, registered: Any) ->
     assert sources[0].requirements == ("mlflow-skinny",)
     assert sources[0].python_version == ".".join(map(str, sys.version_info[:3]))
     assert sources[0].artifact_uri.startswith("mlflow-artifacts:/")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("registered")
+def test_what_was_resolved_is_what_the_builder_downloads(server: str, tmp_path: Path) -> None:
+    source = model_source.resolve("models:/echo/1", server)
+    model = ModelInput(
+        source=source.artifact_uri,
+        tracking_uri=source.tracking_uri,
+        identity=source.identity,
+        python=source.python_version,
+        requirements=source.requirements,
+    )
+    store = Store(tmp_path / "cache")
+
+    blob, _ = model_layer(store, model, log=tmp_path / "log")
+
+    with tarfile.open(store.path(blob.digest)) as tar:
+        mlmodel = tar.extractfile("opt/model/model/MLmodel")
+        assert mlmodel is not None
+        assert mlmodel.read().decode() == source.mlmodel
+    with pytest.raises(TemporaryError, match="artifacts at .* cannot be downloaded"):
+        elsewhere = replace(model, tracking_uri="http://127.0.0.1:9", identity="another")
+        model_layer(store, elsewhere, log=tmp_path / "log")
 
 
 @pytest.mark.slow
