@@ -53,9 +53,13 @@ def dispersion(buckets: Sequence[Bucket]) -> float:
     if len(buckets) < 8:
         return 1.0
     mean = sum(bucket.arrived for bucket in buckets) / len(buckets)
-    if mean <= 0:
+    differences = [
+        abs(later.arrived - earlier.arrived)
+        for earlier, later in itertools.pairwise(buckets)
+        if abs(later.seconds - earlier.seconds) < 0.2 * later.seconds  # a lost scrape makes neighbours unlike
+    ]
+    if mean <= 0 or len(differences) < 6:
         return 1.0
-    differences = [abs(later.arrived - earlier.arrived) for earlier, later in itertools.pairwise(buckets)]
     spread = statistics.median(differences) / 0.6745  # median of |normal| is 0.6745 sigma
     return max(1.0, spread * spread / 2.0 / mean)
 
@@ -105,7 +109,7 @@ def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wante
     """Median slope of the (time, arrivals, seconds) less two standard errors, at least 0.
 
     A step makes the median slope large once it fills three tenths of the points; by then the `newest` are all after it
-    and flat, so the slope is capped by theirs and one of its errors.
+    and flat. So these must rise at least half as steeply.
     """
     count = len(points)
     if count < wanted:
@@ -124,10 +128,8 @@ def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wante
     slope -= 2.0 * sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
     if slope <= 0:
         return 0.0
-    span = rates[-1][0] - rates[-newest][0]
-    last = (rates[-1][1] - rates[-newest][1]) / span
-    allowance = math.sqrt(2.0 * spread * max(points[-1][1], 1.0)) / width / span
-    return max(0.0, min(slope, last + allowance))
+    last = (rates[-1][1] - rates[-newest][1]) / (rates[-1][0] - rates[-newest][0])
+    return slope if last >= slope / 2.0 else 0.0
 
 
 def push_peak(peaks: tuple[Peak, ...], peak: Peak, *, keep_seconds: float) -> tuple[Peak, ...]:

@@ -1,0 +1,116 @@
+"""The vertical axis, told as stories on a fake clock: it finds what each model can bear, then it is quiet."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from scaling_story import Story
+
+from headrace.autoscaler.engine import Memory, Utilisation, model
+
+
+def _learner(story: Story, *, first: int | None = None) -> Story:
+    story.limits(min_concurrency=1, max_concurrency=1024, initial_concurrency=first, max_replicas=200)
+    return story
+
+
+def _changes(story: Story) -> list[int]:
+    return [
+        later.concurrency
+        for earlier, later in itertools.pairwise(story.log)
+        if earlier.concurrency != later.concurrency
+    ]
+
+
+def test_a_model_bound_by_cores_stays_at_one_request_a_core(story: Story) -> None:
+    _learner(story).cores = 4.0
+    story.service = lambda executing: 0.015 * max(1.0, executing / 4)
+    story.use = lambda executing: Utilisation(cpu=min(1.0, executing / 4), memory=0.3)
+    story.run(900, 1000)
+
+    assert story.log[-1].concurrency == 4
+    assert _changes(story) == []
+
+
+def test_an_agent_that_waits_is_given_what_its_memory_bears(story: Story) -> None:
+    _learner(story, first=16).cores = 1.0
+    story.service = lambda _: 20.0
+    story.use = lambda executing: Utilisation(cpu=0.0015 * executing, memory=0.25 + executing / 512)
+    story.run(1500, lambda second: min(60.0, 1 + second / 15))
+
+    assert story.log[-1].concurrency == pytest.approx(307, rel=0.15)
+
+
+def test_a_batching_model_is_given_its_knee(story: Story) -> None:
+    """A step of 8 ms plus 0.5 ms for each request in the batch: most throughput per latency at 16."""
+    _learner(story, first=4)
+    story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
+    story.run(1500, lambda second: 400 + 100 * ((second // 60) % 2))
+
+    assert story.log[-1].concurrency == pytest.approx(16, rel=0.15)
+
+
+def test_it_is_quiet_when_settled(story: Story) -> None:
+    _learner(story, first=4)
+    story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
+    story.run(1500, lambda second: 400 + 100 * ((second // 60) % 2))
+    story.log.clear()
+
+    story.run(1200, lambda second: 400 + 100 * ((second // 60) % 2))
+
+    assert _changes(story) == []
+
+
+def test_a_changed_model_is_learned_anew(story: Story) -> None:
+    _learner(story, first=4)
+    story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
+    story.run(1500, lambda second: 400 + 100 * ((second // 60) % 2))
+
+    story.service = lambda executing: 0.2 * (8 + 1.6 * executing) / 8  # the knee falls to 5
+    story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
+
+    assert story.log[-1].concurrency == pytest.approx(5, abs=1)
+    assert any(decision.has(model.RELEARNING) or decision.has(model.CONCURRENCY_DOWN) for decision in story.log)
+
+
+def test_a_version_starts_from_its_predecessors_profile(story: Story) -> None:
+    _learner(story, first=4)
+    profile = replace(Memory().profile, concurrency=48, exploring=False)
+    story.memory = Memory(profile=profile)
+
+    story.run(1, 100)
+
+    assert story.log[-1].concurrency == 48
+
+
+def test_a_raised_limit_removes_no_pod_before_the_window_is_over(story: Story) -> None:
+    _learner(story, first=4)
+    story.service = lambda _: 0.2
+    story.begin(7)
+    story.run(20, 100)
+    while story.decision is None or not story.decision.has(model.CONCURRENCY_UP):
+        story.run(1, 100)
+    pods_then = story.replicas
+
+    story.run(18, 100)
+    assert story.replicas == pods_then
+    story.run(10, 100)
+    assert story.replicas < pods_then
+
+
+def test_nothing_is_learned_from_pods_that_idle(story: Story) -> None:
+    _learner(story, first=8)
+    story.begin(10)
+    story.limits(min_replicas=10)
+    story.run(600, 10)
+
+    assert _changes(story) == []
+
+
+def test_a_limit_never_leaves_the_bounds_of_the_spec(story: Story) -> None:
+    _learner(story, first=4)
+    story.limits(max_concurrency=6)
+    story.service = lambda _: 0.2
+    story.run(300, 100)
+
+    assert story.log[-1].concurrency == 6
