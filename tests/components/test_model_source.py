@@ -242,8 +242,8 @@ def test_what_was_resolved_is_what_the_builder_downloads(server: str, tmp_path: 
         mlmodel = tar.extractfile("opt/model/model/MLmodel")
         assert mlmodel is not None
         assert mlmodel.read().decode() == source.mlmodel
-    with pytest.raises(TemporaryError, match="artifacts at .* cannot be downloaded"):
-        elsewhere = replace(model, tracking_uri="http://127.0.0.1:9", identity="another")
+    elsewhere = replace(model, tracking_uri="http://127.0.0.1:9", identity="another")
+    with pytest.raises(TemporaryError, match=r"artifacts at .* cannot be downloaded"):
         model_layer(store, elsewhere, log=tmp_path / "log")
 
 
