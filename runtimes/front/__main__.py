@@ -1,17 +1,17 @@
 """PID 1 of a model pod: `python3 -m headrace.runtimes.front`."""
 
-import logging
+import logging.config
 import os
 import sys
 
 from headrace.contract.errors import InputError
-from headrace.runtimes.front import settings
+from headrace.runtimes.front import logs, settings
 from headrace.runtimes.front.server import Server
 
 
 def main() -> int:
     """Reads the settings and serves until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.config.dictConfig(logs.configuration())
     try:
         chosen = settings.parse(sys.argv[1:], os.environ)
     except InputError as error:

@@ -7,7 +7,6 @@ import orjson
 
 from headrace.contract import metrics
 from headrace.runtimes.front.answers import Answer, refusal
-from headrace.runtimes.front.usage import Usage
 
 if TYPE_CHECKING:
     from headrace.runtimes.front.app import Front
@@ -20,7 +19,6 @@ class Admin:
 
     def __init__(self, front: "Front") -> None:
         self._front = front
-        self._usage = Usage(front.settings.cores, front.settings.memory_bytes)
 
     async def answer(
         self, scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,7 +41,7 @@ class Admin:
         front = self._front
         load = front.load
         load.settle()
-        usage = self._usage.read()
+        usage = front.usage.read()
         labels = f'{metrics.ENDPOINT_METRIC_LABEL}="{front.settings.endpoint}"'
         labels += f',{metrics.VERSION_METRIC_LABEL}="{front.settings.version}"'
         lines: list[str] = []

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,8 +16,10 @@ from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Dispatcher
 from headrace.runtimes.front.load import Load
+from headrace.runtimes.front.logs import Pipe
 from headrace.runtimes.front.pool import Pool
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.front.usage import Usage
 
 log = logging.getLogger("headrace.front")
 
@@ -32,6 +34,7 @@ _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _SWEEP_SECONDS = 0.1
 _WATCH_SECONDS = 0.02
 """How often the queue is looked after: when it is empty, and when requests wait."""
+_TEND_SECONDS = 1.0
 
 
 class Disconnected(Exception):
@@ -41,8 +44,11 @@ class Disconnected(Exception):
 class Front:
     """One model pod's HTTP side."""
 
-    def __init__(self, settings: Settings, *, on_fatal: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, pipes: Sequence[tuple[Pipe, Pipe]], on_fatal: Callable[[str], None]
+    ) -> None:
         self.settings = settings
+        self.usage = Usage(settings.cores, settings.memory_bytes)
         self.load = Load(time.monotonic)
         limit = settings.concurrency
         self.dispatcher = Dispatcher(
@@ -51,7 +57,13 @@ class Front:
             timeout_seconds=settings.timeout_seconds,
             clock=time.monotonic,
         )
-        self.pool = Pool(settings, self.dispatcher, self._failed)
+        self.pool = Pool(
+            settings,
+            self.dispatcher,
+            pipes=pipes,
+            on_failed=self._failed,
+            memory_ratio=self.usage.memory_ratio,
+        )
         self.draining = False
         self.failure: str | None = None
         """Why the model cannot be served, in one sentence; None while it can or may be."""
@@ -175,7 +187,7 @@ class Front:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self.pool.start(self.worker_count())
+                await self.pool.start()
                 self._sweeper = asyncio.create_task(self._sweep())
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -185,22 +197,21 @@ class Front:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def worker_count(self) -> int:
-        """Worker processes to start."""
-        if self.settings.workers is not None:
-            return self.settings.workers
-        return max(1, int(self.settings.cores))
-
     async def _sweep(self) -> None:
-        count = 0
         contention = Contention()
+        tended = 0.0
         while True:
             await asyncio.sleep(_WATCH_SECONDS if self.load.queued else _SWEEP_SECONDS)
-            count += 1
-            self.dispatcher.contended = contention.observe(time.monotonic())
-            self.dispatcher.watch()
-            if count % 10 == 0 or not self.load.queued:
+            now = time.monotonic()
+            try:
+                self.dispatcher.contended = contention.observe(now)
+                self.dispatcher.watch()
                 self.dispatcher.expire()
+                if now - tended > _TEND_SECONDS:
+                    tended = now
+                    self.pool.tend(now)
+            except Exception:  # the front must not go unattended
+                log.exception("looking after the workers failed")
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:

@@ -11,6 +11,9 @@ from headrace.runtimes.front.answers import Answer, from_worker, refusal
 from headrace.runtimes.front.batching import BatchSize
 from headrace.runtimes.front.load import Load
 
+LONGEST_WAIT_SECONDS = 10.0
+"""A request that would wait longer than this is refused at once: its caller does better elsewhere, or later."""
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -38,8 +41,9 @@ class Seat(Protocol):
 
     merges: bool
     """Whether it may answer several requests with one model call."""
-    ready: bool
-    """Whether its model is loaded."""
+
+    def width(self) -> int:
+        """Batches it can run at once."""
 
     def free(self) -> int:
         """Batches it can take now without any waiting for another."""
@@ -75,7 +79,8 @@ class Dispatcher:
         self.batch_size = BatchSize()
         self.contended = False
         """Whether processes compete for CPU, see `contention`."""
-        self._seconds_per_call = 0.1
+        self._seconds_per_call = 0.0
+        """Mean time of a model call for each request it answered; nothing is known at first, and nobody is refused."""
 
     @property
     def queue_limit(self) -> int:
@@ -91,7 +96,7 @@ class Dispatcher:
         """Answers one request, or refuses it at once when there is no room."""
         load = self.load
         load.arrived += 1
-        if load.queued >= self.queue_limit:
+        if load.queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds):
             load.refused += 1
             return self._refused()
         now = self._clock()
@@ -134,7 +139,7 @@ class Dispatcher:
         call costs its overhead again: waiting is the faster way then, unless so much waits that it is worth a call.
         """
         size = self.batch_size
-        busy = sum(seat.ready for seat in self.seats) - free
+        busy = sum(seat.width() > 0 for seat in self.seats) - free
         return busy > 0 and size.known and not size.divides(len(self._queue) * len(self._queue[0].body))
 
     def _merged(self, room: int, free: int) -> list[Call]:
@@ -209,8 +214,14 @@ class Dispatcher:
 
     def retry_after_seconds(self) -> int:
         """When a refused caller may come back: the time in which the queue empties, 1 to 30 whole seconds."""
-        lanes = max(1, sum(1 for _ in self.seats))
-        return min(30, max(1, math.ceil(self.load.queued * self._seconds_per_call / lanes)))
+        return min(30, max(1, math.ceil(self.wait_seconds())))
+
+    def wait_seconds(self) -> float:
+        """How long a request would wait that came now, from how long recent ones took."""
+        if self.load.queued == 0:
+            return 0.0
+        at_once = min(self.limit, sum(seat.width() for seat in self.seats))
+        return self.load.queued * self._seconds_per_call / max(1, at_once)
 
     def _refused(self) -> Answer:
         return refusal(

@@ -1,4 +1,4 @@
-"""Starts workers, listens to them and replaces the ones that end.
+"""Starts workers, listens to them and replaces the ones that end, hang or grow.
 
 Workers dial in to a Unix socket and outlive the front: when gunicorn replaces the front's process, the workers dial
 the new one and keep their loaded models. Their ends are watched through pidfds, which work for adopted processes too.
@@ -10,16 +10,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from headrace.runtimes import worker as worker_package
+from headrace.runtimes.front import process
 from headrace.runtimes.front.answers import refusal
-from headrace.runtimes.front.dispatch import Batch, Dispatcher
-from headrace.runtimes.front.lanes import Lanes
+from headrace.runtimes.front.dispatch import Dispatcher
+from headrace.runtimes.front.logs import Pipe
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.front.slot import Link, Slot
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
 
@@ -38,105 +39,33 @@ LOST = refusal(
 )
 
 
-@dataclass(eq=False)
-class Slot:
-    """A place for one worker process."""
-
-    number: int
-    pid: int = 0
-    popen: "subprocess.Popen[bytes] | None" = None
-    pidfd: int = -1
-    link: "Link | None" = None
-    ready: bool = False
-    started: float = 0.0
-    quick_ends: int = 0
-    merges: bool = False
-    calls: dict[int, Batch] = field(default_factory=dict)
-    lanes: Lanes = field(default_factory=Lanes)
-
-    def free(self) -> int:
-        """Batches it can take now."""
-        return self.lanes.count - len(self.calls) if self.ready and self.link is not None else 0
-
-    def crowded(self, now: float) -> bool:
-        """Looks whether the process has CPU to spare while requests wait for it."""
-        if self.merges or not self.ready or self.free() > 0:
-            return False
-        try:
-            return self.lanes.observe(now, time.clock_gettime(_cpu_clock(self.pid)))
-        except OSError:
-            return False  # it just ended
-
-    def relaxed(self) -> None:
-        """Nothing waits."""
-        self.lanes.idle()
-
-    def take(self, batch: Batch) -> None:
-        """Sends a batch to the worker."""
-        if self.link is None:
-            raise RuntimeError(f"slot {self.number} has no worker")
-        self.link.score(self, batch)
-
-
-def _cpu_clock(pid: int) -> int:
-    # The kernel's number for "CPU time of that process" (clock_getcpuclockid(3), which Python does not export).
-    return (~pid << 3) | 2
-
-
-class Link(asyncio.Protocol):
-    """The front's end of a connection that a worker opened."""
-
-    def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
-        self._reader = frames.Reader()
-        self._transport: asyncio.Transport | None = None
-        self.slot: Slot | None = None
-        self._next_call = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A worker dialled in; it says who it is in its first frame."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from asyncio's
-
-    def data_received(self, data: bytes) -> None:
-        """Handles every whole frame that came."""
-        self._reader.feed(data)
-        while (frame := self._reader.next()) is not None:
-            self._pool.received(self, frame)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The worker's end is gone; its process follows, see `Pool.ended`."""
-        self._pool.disconnected(self)
-
-    def score(self, slot: Slot, batch: Batch) -> None:
-        """Sends one batch."""
-        self._next_call += 1
-        slot.calls[self._next_call] = batch
-        items = [[call.content_type, len(call.body)] for call in batch.calls]
-        head = {"call": self._next_call, "items": items}
-        self.send(frames.pack(Kind.SCORE, head, b"".join([call.body for call in batch.calls])))
-
-    def send(self, frame: bytes) -> None:
-        """Writes one frame."""
-        if self._transport is not None:
-            self._transport.write(frame)
-
-    def close(self) -> None:
-        """Hangs up."""
-        if self._transport is not None:
-            self._transport.close()
-
-
 class Pool:
-    """All workers of the pod."""
+    """All workers of the pod: `count` slots that serve and one for the successor of a worker that is replaced."""
 
-    def __init__(self, settings: Settings, dispatcher: Dispatcher, on_failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        *,
+        pipes: Sequence[tuple[Pipe, Pipe]],
+        on_failed: Callable[[str], None],
+        memory_ratio: Callable[[], float | None],
+    ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
+        self._pipes = pipes
         self._on_failed = on_failed
+        self._memory_ratio = memory_ratio
         self._socket = settings.run_directory / "front.sock"
         self._server: asyncio.AbstractServer | None = None
         self._stopping = False
-        self.slots: list[Slot] = []
+        self._earliest = 0.0
+        """When the next worker may start: later and later while they end soon after they start."""
+        self._quick_ends = 0
+        self.wanted = max(1, len(pipes) - 1)
+        """Workers that should be ready."""
+        self.slots = [Slot(number) for number in range(self.wanted + 1)]
+        dispatcher.seats = list(self.slots)
         self.description: dict[str, Any] | None = None
         """What the first ready worker said about the model; None until then."""
 
@@ -145,26 +74,25 @@ class Pool:
         """Whether any worker can answer."""
         return any(slot.ready for slot in self.slots)
 
-    async def start(self, count: int) -> None:
-        """Listens, adopts workers of a former front, and starts the missing ones."""
+    async def start(self) -> None:
+        """Listens, adopts workers of a former front, and starts a first one; the others follow when it is ready."""
         self._settings.run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket.unlink(missing_ok=True)
-        self.slots = [Slot(number) for number in range(count)]
-        self._dispatcher.seats = list(self.slots)
         loop = asyncio.get_running_loop()
+        for pair in self._pipes:
+            for pipe in pair:
+                pipe.listen()
         self._server = await loop.create_unix_server(lambda: Link(self), str(self._socket))
         if any(self._survives(slot) for slot in self.slots):
             await asyncio.sleep(ADOPTION_SECONDS)
-        for slot in self.slots:
-            if slot.pid == 0:
-                self._start(slot)
+        if not any(slot.pid for slot in self.slots):
+            self._start(self.slots[0])
 
     async def stop(self) -> None:
         """Tells every worker to leave and waits for it, two seconds at most."""
         self._stopping = True
         for slot in self.slots:
-            if slot.link is not None:
-                slot.link.send(frames.pack(Kind.LEAVE, {}))
+            slot.leave()
         for _ in range(40):
             if not any(slot.pid for slot in self.slots):
                 break
@@ -177,8 +105,31 @@ class Pool:
     def kill(self) -> None:
         """Ends every worker at once."""
         for slot in self.slots:
-            self._kill(slot)
+            slot.kill()
             self._pid_file(slot).unlink(missing_ok=True)
+
+    def tend(self, now: float) -> None:
+        """Looks after the workers; to be called about once a second."""
+        if self._stopping:
+            return
+        for slot in self.slots:
+            if slot.pid:
+                self._check_pulse(slot, now)
+        self._free_the_stuck(now)
+        if self.description is None:
+            return
+        alive = [slot for slot in self.slots if slot.pid and not slot.leaving]
+        if not all(slot.ready for slot in alive):
+            return  # one at a time
+        if len(alive) < self.wanted:
+            self._start_spare(now)
+        elif len(alive) > self.wanted:
+            self._retire(max(alive, key=lambda slot: process.resident_bytes(slot.pid) / max(1, slot.warm_bytes)))
+        else:
+            ratio = self._memory_ratio()
+            if any(process.overgrown(process.resident_bytes(slot.pid), slot.warm_bytes, ratio) for slot in alive):
+                log.info("a worker has grown: starting its successor before it leaves")
+                self._start_spare(now)
 
     def received(self, link: Link, frame: frames.Frame) -> None:
         """Handles one frame of a worker."""
@@ -187,23 +138,20 @@ class Pool:
             self._greet(link, frame)
         elif slot is None:
             link.close()
-        elif frame.kind == Kind.READY:
-            slot.ready = True
-            slot.merges = bool(frame.head["merges"])
-            if self.description is None:
-                self.description = frame.head
-            log.info("worker %d (pid %d) is ready: %s", slot.number, slot.pid, frame.head)
-            self._dispatcher.pump()
-        elif frame.kind == Kind.FAILED:
-            self._failed(slot, str(frame.head["reason"]))
         elif frame.kind == Kind.SCORED:
+            slot.beat = time.monotonic()
             batch = slot.calls.pop(frame.head["call"], None)
             if batch is not None:
                 items = frame.head["items"]
                 bodies = frames.split(frame.payload, [length for _, length in items])
-                self._dispatcher.finished(
-                    batch, [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
-                )
+                results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
+                self._dispatcher.finished(batch, results)
+        elif frame.kind == Kind.BEAT:
+            slot.beat = time.monotonic()
+        elif frame.kind == Kind.READY:
+            self._welcome(slot, frame.head)
+        elif frame.kind == Kind.FAILED:
+            self._failed(slot, str(frame.head["reason"]))
 
     def disconnected(self, link: Link) -> None:
         """A worker's connection closed."""
@@ -212,7 +160,7 @@ class Pool:
             slot.link = None
             slot.ready = False
             self._lose_calls(slot)
-            self._kill(slot)  # without its connection it is of no use
+            slot.kill()  # without its connection it is of no use
 
     def _greet(self, link: Link, frame: frames.Frame) -> None:
         number, pid = int(frame.head["slot"]), int(frame.head["pid"])
@@ -226,6 +174,51 @@ class Pool:
             log.info("adopted worker %d (pid %d) of the former front", number, pid)
             self._watch(slot, pid)
 
+    def _welcome(self, slot: Slot, described: dict[str, Any]) -> None:
+        slot.ready = True
+        slot.merges = bool(described["merges"])
+        slot.warm_bytes = process.resident_bytes(slot.pid)
+        log.info("worker %d (pid %d) is ready", slot.number, slot.pid, extra={"fields": {"model": described}})
+        if self.description is None:
+            self.description = described
+            wanted = process.affordable(self.wanted, slot.warm_bytes, self._settings.memory_bytes)
+            if wanted < self.wanted:
+                log.info("memory has room for %d workers of %d bytes", wanted, slot.warm_bytes)
+            self.wanted = wanted
+            self.tend(time.monotonic())
+        self._dispatcher.pump()
+
+    def _check_pulse(self, slot: Slot, now: float) -> None:
+        seen = process.sign(slot.pid)
+        if seen is None or now - slot.beat < process.SILENT_SECONDS / 2:
+            slot.seen = seen
+            return
+        if slot.seen is None:
+            slot.seen = seen
+        elif process.hung(slot.beat, slot.seen, seen, ready=slot.ready):
+            log.error("worker %d (pid %d) hangs: no beat for %.0f s", slot.number, slot.pid, now - slot.beat)
+            slot.kill()
+
+    def _free_the_stuck(self, now: float) -> None:
+        """A call past its deadline keeps a lane for good: its worker gets no more work, and ends when no other runs."""
+        for slot in self.slots:
+            overdue = [batch for batch in slot.calls.values() if all(call.answer.done() for call in batch.calls)]
+            late = [batch for batch in overdue if batch.calls[0].deadline + 1.0 < now]
+            if late:
+                slot.leaving = True
+                if len(overdue) == len(slot.calls):
+                    log.error("worker %d (pid %d) is stuck in a call past its deadline", slot.number, slot.pid)
+                    slot.kill()
+
+    def _start_spare(self, now: float) -> None:
+        spare = next((slot for slot in self.slots if slot.pid == 0), None)
+        if spare is not None and now >= self._earliest:
+            self._start(spare)
+
+    def _retire(self, slot: Slot) -> None:
+        log.info("worker %d (pid %d) leaves: its successor is ready", slot.number, slot.pid)
+        slot.leave()
+
     def _pid_file(self, slot: Slot) -> Path:
         return self._settings.run_directory / f"worker-{slot.number}.pid"
 
@@ -238,75 +231,70 @@ class Pool:
             return False
 
     def _start(self, slot: Slot) -> None:
-        if self._stopping:
+        if self._stopping or slot.pid:
             return
         settings = self._settings
         command = [
             str(settings.python),
-            "-I",
-            "-u",
+            *("-I", "-u"),
             str(Path(worker_package.__file__).with_name("__main__.py")),
             *("--socket", str(self._socket), "--model", str(settings.model), "--slot", str(slot.number)),
         ]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        environment.setdefault("HOME", str(settings.run_directory))
+        stdout, stderr = self._pipes[slot.number]
         slot.popen = subprocess.Popen(
-            command, env=environment, cwd=settings.run_directory, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=process.environment(
+                dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
+            ),
+            cwd=settings.run_directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout.write,
+            stderr=stderr.write,
+            start_new_session=True,
         )
         self._watch(slot, slot.popen.pid)
 
     def _watch(self, slot: Slot, pid: int) -> None:
-        loop = asyncio.get_running_loop()
         slot.pid = pid
-        slot.started = loop.time()
+        slot.started = slot.beat = time.monotonic()
         slot.pidfd = os.pidfd_open(pid)
         self._pid_file(slot).write_text(str(pid))
-        loop.add_reader(slot.pidfd, self._ended, slot)
+        asyncio.get_running_loop().add_reader(slot.pidfd, self._ended, slot)
 
     def _ended(self, slot: Slot) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(slot.pidfd)
-        os.close(slot.pidfd)
-        code = slot.popen.wait() if slot.popen is not None else None
-        lived = loop.time() - slot.started
-        was_ready = slot.ready
-        slot.pid, slot.popen, slot.pidfd, slot.ready = 0, None, -1, False
-        slot.lanes = Lanes()
-        if slot.link is not None:
-            slot.link.slot = None
-            slot.link.close()
-            slot.link = None
+        lived = time.monotonic() - slot.started
+        retired = slot.leaving and not slot.calls
+        code = slot.clear()
+        self._pid_file(slot).unlink(missing_ok=True)
         self._lose_calls(slot)
         if self._stopping:
             return
+        if retired and code in (0, None):
+            log.info("worker %d left", slot.number)
+            return
         self._dispatcher.load.worker_exits += 1
         log.warning("worker %d ended after %.1f s: %s", slot.number, lived, ending(code))
-        if not was_ready and self.description is None:
+        if self.description is None:
             self._on_failed(f"the model's process ended while it loaded: {ending(code)}")
             return
-        slot.quick_ends = slot.quick_ends + 1 if lived < STABLE_SECONDS else 0
-        delay = 0.0 if slot.quick_ends == 0 else min(LONGEST_DELAY_SECONDS, 0.25 * 2.0**slot.quick_ends)
-        loop.call_later(delay, self._start, slot)
+        self._quick_ends = self._quick_ends + 1 if lived < STABLE_SECONDS else 0
+        delay = 0.0 if self._quick_ends == 0 else min(LONGEST_DELAY_SECONDS, 0.25 * 2.0**self._quick_ends)
+        self._earliest = time.monotonic() + delay
+        loop.call_later(delay, lambda: self.tend(time.monotonic()))
 
     def _failed(self, slot: Slot, reason: str) -> None:
         if self.description is None:
             self._on_failed(reason)
         else:
             log.error("worker %d cannot load the model that another one serves: %s", slot.number, reason)
-        if slot.link is not None:
-            slot.link.send(frames.pack(Kind.LEAVE, {}))
+        slot.leave()
 
     def _lose_calls(self, slot: Slot) -> None:
         calls, slot.calls = slot.calls, {}
         for batch in calls.values():
             self._dispatcher.lost(batch, LOST)
-
-    def _kill(self, slot: Slot) -> None:
-        if slot.pidfd != -1:
-            try:
-                signal.pidfd_send_signal(slot.pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                log.debug("worker %d had ended already", slot.number)
 
 
 def ending(code: int | None) -> str:

@@ -15,6 +15,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
 from gunicorn.workers import gasgi  # type: ignore[import-untyped]
 
+from headrace.runtimes.front import logs
 from headrace.runtimes.front.app import Front
 from headrace.runtimes.front.settings import Settings
 
@@ -109,6 +110,8 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        # Made here, in gunicorn's parent: what workers print survives the serving process.
+        self._pipes = logs.pipes(settings.worker_count + 1)
         super().__init__()
 
     def load_config(self) -> None:
@@ -132,6 +135,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "limit_request_field_size": 8190,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
             "control_socket_disable": True,
+            "logconfig_dict": logs.configuration(),
             "proc_name": "headrace-front",
         }
         for key, value in values.items():
@@ -139,7 +143,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def load(self) -> Front:
         """The ASGI application; called in the serving process."""
-        return Front(self._settings, on_fatal=end)
+        return Front(self._settings, pipes=self._pipes, on_fatal=end)
 
 
 def end(reason: str) -> None:

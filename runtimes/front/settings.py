@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,11 @@ class Settings:
     """Where Kubernetes looks for the reason of an exit; left alone when it does not exist."""
     failure_hold_seconds: float = 10.0
     """How long a model that cannot be served keeps saying why at /ping before the pod exits."""
+
+    @property
+    def worker_count(self) -> int:
+        """Workers to aim for: as said, or one a core."""
+        return max(1, int(self.cores)) if self.workers is None else self.workers
 
 
 def cores_allowed(root: Path = Path("/sys/fs/cgroup")) -> float:
@@ -133,8 +137,3 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         run_directory=given.run_directory or Path(f"/tmp/headrace-{given.port}"),
         failure_hold_seconds=given.failure_hold_seconds,
     )
-
-
-def interpreter() -> str:
-    """The front's own interpreter."""
-    return sys.executable

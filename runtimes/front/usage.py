@@ -36,7 +36,7 @@ class Usage:
             if waited is not None and self._seen[2] is not None:
                 io_ratio = min(1.0, max(0.0, (waited - self._seen[2]) / passed))
         self._seen = (now, cpu, waited)
-        return Ratios(cpu_ratio=cpu_ratio, memory_ratio=self._memory_ratio(), io_wait_ratio=io_ratio)
+        return Ratios(cpu_ratio=cpu_ratio, memory_ratio=self.memory_ratio(), io_wait_ratio=io_ratio)
 
     def _text(self, name: str) -> str | None:
         try:
@@ -58,7 +58,8 @@ class Usage:
         nanos = self._text("cpuacct/cpuacct.usage")
         return None if nanos is None else float(nanos) / 1e9
 
-    def _memory_ratio(self) -> float | None:
+    def memory_ratio(self) -> float | None:
+        """Working set over the limit now."""
         if self._memory_bytes is None:
             return None
         used, stat = self._text("memory.current"), "memory.stat"

@@ -5,6 +5,7 @@ private package name, so that no name of ours can shadow a module that the model
 """
 
 import argparse
+import faulthandler
 import importlib
 import importlib.util
 import logging
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--slot", type=int, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    faulthandler.enable()  # a crash in native code leaves a trace in the log
     folder = os.path.dirname(os.path.abspath(__file__))
     spec = importlib.util.spec_from_file_location(
         _PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]

@@ -24,9 +24,11 @@ class Worker:
 
     def __init__(self, *, merges: bool = False, lanes: int = 1) -> None:
         self.merges = merges
-        self.ready = True
         self.lanes = lanes
         self.batches: list[Batch] = []
+
+    def width(self) -> int:
+        return self.lanes
 
     def free(self) -> int:
         return self.lanes - len(self.batches)

@@ -1,0 +1,75 @@
+"""Structured logs: one JSON object a line on stderr, for what the front says and for what the model prints."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+LONGEST_LINE = 16 * 1024
+"""A longer line of a model is cut into several."""
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, message, and the trace when there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        document: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        document.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            document["trace"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=False)
+
+
+def configuration() -> dict[str, Any]:
+    """For logging.config.dictConfig, gunicorn's loggers included."""
+    handlers = {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": handlers,
+        "root": {"level": "INFO", "handlers": ["console"]},
+        "loggers": {
+            "gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False},
+            "gunicorn.access": {"level": "ERROR", "handlers": ["console"], "propagate": False},
+        },
+    }
+
+
+class Pipe:
+    """Carries what one worker prints. Made before gunicorn forks, so that it outlives the front's process."""
+
+    def __init__(self, slot: int, stream: str) -> None:
+        self._fields = {"worker": slot, "stream": stream}
+        self._read, self.write = os.pipe()
+        os.set_blocking(self._read, False)
+        self._rest = b""
+        self._log = logging.getLogger("model")
+
+    def listen(self) -> None:
+        """Logs lines as they come, on the running loop."""
+        asyncio.get_running_loop().add_reader(self._read, self._readable)
+
+    def _readable(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            *lines, self._rest = (self._rest + os.read(self._read, 65536)).split(b"\n")
+            while len(self._rest) > LONGEST_LINE:
+                lines.append(self._rest[:LONGEST_LINE])
+                self._rest = self._rest[LONGEST_LINE:]
+            for line in lines:
+                if line.strip():
+                    self._log.info("%s", line.decode(errors="replace"), extra={"fields": self._fields})
+
+
+def pipes(workers: int) -> list[tuple[Pipe, Pipe]]:
+    """stdout and stderr for each worker."""
+    return [(Pipe(slot, "stdout"), Pipe(slot, "stderr")) for slot in range(workers)]

@@ -1,0 +1,63 @@
+"""Rules about worker processes, on signs that the test makes up; and the signs of a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from headrace.runtimes.front import process
+from headrace.runtimes.front.process import Sign
+
+GIB = 1 << 30
+
+
+def test_a_busy_worker_that_does_not_beat_is_left_alone() -> None:
+    assert not process.hung(0.0, Sign(0.0, 5.0, False), Sign(20.0, 25.0, False), ready=True)
+
+
+def test_a_worker_that_neither_beats_nor_computes_is_hung() -> None:
+    assert process.hung(0.0, Sign(0.0, 5.0, False), Sign(6.0, 5.0, False), ready=True)
+    assert not process.hung(0.0, Sign(0.0, 5.0, False), Sign(4.0, 5.0, False), ready=True)
+
+
+def test_a_loading_worker_may_wait_for_its_disk() -> None:
+    assert not process.hung(0.0, Sign(0.0, 5.0, False), Sign(30.0, 5.0, False), ready=False)
+
+
+def test_growth_is_judged_by_the_limit_where_there_is_one() -> None:
+    assert process.overgrown(2 * GIB, GIB, 0.9)
+    assert not process.overgrown(2 * GIB, GIB, 0.5)
+    assert not process.overgrown(GIB, GIB, 0.99)
+    assert process.overgrown(3 * GIB, GIB, None)
+    assert not process.overgrown(2 * GIB, GIB, None)
+
+
+def test_memory_decides_how_many_workers_there_can_be() -> None:
+    assert process.affordable(4, GIB, 4 * GIB) == 3
+    assert process.affordable(4, 10 * GIB, 4 * GIB) == 1
+    assert process.affordable(4, GIB, None) == 4
+
+
+def test_workers_get_their_share_of_threads_and_none_of_our_packages() -> None:
+    made = process.environment({"PYTHONPATH": "/x", "MKL_NUM_THREADS": "7"}, threads=2, home=Path("/h"))
+
+    assert (made["OMP_NUM_THREADS"], made["MKL_NUM_THREADS"], made["HOME"]) == ("2", "7", "/h")
+    assert "PYTHONPATH" not in made
+
+
+def test_signs_of_a_real_process() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    try:
+        os.kill(child.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while (seen := process.sign(child.pid)) is None or not seen.stopped:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert process.resident_bytes(child.pid) > 0
+    finally:
+        child.kill()
+        child.wait()
+    assert process.sign(child.pid) is None
+    assert process.resident_bytes(child.pid) == 0
