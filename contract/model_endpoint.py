@@ -158,7 +158,8 @@ def model_endpoint_crd() -> dict[str, Any]:
                     "schema": {
                         "openAPIV3Schema": {
                             "type": "object",
-                            "x-kubernetes-preserve-unknown-fields": True,  # see docs/decisions/0601-updating-custom-objects.md
+                            # keeps old Pulumi providers able to update the object: docs/decisions/0601
+                            "x-kubernetes-preserve-unknown-fields": True,
                             "required": ["spec"],
                             "properties": {"spec": spec_schema, "status": status_schema},
                         }

@@ -50,6 +50,7 @@ class Deployment:
             passphrase.write_text(secrets.token_urlsafe(24))
         return {
             **os.environ,
+            # on PATH a provider serves whatever version the program asks for; else the engine downloads that one
             "PATH": f"{self.programs}:{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
             "PULUMI_HOME": str(self._folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{state}",
