@@ -82,6 +82,9 @@ REQUEST_ID_HEADER: Final = "x-request-id"
 ENDPOINT_HEADER: Final = "x-headrace-endpoint"
 """Set by the PopProxy after authentication, stripped from clients."""
 
+UNPROCESSED_HEADER: Final = "x-headrace-unprocessed"
+"""Set by the front on a refusal of a request that no worker has seen: the LoadBalancer may try another pod."""
+
 TOKEN_AUDIENCE: Final = "headrace"
 """Audience a caller's JWT must carry."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.contract import names
 from headrace.routing.snapshot.dialect import local_replies
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ADS_SOURCE, Body, seconds, typed
@@ -91,9 +92,13 @@ def listener(role: str, options: Options, *, port: int, manager: Body, transport
 
 
 def retry_policy(options: Options) -> Body:
-    """Retries only what certainly did not reach a model: predictions need not be idempotent."""
+    """Retries only what certainly did not reach a model: predictions need not be idempotent.
+
+    That is so when no connection was had, when the request was not yet on it, and when the front itself says so.
+    """
     return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+        "retriable_headers": [{"name": names.UNPROCESSED_HEADER, "present_match": True}],
         "num_retries": options.retries,
         "retry_host_predicate": [
             {

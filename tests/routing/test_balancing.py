@@ -65,6 +65,25 @@ def test_a_model_that_answers_500_is_not_set_aside(platform: Any, make_endpoint:
     assert len(one.requests) > 20, "a model's own error says nothing of its pod"
 
 
+def test_a_pod_that_says_it_did_nothing_is_asked_no_more_and_another_is(
+    platform: Any, make_endpoint: Any, load: Any
+) -> None:
+    one, two = two_pods(platform, make_endpoint)
+    one.status = 503
+    one.extra_headers = {"x-headrace-unprocessed": "1", "retry-after": "1"}
+    with load() as requests:
+        requests.more(100)
+    assert not requests.failures
+    assert one.requests, "it was asked"
+    two.status = 429
+    two.extra_headers = one.extra_headers
+    before = len(one.requests) + len(two.requests)
+    answer = platform.request("/fraud/invocations")
+    assert answer.status in (429, 503), "when no pod takes it, the pod's own refusal is the answer"
+    assert "x-headrace-unprocessed" not in answer.headers
+    assert len(one.requests) + len(two.requests) - before <= 3, "tried again by one proxy, not by both"
+
+
 def test_no_request_is_sent_twice_once_a_pod_has_it(platform: Any, make_endpoint: Any) -> None:
     one, two = two_pods(platform, make_endpoint)
     one.hang_up = two.hang_up = True
