@@ -36,6 +36,13 @@ class Gone(TemporaryError):
     """The watch's position is too old; list again."""
 
 
+class Conflict(TemporaryError):
+    """The object has changed since it was read; read it again."""
+
+
+_FAILURES: dict[int, type[TemporaryError]] = {409: Conflict, 410: Gone}
+
+
 class ApiServer:
     """HTTP to the API server with the credentials of the pod, or of a kubeconfig outside a cluster."""
 
@@ -76,7 +83,7 @@ class ApiServer:
         if response.status >= 300:
             with response:
                 text = response.read(4096).decode(errors="replace")
-            failure = Gone if response.status == 410 else TemporaryError
+            failure = _FAILURES.get(response.status, TemporaryError)
             raise failure(f"API server answered {method} {path} with {response.status}: {text}")
         return response
 
@@ -87,7 +94,7 @@ class ApiServer:
             return document
 
     def patch_status(self, path: str, status: Mapping[str, Any], *, resource_version: str) -> None:
-        """Merges into `status` if the object is still the one that was read."""
+        """Merges into `status`. Raises Conflict when the object is no longer the one that was read."""
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
         with self._request(
             "PATCH",

@@ -4,13 +4,23 @@ import asyncio
 import datetime
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.routing import kube, status, telemetry
 from headrace.routing.ads import Publisher
-from headrace.routing.snapshot import Keys, Options, PodAddress, Snapshot, World, accepted_endpoints, build, ready_pods
+from headrace.routing.snapshot import (
+    Endpoint,
+    Keys,
+    Options,
+    PodAddress,
+    Snapshot,
+    World,
+    accepted_endpoints,
+    build,
+    ready_pods,
+)
 from headrace.routing.snapshot.pods import slice_addresses
 
 log = logging.getLogger(__name__)
@@ -32,7 +42,7 @@ class ControlPlane:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._beat = time.monotonic()
-        self._status_path_failed: set[str] = set()
+        self._unreadable: set[str] = set()
         self.endpoints = kube.Mirror(server, kube.MODEL_ENDPOINTS, self._notice)
         self.slices = kube.Mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
         self.balancers = kube.Mirror(
@@ -89,11 +99,13 @@ class ControlPlane:
                 await asyncio.sleep(SETTLE_SECONDS)
             except TimeoutError:
                 pass
+            changed = self._changed.is_set()
             self._changed.clear()
             self._beat = time.monotonic()
             if not self.missing():
-                await self.publish()
-                await asyncio.to_thread(self.write_statuses)
+                if changed:
+                    await self.publish()
+                await asyncio.to_thread(self.write_statuses, everyone=changed)
 
     async def publish(self) -> None:
         """Builds from everything known now. Only called once everything is known: nothing smaller is ever told.
@@ -125,40 +137,60 @@ class ControlPlane:
         self._publisher.encoder.check(snapshot)
         return snapshot
 
-    def write_statuses(self, now: Callable[[], datetime.datetime] | None = None) -> None:
-        """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn."""
-        clock = now or (lambda: datetime.datetime.now(datetime.UTC))
-        moment = clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+    def write_statuses(self, *, everyone: bool = True) -> None:
+        """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn.
+
+        Without `everyone` only endpoints are looked at that were not ready: of them alone a new cause may be known
+        although no object of ours has changed.
+        """
+        moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         objects = self.endpoints.objects()
         endpoints, refused = accepted_endpoints(objects)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
-        pods = ready_pods(self.slices.objects())
+        ready: dict[str, dict[str, int]] = {}
+        for (owner, version), pods in ready_pods(self.slices.objects()).items():
+            ready.setdefault(owner, {})[version] = len(pods)
         for item in objects:
-            name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
-            faults = refused.get((namespace, name), [])
-            endpoint = None if faults else by_name[name]
-            ready = {version: len(found) for (owner, version), found in pods.items() if owner == name}
-            try:
-                described = []
-                if endpoint is not None and status.needs_pods(endpoint, ready):
-                    described = self._pods(namespace)
-                wanted = status.endpoint_status(
-                    item, endpoint=endpoint, faults=faults, ready=ready, pods=described, now=moment
-                )
-                if status.differs(item, wanted):
-                    version = item["metadata"]["resourceVersion"]
-                    self._server.patch_status(kube.status_path(item), wanted, resource_version=version)
-                    telemetry.status_writes.labels("written").inc()
-            except TemporaryError as error:
-                telemetry.status_writes.labels("failed").inc()
-                log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
+            if everyone or not status.is_ready(item):
+                name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+                faults = refused.get((namespace, name), [])
+                endpoint = None if faults else by_name[name]
+                self._write_status(item, endpoint, faults=faults, ready=ready.get(name, {}), now=moment)
+
+    def _write_status(
+        self,
+        item: kube.Object,
+        endpoint: Endpoint | None,
+        *,
+        faults: Sequence[str],
+        ready: Mapping[str, int],
+        now: str,
+    ) -> None:
+        name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        try:
+            described = []
+            if endpoint is not None and status.needs_pods(endpoint, ready):
+                described = self._pods(namespace)
+            wanted = status.endpoint_status(
+                item, endpoint=endpoint, faults=faults, ready=ready, pods=described, now=now
+            )
+            if status.differs(item, wanted):
+                version = item["metadata"]["resourceVersion"]
+                self._server.patch_status(kube.status_path(item), wanted, resource_version=version)
+                telemetry.status_writes.labels("written").inc()
+        except kube.Conflict:
+            # Someone was faster; the watch brings their version, and with it the next turn.
+            telemetry.status_writes.labels("conflict").inc()
+        except TemporaryError as error:
+            telemetry.status_writes.labels("failed").inc()
+            log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
 
     def _pods(self, namespace: str) -> list[kube.Object]:
         """The endpoint's pods; none when they may not be read, which costs the status its cause and nothing else."""
         try:
             return kube.pods_of(self._server, namespace)
         except TemporaryError as error:
-            if namespace not in self._status_path_failed:
-                self._status_path_failed.add(namespace)
+            if namespace not in self._unreadable:
+                self._unreadable.add(namespace)
                 log.warning("pods of %s cannot be read, status will not name causes: %s", namespace, error)
             return []

@@ -53,6 +53,12 @@ def differs(item: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     return any(current.get(key) != value for key, value in status.items())
 
 
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Whether the object says that it is ready."""
+    before = _condition_before(item)
+    return before is not None and before.get("status") == "True"
+
+
 def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
     """Whether the endpoint's pods must be asked why it is not ready."""
     return any(ready.get(version.name, 0) == 0 for version in endpoint.weighted)

@@ -91,6 +91,8 @@ def jwt_filter(keys: Keys, options: Options) -> Body:
         # Named, because the default also reads a query parameter, which ends up in logs.
         # Thrice, because the scheme's case does not matter to HTTP but does to Envoy.
         "from_headers": [{"name": "authorization", "value_prefix": f"{word} "} for word in _SCHEMES],
+        # Of verified signatures, by token: one costs 30 µs of CPU. Times are checked at each request all the same.
+        "jwt_cache_config": {"jwt_cache_size": 1000},
         "payload_in_metadata": "jwt",
         "failed_status_in_metadata": FAILED_KEY,
         "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],

@@ -62,6 +62,9 @@ class ModelServer:
             request_queue_size = 128
             daemon_threads = True
 
+            def handle_error(self, *_: object) -> None:
+                """A client that has gone away is no news."""
+
         self._server = Server(("127.0.0.1", 0), Handler)
         self.address = PodAddress("127.0.0.1", self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -247,6 +247,30 @@ def test_a32_a_header_with_an_underscore_is_refused(platform: Any, fraud: Any) -
     assert not fraud.requests
 
 
+def test_a33_every_route_that_the_proxy_holds_asks_for_a_token_but_two(platform: Any, fraud: Any) -> None:
+    configs = json.loads(platform.pop.admin("/config_dump")[1])["configs"]
+    found: dict[str, bool] = {}
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if "match" in node and ("route" in node or "direct_response" in node or "redirect" in node):
+                filters = node.get("typed_per_filter_config", {})
+                found[node["name"]] = filters.get("envoy.filters.http.jwt_authn", {}).get("disabled", False)
+                assert "envoy.filters.http.rbac" in filters
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(next(config for config in configs if config["@type"].endswith(".RoutesConfigDump")))
+    assert {name for name, public in found.items() if public} == {
+        "public/healthz",
+        "public/.well-known/databricks-config",
+    }
+    assert {"fraud:/invocations", "private:/invocations", "unknown", "wrong-method"} <= set(found)
+
+
 def test_a34_tricks_with_paths_lead_to_no_endpoint_that_the_token_may_not_call(platform: Any, fraud: Any) -> None:
     tricks = (
         "//private/invocations",

@@ -27,6 +27,15 @@ def test_a_prediction_comes_back_from_the_pod(platform: Any, fraud: Any, path: s
     assert "authorization" not in seen.headers
 
 
+def test_names_that_begin_alike_are_told_apart(platform: Any, make_endpoint: Any) -> None:
+    names = ("a", "a-b", "a-b-c", "serving-endpoints", "v1", "invocations")
+    pods = {(name, "v1"): (platform.server(name),) for name in names}
+    platform.publish(*(make_endpoint(name) for name in names), pods=pods)
+    for name in names:
+        for path in (f"/serving-endpoints/{name}/invocations", f"/{name}/invocations"):
+            assert platform.request(path).json() == {"predictions": [name]}
+
+
 def test_weights_split_the_traffic(platform: Any, make_endpoint: Any, make_version: Any) -> None:
     one, two = platform.server("one"), platform.server("two")
     split = make_endpoint("fraud", make_version("v1", 75), make_version("v2", 25))
