@@ -11,14 +11,14 @@ from headrace.components.platform_ref import ImageBase, ImageDelivery, base_faul
 from headrace.contract.image import Base, Delivery, ImageKind, ImageRequest
 
 _DEBIAN: Final[ImageBase] = {}
-_KINDS: Final = (ImageKind.CONTROL.value, ImageKind.ENVOY.value)
+_KINDS: Final = tuple(kind.value for kind in ImageKind if kind is not ImageKind.MODEL)
 
 
 class PlatformImageArgs(TypedDict):
     """Inputs of PlatformImage."""
 
     kind: str
-    """control: the control plane and the autoscaler. envoy: the proxies."""
+    """control: the control plane and the autoscaler. envoy: the proxies. prometheus: the metrics server."""
     delivery: pulumi.Input[ImageDelivery]
     """How the image reaches the nodes."""
     base: NotRequired[pulumi.Input[ImageBase]]

@@ -1,22 +1,20 @@
 """The lowest layers: an operating system with an interpreter and nothing that a model server does not need."""
 
 import json
-import platform
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.errors import TemporaryError
 from headrace.contract.image import PLATFORM, Base, BaseKind
 from headrace.runtimes.images.bytecode import compile_tree, compiler_key
 from headrace.runtimes.images.commands import execute, require
+from headrace.runtimes.images.debian import SUITE, bootstrap
 from headrace.runtimes.images.store import TAR, TAR_GZIP, Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
 
-SUITE: Final = "bookworm"
 PACKAGES: Final = (
     "ca-certificates",
     "libgomp1",  # LightGBM's wheels link against it and do not carry it
@@ -96,33 +94,11 @@ def base_layers(store: Store, base: Base, *, log: Path) -> BaseLayers:
 
 
 def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
-    remedy = "name another base: base = {'kind': 'registry', 'reference': 'python:3.11-slim'}"
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise PermanentError(f"A Debian base is made on Linux on x86-64 only, this is {platform.platform()}; {remedy}")
-    program = require(
-        "mmdebstrap", why="the Debian base is made with it", remedy=f"apt install mmdebstrap, or {remedy}"
-    )
     archive = scratch / "base.tar"
-    status, output = execute(
-        [
-            program,
-            "--variant=essential",
-            f"--include={','.join(PACKAGES)}",
-            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info")),
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-include=/usr/share/doc/*/copyright",  # the licences ask for it
-            SUITE,
-            str(archive),
-            *_mirrors(),
-        ],
-        log=log,
-        env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(scratch)},
-    )
-    if status != 0:
-        last = next((line for line in reversed(output.splitlines()) if line.startswith("E: ")), f"exit status {status}")
-        raise TemporaryError(
-            f"The Debian base could not be made, mmdebstrap says: {last.removeprefix('E: ')}; see {log}"
-        )
+    options = (f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info", "doc"))
+    keep = "--dpkgopt=path-include=/usr/share/doc/*/copyright"  # the licences ask for it
+    remedy = "name another base: base = {'kind': 'registry', 'reference': 'python:3.11-slim'}"
+    bootstrap("essential", PACKAGES, archive, [*options, keep], remedy=remedy, log=log)
     root = scratch / "root"
     modes: dict[str, int] = {}
     with tarfile.open(archive) as tar:
@@ -149,19 +125,6 @@ def _kept(path: PurePosixPath) -> bool:
     if path.suffix == ".pyc" or path.name == "__pycache__":
         return False  # made again without dates in them
     return not any(path == PurePosixPath(left_out) or PurePosixPath(left_out) in path.parents for left_out in _LEFT_OUT)
-
-
-def _mirrors() -> list[str]:
-    """The machine's own sources of this Debian release, if it has any: they reach a mirror from here."""
-    found = []
-    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
-        if path.suffix not in {".list", ".sources"} or not path.is_file():
-            continue
-        text = path.read_text(errors="replace")
-        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        if lines and all(SUITE in line for line in lines if line.startswith(("deb ", "Suites:"))):
-            found.append(str(path))
-    return found
 
 
 def _copied(store: Store, base: Base, *, log: Path) -> BaseLayers:

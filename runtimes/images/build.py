@@ -10,7 +10,7 @@ from headrace.contract import names
 from headrace.contract.errors import PermanentError
 from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer, ModelInput
 from headrace.runtimes.images import base as base_module
-from headrace.runtimes.images import environment, envoy, site
+from headrace.runtimes.images import environment, envoy, prometheus, site
 from headrace.runtimes.images.deliver import deliver
 from headrace.runtimes.images.model import model_layer
 from headrace.runtimes.images.oci import Image, write_image
@@ -38,6 +38,8 @@ def describe(request: ImageRequest) -> ImageDescription:
         parts.append(site.code_key(folders, request.base))
     elif request.kind is ImageKind.ENVOY:
         parts.append(envoy.describe())
+    elif request.kind is ImageKind.PROMETHEUS:
+        parts.append(prometheus.describe(request.base))
     environment_digest = environment.describe(request.model, request.base) if request.model is not None else ""
     return ImageDescription(platform_digest=key_of(*parts), environment_digest=environment_digest)
 
@@ -48,9 +50,12 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
     Raises PermanentError or TemporaryError with one sentence; what was finished before stays in the cache.
     """
     assembly = _Assembly(request=request, store=store, log=log, report=report)
-    makers = {ImageKind.MODEL: assembly.model, ImageKind.CONTROL: assembly.control, ImageKind.ENVOY: assembly.envoy}
-    if request.kind not in makers:
-        raise PermanentError(f"kind = {request.kind.value!r}, must be one of {', '.join(makers)}")
+    makers = {
+        ImageKind.MODEL: assembly.model,
+        ImageKind.CONTROL: assembly.control,
+        ImageKind.ENVOY: assembly.envoy,
+        ImageKind.PROMETHEUS: assembly.prometheus,
+    }
     image = makers[request.kind]()
     report("deliver")
     reference, held = deliver(store, image, name=request.name, delivery=request.delivery, log=log)
@@ -111,6 +116,13 @@ class _Assembly:
         self._add("envoy", *envoy.envoy_layer(self._store, log=self._log))
         return self._image([names.ENVOY_BINARY], {})
 
+    def prometheus(self) -> Image:
+        """base and the Prometheus server."""
+        self._base()
+        self._report("prometheus")
+        self._add("prometheus", *prometheus.prometheus_layer(self._store, self._request.base, log=self._log))
+        return self._image([prometheus.BINARY], {})
+
     def _check_python(self, model: ModelInput) -> None:
         minor = ".".join(model.python.split(".")[:2])
         if minor != self._request.base.python:
@@ -161,7 +173,7 @@ class _Assembly:
 
 def steps(kind: ImageKind) -> int:
     """Number of times `build` reports for an image of that kind."""
-    return {ImageKind.MODEL: 6, ImageKind.CONTROL: 4, ImageKind.ENVOY: 3}.get(kind, 1)
+    return {ImageKind.MODEL: 6, ImageKind.CONTROL: 4, ImageKind.ENVOY: 3, ImageKind.PROMETHEUS: 3}[kind]
 
 
 def progress(log: Path, total: int, write: Callable[[str], object]) -> Report:

@@ -20,7 +20,7 @@ def _record(args: Any) -> Recording:
     return record(program, answers={BUILD: {"image": "registry.example/team/x@sha256:1", "digest": "sha256:1"}})
 
 
-@pytest.mark.parametrize("kind", ["control", "envoy"])
+@pytest.mark.parametrize("kind", ["control", "envoy", "prometheus"])
 def test_one_build_belongs_to_the_component_and_gives_its_outputs(kind: str) -> None:
     recording = _record({"kind": kind, "delivery": DELIVERY})
 
@@ -36,7 +36,7 @@ def test_every_fault_is_reported_at_once_and_nothing_is_registered() -> None:
     with pytest.raises(ArgsError) as caught:
         _record({"kind": "nginx", "delivery": {"kind": "registry"}, "bases": {}})
 
-    for words in ("kind = 'nginx', must be one of control, envoy", "repository is missing", "'bases'"):
+    for words in ("kind = 'nginx', must be one of control, envoy, prometheus", "repository is missing", "'bases'"):
         assert words in str(caught.value)
 
 

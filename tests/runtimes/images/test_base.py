@@ -10,6 +10,7 @@ import pytest
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
 from headrace.contract.image import Base, BaseKind
 from headrace.runtimes.images import base as base_module
+from headrace.runtimes.images import debian
 from headrace.runtimes.images.oci import write_image
 from headrace.runtimes.images.store import Store, cache_directory
 
@@ -55,7 +56,7 @@ def test_a_machine_without_mmdebstrap_is_told_what_to_do(
     store: Store, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(base_module.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(debian.platform, "machine", lambda: "x86_64")
 
     with pytest.raises(PermanentError, match=r"'mmdebstrap' is not on PATH.*apt install mmdebstrap"):
         base_module.base_layers(store, Base(), log=log)
@@ -64,7 +65,7 @@ def test_a_machine_without_mmdebstrap_is_told_what_to_do(
 def test_a_machine_that_is_not_linux_is_told_to_copy_a_base(
     store: Store, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_module.sys, "platform", "darwin")
+    monkeypatch.setattr(debian.sys, "platform", "darwin")
 
     with pytest.raises(PermanentError, match=r"Linux on x86-64 only.*'kind': 'registry'"):
         base_module.base_layers(store, Base(), log=log)

@@ -1,0 +1,58 @@
+"""Files out of Debian packages, without this machine's own packages being touched."""
+
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.runtimes.images.commands import execute, require
+
+SUITE: Final = "bookworm"
+
+
+def bootstrap(
+    variant: str, packages: Sequence[str], archive: Path, options: Sequence[str] = (), *, remedy: str, log: Path
+) -> None:
+    """Writes the packages, with all they need, as the tar archive `archive`.
+
+    `variant` is mmdebstrap's: `essential` configures them on top of the essential packages, `extract` only unpacks.
+    Raises PermanentError, which ends in `remedy`, where this machine cannot, TemporaryError when the mirrors fail.
+    """
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        here = f"{platform.system()} on {platform.machine()}"
+        raise PermanentError(f"Debian packages are unpacked on Linux on x86-64 only, this is {here}; {remedy}")
+    why = "Debian packages are unpacked with it"
+    program = require("mmdebstrap", why=why, remedy=f"apt install mmdebstrap, or {remedy}")
+    status, output = execute(
+        [
+            program,
+            f"--variant={variant}",
+            f"--include={','.join(packages)}",
+            *options,
+            SUITE,
+            str(archive),
+            *_mirrors(),
+        ],
+        log=log,
+        env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(archive.parent)},
+    )
+    if status != 0:
+        last = next((line for line in reversed(output.splitlines()) if line.startswith("E: ")), f"exit status {status}")
+        raise TemporaryError(
+            f"Debian packages could not be had, mmdebstrap says: {last.removeprefix('E: ')}; see {log}"
+        )
+
+
+def _mirrors() -> list[str]:
+    """The machine's own sources of this Debian release, if it has any: they reach a mirror from here."""
+    found = []
+    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
+        if path.suffix not in {".list", ".sources"} or not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        if lines and all(SUITE in line for line in lines if line.startswith(("deb ", "Suites:"))):
+            found.append(str(path))
+    return found
