@@ -19,10 +19,12 @@ status: .venv/installed ## what runs
 	@$(LOCAL) status
 
 test: .venv/installed check ## every test, on a real cluster
+	@$(PYTHON) -m pytest tests/routing
 	@$(PYTHON) -m pytest
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
-	@$(PYTHON) -m pytest -m "not cluster and not slow"
+	@$(PYTHON) -m pytest -q -m "not cluster and not slow" tests/routing
+	@$(PYTHON) -m pytest -q -m "not cluster and not slow"
 
 check: .venv/installed build/types ## lint, types and architecture
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports
