@@ -34,7 +34,15 @@ def bootstrap(
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "control-plane"}}],
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": "control-plane",
+                            # Envoy's default waits up to 30 s between attempts: a platform would start that much later.
+                            "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "2s"}},
+                        }
+                    }
+                ],
             },
             # For ever: an Envoy that has not heard from the control plane stays unready, instead of serving nothing.
             "cds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"},

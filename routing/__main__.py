@@ -13,6 +13,8 @@ from headrace.routing.health import HealthServer
 from headrace.routing.loop import ControlPlane
 from headrace.routing.settings import Settings
 
+log = logging.getLogger("headrace.routing")
+
 
 async def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Proxies keep what they were told, so there is nothing to drain."""
@@ -25,7 +27,7 @@ async def run(settings: Settings) -> None:
     server, port = await ads.serve(ads.AdsServicer(publisher), address=settings.xds_address)
     health.start()
     control_plane.start()
-    logging.getLogger(__name__).info("xDS on port %d, health on port %d", port, health.port)
+    log.info("xDS on port %d, health on port %d", port, health.port)
     loop = asyncio.create_task(control_plane.run())
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -10,11 +10,11 @@ from headrace.routing.snapshot.resources import ADS_SOURCE, Body, seconds, typed
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
-def router(body: Body | None = None) -> Body:
+def router() -> Body:
     """The last HTTP filter."""
     return {
         "name": "envoy.filters.http.router",
-        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", body),
+        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router"),
     }
 
 

@@ -80,7 +80,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
                 "envoy.extensions.filters.http.buffer.v3.Buffer", {"max_request_bytes": options.body_bytes}
             ),
         },
-        connection.router({"suppress_envoy_headers": True}),
+        connection.router(),
     ]
     extra: Body = {
         "use_remote_address": True,

@@ -51,6 +51,21 @@ def test_no_token_is_401(platform: Any, fraud: Any) -> None:
     assert not fraud.requests
 
 
+def test_a_refusal_is_logged_with_the_path_that_was_asked_for_and_without_its_query(
+    platform: Any, fraud: Any, until: Any
+) -> None:
+    fraud.status = 418
+    answer = platform.request("/serving-endpoints/fraud/invocations?key=secret")
+    lines = f'"request_id":"{answer.headers["x-request-id"]}"'
+    for envoy in (platform.pop, platform.balancer):
+        until(lambda envoy=envoy: lines in envoy.log.read_text(), "logged")
+        line = next(line for line in envoy.log.read_text().splitlines() if lines in line)
+        assert '"path":"/serving-endpoints/fraud/invocations"' in line
+        assert '"endpoint":"fraud"' in line
+        assert '"status":418' in line
+        assert "secret" not in line
+
+
 def test_unknown_endpoint_is_404(platform: Any, fraud: Any) -> None:
     answer = platform.request("/absent/invocations")
     assert (answer.status, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
