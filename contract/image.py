@@ -203,7 +203,7 @@ class Layer:
     """One layer of a finished image."""
 
     name: str
-    """base, front, environment, code, model, control, envoy or prometheus."""
+    """base, front, environment, code, sbom, model, control, envoy or prometheus."""
     digest: str
     size: int
     """Bytes of the blob."""

@@ -12,6 +12,7 @@ from headrace.contract.errors import HeadraceError, TemporaryError
 from headrace.contract.image import BuildFailure, Delivery, ImageRequest
 from headrace.runtimes.images.build import build, describe, progress, steps
 from headrace.runtimes.images.deliver import present
+from headrace.runtimes.images.prune import prune
 from headrace.runtimes.images.store import Store, cache_directory
 
 _COMMANDS = ("build", "describe", "present")
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
             log = str(path)
             report = progress(path, steps(request.kind), lambda line: print(line, file=sys.stderr, flush=True))
             answer = build(request, store, log=path, report=report).to_json()
+            prune(store)
     except HeadraceError as error:
         failure = BuildFailure(message=str(error), temporary=isinstance(error, TemporaryError), log=log)
         print(json.dumps(asdict(failure)))

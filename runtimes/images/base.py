@@ -12,6 +12,7 @@ from headrace.contract.image import PLATFORM, Base, BaseKind
 from headrace.runtimes.images.bytecode import compile_tree, compiler_key
 from headrace.runtimes.images.commands import execute, require
 from headrace.runtimes.images.debian import SUITE, bootstrap
+from headrace.runtimes.images.sbom import Package, debian_packages
 from headrace.runtimes.images.store import TAR, TAR_GZIP, Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
 
@@ -24,7 +25,7 @@ PACKAGES: Final = (
     "python3.11-minimal",
     "tzdata",
 )
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 """Raised when what this module does to the packages changes."""
 
 _TRANSPORTS: Final = ("docker://", "oci:", "oci-archive:", "docker-archive:", "dir:")
@@ -60,6 +61,8 @@ class BaseLayers:
     """Minor version of the interpreter."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that the base sets."""
+    packages: tuple[Package, ...] = ()
+    """What is in it, as far as it is known."""
 
 
 def describe(base: Base) -> str:
@@ -90,7 +93,8 @@ def base_layers(store: Store, base: Base, *, log: Path) -> BaseLayers:
     if base.kind is BaseKind.REGISTRY:
         return _copied(store, base, log=log)
     blob, created = store.layer(describe(base), lambda scratch: _debian(store, base, scratch, log=log))
-    return BaseLayers(layers=(blob,), created=created, python=base.python)
+    packages = tuple((kind, name, version) for kind, name, version in json.loads(blob.fact("packages")))
+    return BaseLayers(layers=(blob,), created=created, python=base.python, packages=packages)
 
 
 def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
@@ -110,7 +114,8 @@ def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
                 tar.extract(member, root, set_attrs=True, filter="fully_trusted")  # apt checked its signature
     for folder in ("usr/lib/python3.11", "usr/lib/python3"):
         compile_tree(store, root / folder, f"/{folder}", python=base.python)
-    return write_layer(store, _with_modes(root, modes))
+    packages = debian_packages((root / "var/lib/dpkg/status").read_text(errors="replace"))
+    return write_layer(store, _with_modes(root, modes), facts={"packages": json.dumps(packages)})
 
 
 def _with_modes(root: Path, modes: Mapping[str, int]) -> Iterator[Entry]:
@@ -129,23 +134,20 @@ def _kept(path: PurePosixPath) -> bool:
 
 def _copied(store: Store, base: Base, *, log: Path) -> BaseLayers:
     """Layers of an image in a registry, kept as they are, compressed or not."""
-    record = describe(base)
-    created = False
 
-    def copy(scratch: Path) -> str:
-        nonlocal created
-        created = True
-        return json.dumps(_copy(store, base, scratch, log=log))
+    def complete(text: str) -> bool:
+        return all(store.has(layer["digest"], layer["size"]) for layer in json.loads(text)["layers"])
 
-    value = json.loads(store.document(record, copy))
-    if not all(store.has(layer["digest"], layer["size"]) for layer in value["layers"]):
-        with store.scratch() as scratch:
-            value = json.loads(copy(scratch))
+    text, created = store.document(
+        describe(base), lambda scratch: json.dumps(_copy(store, base, scratch, log=log)), usable=complete
+    )
+    value = json.loads(text)
     return BaseLayers(
         layers=tuple(Blob(**layer) for layer in value["layers"]),
         created=created,
         python=base.python,
         environment=value["environment"],
+        packages=(("oci", base.reference.rsplit("/", 1)[-1].partition("@")[0], value["digest"]),),
     )
 
 
@@ -164,7 +166,8 @@ def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, An
     def read(descriptor: Mapping[str, Any]) -> Any:
         return json.loads((blobs / descriptor["digest"].removeprefix("sha256:")).read_bytes())
 
-    manifest = read(json.loads((scratch / "image" / "index.json").read_bytes())["manifests"][0])
+    (described,) = json.loads((scratch / "image" / "index.json").read_bytes())["manifests"]
+    digest, manifest = described["digest"], read(described)
     config = read(manifest["config"])
     layers = []
     for descriptor, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
@@ -178,4 +181,4 @@ def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, An
             }
         )
     variables = dict(line.split("=", 1) for line in config.get("config", {}).get("Env", []))
-    return {"layers": layers, "environment": variables}
+    return {"layers": layers, "environment": variables, "digest": digest}

@@ -15,6 +15,7 @@ from headrace.runtimes.images.deliver import deliver
 from headrace.runtimes.images.model import model_layer
 from headrace.runtimes.images.oci import Image, write_image
 from headrace.runtimes.images.resolver import pins_of
+from headrace.runtimes.images.sbom import Package, bill_layer, python_packages
 from headrace.runtimes.images.store import Blob, Store, key_of
 
 _CODE: Final[Mapping[ImageKind, tuple[str, Sequence[str]]]] = {
@@ -82,9 +83,11 @@ class _Assembly:
         self._log = log
         self._report = report
         self._variables: dict[str, str] = {}
+        self._packages_in: list[Package] = []
 
     def model(self) -> Image:
-        """base, front, environment, code, model: what changes more often lies higher, and moves less when it does."""
+        """base, front, environment, code, sbom, model: what changes more often lies higher, and moves less when it
+        does."""
         model = self._request.model
         if model is None:
             raise PermanentError("model is missing; an image of kind 'model' needs it")
@@ -96,7 +99,9 @@ class _Assembly:
         lock = environment.lock(self._store, model, base, pins=self._request.pins, log=self._log)
         self.pins = pins_of(lock)
         self._add("environment", *environment.environment_layer(self._store, lock, model, base, log=self._log))
+        self._packages_in += python_packages(self.pins)
         self._code()
+        self._bill()
         self._report("model")
         self._add("model", *model_layer(self._store, model, log=self._log))
         interpreter = f"/usr/bin/python{base.python}"
@@ -107,6 +112,7 @@ class _Assembly:
         self._base()
         self._packages("control")
         self._code()
+        self._bill()
         return self._image([f"/usr/bin/python{self._request.base.python}"], {"PYTHONPATH": names.FRONT_SITE})
 
     def envoy(self) -> Image:
@@ -114,13 +120,18 @@ class _Assembly:
         self._base()
         self._report("envoy")
         self._add("envoy", *envoy.envoy_layer(self._store, log=self._log))
+        self._packages_in += python_packages(pins_of(envoy.LOCK))
+        self._bill()
         return self._image([names.ENVOY_BINARY], {})
 
     def prometheus(self) -> Image:
         """base and the Prometheus server."""
         self._base()
         self._report("prometheus")
-        self._add("prometheus", *prometheus.prometheus_layer(self._store, self._request.base, log=self._log))
+        blob, created = prometheus.prometheus_layer(self._store, self._request.base, log=self._log)
+        self._add("prometheus", blob, created)
+        self._packages_in.append(("deb/debian", "prometheus", blob.fact("version")))
+        self._bill()
         return self._image([prometheus.BINARY], {})
 
     def _check_python(self, model: ModelInput) -> None:
@@ -137,15 +148,20 @@ class _Assembly:
         made = base_module.base_layers(self._store, self._request.base, log=self._log)
         self.layers += [("base", blob, made.created) for blob in made.layers]
         self._variables |= made.environment
+        self._packages_in += made.packages
 
     def _packages(self, lock_name: str) -> None:
         self._report(lock_name)
         lock = site.lock_text(lock_name)
         self._add(lock_name, *site.packages_layer(self._store, lock, self._request.base, log=self._log))
+        self._packages_in += python_packages(pins_of(lock))
 
     def _code(self) -> None:
         self._report("code")
         self._add("code", *site.code_layer(self._store, _CODE[self._request.kind][1], self._request.base))
+
+    def _bill(self) -> None:
+        self._add("sbom", *bill_layer(self._store, self._packages_in))
 
     def _add(self, name: str, blob: Blob, created: bool) -> None:
         self.layers.append((name, blob, created))

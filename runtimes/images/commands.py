@@ -22,7 +22,7 @@ def execute(
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
-    stdin: Path | None = None,
+    cwd: Path | None = None,
     timeout_seconds: float = 1800,
 ) -> tuple[int, str]:
     """Runs a program to its end; returns its exit status and what it wrote to standard error and output, which is
@@ -31,13 +31,13 @@ def execute(
     `env` adds to this process's environment. A program that is still running after `timeout_seconds` is killed and
     counts as failed with status 124.
     """
-    source = stdin.open("rb") if stdin is not None else subprocess.DEVNULL
     try:
         done = subprocess.run(
             command,
-            stdin=source,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=cwd,
             env={**os.environ, **(env or {})},
             timeout=timeout_seconds,
             check=False,
@@ -46,9 +46,6 @@ def execute(
     except subprocess.TimeoutExpired as error:
         status = 124
         output = (error.stdout or b"").decode(errors="replace") + f"\nkilled after {timeout_seconds:.0f} seconds"
-    finally:
-        if not isinstance(source, int):
-            source.close()
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{output}\n[exit status {status}]\n")
     return status, output

@@ -19,7 +19,7 @@ from headrace.runtimes.images.tarball import Entry, tree, write_layer
 LOCK_FILE: Final = "requirements.lock"
 """In the environment's directory: what is installed, for people and for software bills of material."""
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 _HOME: Final = names.MODEL_ENVIRONMENT.lstrip("/")
 _BESIDE_SITE: Final = ("bin", "etc", "share")
 """What uv puts into a target directory and a virtual environment has outside of site-packages."""
@@ -41,7 +41,7 @@ def lock(store: Store, model: ModelInput, base: Base, *, pins: tuple[str, ...], 
     def make(scratch: Path) -> str:
         return resolver.resolve(requirements, constraints=constraints, pins=pins, scratch=scratch)
 
-    return store.document(describe(model, base), make)
+    return store.document(describe(model, base), make)[0]
 
 
 def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Base, *, log: Path) -> tuple[Blob, bool]:

@@ -1,17 +1,20 @@
 """The layer with the Prometheus server, taken out of its Debian package."""
 
+import gzip
 import tarfile
 from pathlib import Path
 from typing import Final
 
+from headrace.contract.errors import PermanentError
 from headrace.contract.image import Base
 from headrace.runtimes.images.debian import SUITE, bootstrap
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, write_layer
 
 BINARY: Final = "/usr/bin/prometheus"
-_RECIPE: Final = 1
-_WANTED: Final = (BINARY.lstrip("/"), "usr/share/doc/prometheus/copyright")
+_RECIPE: Final = 2
+_LICENCE: Final = "usr/share/doc/prometheus/copyright"
+_CHANGES: Final = "usr/share/doc/prometheus/changelog.Debian.gz"
 
 
 def describe(base: Base) -> str:
@@ -26,12 +29,20 @@ def prometheus_layer(store: Store, base: Base, *, log: Path) -> tuple[Blob, bool
         archive = scratch / "packages.tar"
         remedy = "where a registry can be reached, use the image that the Prometheus project publishes"
         bootstrap("extract", ["prometheus"], archive, remedy=remedy, log=log)
-        entries = []
         with tarfile.open(archive) as tar:
-            for member in tar:
-                path = member.name.removeprefix("./")
-                if path in _WANTED and (file := tar.extractfile(member)) is not None:
-                    entries.append(Entry(path=path, mode=member.mode, data=file.read()))
-        return write_layer(store, entries)
+            changes = gzip.decompress(_content(tar, _CHANGES)).decode(errors="replace")
+            entries = [
+                Entry(path=BINARY.lstrip("/"), mode=0o755, data=_content(tar, BINARY.lstrip("/"))),
+                Entry(path=_LICENCE, data=_content(tar, _LICENCE)),
+            ]
+        version = changes.split("(", 1)[-1].split(")", 1)[0]  # the first line: prometheus (2.42.0+ds-5) …
+        return write_layer(store, entries, facts={"version": version})
 
     return store.layer(describe(base), make)
+
+
+def _content(tar: tarfile.TarFile, path: str) -> bytes:
+    file = tar.extractfile(f"./{path}")
+    if file is None:
+        raise PermanentError(f"The Debian package prometheus holds no file {path}")
+    return file.read()

@@ -4,10 +4,13 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
 import uv
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.runtimes.images.commands import execute
@@ -79,11 +82,26 @@ class Resolver:
             scratch=scratch,
         )
         (target / ".lock").unlink(missing_ok=True)
+        self._compare(target, pins_of(lock))
+
+    def _compare(self, target: Path, pins: Sequence[str]) -> None:
+        """Trust, and look: settings that uv found elsewhere could have made it install something else."""
+        locked = {canonicalize_name(name): Version(version) for name, version in (pin.split("==") for pin in pins)}
+        for distribution in distributions(path=[str(target)]):
+            name, version = canonicalize_name(distribution.name), Version(distribution.version)
+            if locked.get(name, version) != version:
+                raise PermanentError(
+                    f"{name} {version} was installed where the lock has {locked[name]}; remove overrides from uv's "
+                    f"settings and build again (log: {self.log})"
+                )
 
     def _uv(self, purpose: str, command: str, *arguments: str, scratch: Path) -> None:
         program = shutil.which("uv") or uv.find_uv_bin()
+        # uv reads the settings, overrides of versions among them, of the project it is started in. An empty file ends
+        # the search; the user's own settings, such as an index, still count.
+        (scratch / "uv.toml").touch()
         settings = [f"--python-version={self.python}", f"--python-platform={self.platform}", "--color=never"]
-        status, output = execute([program, "pip", command, *settings, *arguments], log=self.log)
+        status, output = execute([program, "pip", command, *settings, *arguments], cwd=scratch, log=self.log)
         if status == 0:
             return
         # uv names the packages at odds; paths of the scratch directory say nothing

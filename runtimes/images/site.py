@@ -22,7 +22,7 @@ PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 FRONT_CODE: Final = ("contract", "runtimes")
 CONTROL_CODE: Final = ("contract", "routing", "autoscaler")
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 _SITE: Final = names.FRONT_SITE.lstrip("/")
 
 

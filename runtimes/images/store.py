@@ -157,19 +157,24 @@ class Store:
             self._write_json(record, asdict(blob))
             return blob, True
 
-    def document(self, key: str, make: Callable[[Path], str]) -> str:
-        """The text made from recipe `key`, for example a lock; made by the first caller."""
+    def document(
+        self, key: str, make: Callable[[Path], str], *, usable: Callable[[str], bool] = bool
+    ) -> tuple[str, bool]:
+        """The text made from recipe `key`, for example a lock, and whether this call made it.
+
+        One that is not `usable` any more is made again.
+        """
         record = self._recipes / f"{key}.txt"
         with self.locked(key):
-            if not record.exists():
-                with self.scratch() as directory:
-                    text = make(directory)
-                with self._new_file() as (path, out):
-                    out.write(text.encode())
-                path.replace(record)
-            else:
+            if record.exists() and usable(text := record.read_text()):
                 os.utime(record)
-            return record.read_text()
+                return text, False
+            with self.scratch() as directory:
+                text = make(directory)
+            with self._new_file() as (path, out):
+                out.write(text.encode())
+            path.replace(record)
+            return text, True
 
     def directory(self, key: str, make: Callable[[Path], None]) -> Path:
         """The read-only directory made from recipe `key`; `make` fills an empty one."""

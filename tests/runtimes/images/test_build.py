@@ -76,7 +76,7 @@ def test_what_changes_more_often_lies_higher(
 ) -> None:
     result, said = _build(request_for(model_directory), store, log)
 
-    assert [layer.name for layer in result.layers] == ["base", "front", "environment", "code", "model"]
+    assert [layer.name for layer in result.layers] == ["base", "front", "environment", "code", "sbom", "model"]
     assert all(layer.created for layer in result.layers)
     assert len(said) == steps(ImageKind.MODEL)
     assert result.pins == ("scorer==2.0",)

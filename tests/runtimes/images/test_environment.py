@@ -140,6 +140,32 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(wheels: MakeWheel, log: P
         resolver.install(lock, tmp_path / "site", scratch=tmp_path, options=[option])
 
 
+def test_settings_of_the_project_around_do_not_reach_the_model(
+    store: Store, wheels: MakeWheel, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project's override of a version once replaced what a model had logged."""
+    wheels("scorer", "1.0")
+    option = wheels("scorer", "2.0")
+    (tmp_path / "pyproject.toml").write_text('[tool.uv]\noverride-dependencies = ["scorer==1.0"]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UV_NO_CONFIG")
+
+    lock, digest, _ = _build(store, _model(option, "scorer==2.0"), log)
+
+    assert pins_of(lock) == ("scorer==2.0",)
+    assert "VERSION = '2.0'" in _read(store, digest, f"{SITE}/scorer/__init__.py")
+
+
+def test_what_was_installed_is_compared_with_the_lock(wheels: MakeWheel, log: Path, tmp_path: Path) -> None:
+    option = wheels("scorer", "2.0")
+    resolver = Resolver(python="3.11", platform="x86_64-manylinux_2_28", log=log)
+    site = tmp_path / "site"
+    resolver.install("scorer==2.0\n", site, scratch=tmp_path, options=[option], hashes_required=False)
+
+    with pytest.raises(PermanentError, match=r"scorer 2\.0 was installed where the lock has 2\.1"):
+        resolver._compare(site, ["scorer==2.1"])
+
+
 @pytest.mark.parametrize(
     ("script", "first_line"),
     [
