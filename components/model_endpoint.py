@@ -104,7 +104,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         platform = pulumi.Output.from_input(spec.platform)
         labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
         image = self._model_image(name, spec, platform)
-        before = self._closed_namespace(name, spec, labels, platform)
+        before = self._closed_namespace(name, spec, labels, platform, image)
         ready = self._served_version(name, spec, labels, image, before)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
@@ -137,7 +137,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         return ModelImage(f"{name}-image", args, pulumi.ResourceOptions(parent=self))
 
     def _closed_namespace(
-        self, name: str, spec: _Spec, labels: manifests.Labels, platform: pulumi.Output[Any]
+        self, name: str, spec: _Spec, labels: manifests.Labels, platform: pulumi.Output[Any], image: ModelImage
     ) -> list[pulumi.Resource]:
         """What must be there before the first pod: a policy that came later would leave it open for a second."""
         namespace = names.endpoint_namespace(name)
@@ -146,7 +146,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         space = KubernetesObject(
             f"{name}-namespace",
             manifests.namespace(namespace, labels=labels, annotations=annotations),
-            pulumi.ResourceOptions(parent=self),
+            # After the image: a model that cannot be built leaves nothing in the cluster.
+            pulumi.ResourceOptions(parent=self, depends_on=[image]),
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
         before: list[pulumi.Resource] = [

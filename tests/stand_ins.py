@@ -37,6 +37,8 @@ class StandInModelImage(pulumi.ComponentResource):
         super().__init__("headrace:index:ModelImage", name, {}, opts)
         self.source = resolve(args["model_uri"])
         self.version_name = self.source.version_name
+        # As in the real one, what takes time is a child.
+        pulumi.CustomResource("stand-in:index:ImageBuild", f"{name}-build", {}, pulumi.ResourceOptions(parent=self))
         self.image = pulumi.Output.from_input(IMAGE)
         self.register_outputs({"image": self.image})
 

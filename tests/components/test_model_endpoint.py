@@ -151,3 +151,10 @@ def test_a_preview_knows_everything_but_what_the_engine_must_create() -> None:
     recording = record(lambda: ModelEndpoint("fraud", given), preview=True)
 
     assert recording.outputs[recording.named("fraud").urn]["url"] == "https://models.example/serving-endpoints/fraud"
+
+
+def test_a_model_whose_image_cannot_be_built_leaves_nothing_in_the_cluster() -> None:
+    recording = made()
+
+    objects = [r.name for r in recording.resources.values() if r.type.startswith("kubernetes:")]
+    assert [name for name in objects if not recording.waits_for(name, "fraud-image-build")] == []
