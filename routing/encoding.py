@@ -5,7 +5,7 @@
 
 import importlib
 import threading
-from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -49,16 +49,18 @@ for _module in (
 class Encoder:
     """Encodes each content once, however many proxies ask for it and however often the rest of its table changes.
 
-    Safe to use from several threads.
+    Keeps what the last two checked snapshots hold, and nothing older. Safe to use from several threads.
     """
 
-    def __init__(self, capacity: int = 262_144) -> None:
-        self._capacity = capacity
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._encoded: OrderedDict[tuple[Any, str], bytes] = OrderedDict()
+        self._before: dict[tuple[Any, str], bytes] = {}
+        self._now: dict[tuple[Any, str], bytes] = {}
 
     def check(self, snapshot: Snapshot) -> None:
         """Encodes all of a snapshot that is new. Raises PermanentError, naming the resource, if any of it cannot be."""
+        with self._lock:
+            self._before, self._now = self._now, {}
         for resources in snapshot.roles.values():
             for type_url, by_name in resources.items():
                 for resource in by_name.values():
@@ -73,39 +75,15 @@ class Encoder:
     def _bytes(self, message_class: Any, tree: Tree) -> bytes:
         key = (message_class, tree.digest)
         with self._lock:
-            found = self._encoded.get(key)
-            if found is not None:
-                self._encoded.move_to_end(key)
-                return found
-        message = json_format.ParseDict(tree.body, message_class())
-        if tree.path:
-            self._place(message, tree)
-        encoded: bytes = message.SerializeToString(deterministic=True)
+            found, before = self._now.get(key), self._before.get(key)
+        if found is not None:
+            return found
+        part_class = _part_class(message_class, tree)
+        parts = [self._bytes(part_class, child) for child in tree.children]
+        encoded = _encoded(message_class, tree, parts) if before is None else before
         with self._lock:
-            self._encoded[key] = encoded
-            if len(self._encoded) > self._capacity:
-                self._encoded.popitem(last=False)
+            self._now[key] = encoded
         return encoded
-
-    def _place(self, message: Any, tree: Tree) -> None:
-        """Puts the encoded parts into the field that the tree's path names."""
-        *outer, last = tree.path.split(".")
-        for name in outer:
-            message = getattr(message, name)
-        if tree.packed:
-            part_class = symbol_database.Default().GetSymbol(tree.packed)
-            any_field = getattr(message, last)
-            any_field.type_url = f"type.googleapis.com/{tree.packed}"
-            any_field.value = self._bytes(part_class, tree.children[0])
-            return
-        container, kind = getattr(message, last), message.DESCRIPTOR.fields_by_name[last].message_type
-        if tree.keys is None:
-            for child in tree.children:
-                container.add().MergeFromString(self._bytes(kind._concrete_class, child))
-        else:
-            part_class = kind.fields_by_name["value"].message_type._concrete_class
-            for key, child in zip(tree.keys, tree.children, strict=True):
-                container[key].MergeFromString(self._bytes(part_class, child))
 
     def resource(self, type_url: str, resource: Resource) -> Any:
         """A discovery Resource message. A body that does not fit its message raises json_format.ParseError."""
@@ -120,3 +98,39 @@ class Encoder:
             resources=[self.resource(answer.type_url, resource) for resource in answer.difference.upserts],
             removed_resources=answer.difference.removals,
         )
+
+
+def _part_class(message_class: Any, tree: Tree) -> Any:
+    """Class of the messages that the tree's children are; None without children."""
+    if not tree.path:
+        return None
+    if tree.packed:
+        return symbol_database.Default().GetSymbol(tree.packed)
+    descriptor = message_class.DESCRIPTOR
+    for name in tree.path.split("."):
+        descriptor = descriptor.fields_by_name[name].message_type
+    if tree.keys is not None:
+        descriptor = descriptor.fields_by_name["value"].message_type
+    return descriptor._concrete_class
+
+
+def _encoded(message_class: Any, tree: Tree, parts: Sequence[bytes]) -> bytes:
+    """The message with its encoded parts in the field that the tree's path names."""
+    message = json_format.ParseDict(tree.body, message_class())
+    if tree.path:
+        *outer, last = tree.path.split(".")
+        owner = message
+        for name in outer:
+            owner = getattr(owner, name)
+        place = getattr(owner, last)
+        if tree.packed:
+            place.type_url = f"type.googleapis.com/{tree.packed}"
+            place.value = parts[0]
+        elif tree.keys is not None:
+            for key, part in zip(tree.keys, parts, strict=True):
+                place[key].MergeFromString(part)
+        else:
+            for part in parts:
+                place.add().MergeFromString(part)
+    encoded: bytes = message.SerializeToString(deterministic=True)
+    return encoded

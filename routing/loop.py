@@ -15,11 +15,13 @@ from headrace.routing.snapshot import (
     Keys,
     Options,
     PodAddress,
+    Recall,
     Snapshot,
     World,
     accepted_endpoints,
     build,
     ready_pods,
+    routed_pods,
 )
 from headrace.routing.snapshot.pods import slice_addresses
 
@@ -42,6 +44,7 @@ class ControlPlane:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._beat = time.monotonic()
+        self._recall = Recall()
         self._unreadable: set[str] = set()
         self.endpoints = kube.Mirror(server, kube.MODEL_ENDPOINTS, self._notice)
         self.slices = kube.Mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
@@ -114,7 +117,7 @@ class ControlPlane:
         """
         assert self.keys.found is not None  # `missing` said so
         endpoints, refused = accepted_endpoints(self.endpoints.objects())
-        pods = ready_pods(self.slices.objects())
+        pods = routed_pods(self.slices.objects())
         balancers: set[PodAddress] = set()
         for item in self.balancers.objects():
             balancers |= slice_addresses(item, default_port=names.LOAD_BALANCER_PORT)
@@ -133,7 +136,7 @@ class ControlPlane:
         telemetry.pods_ready.set(sum(map(len, pods.values())))
 
     def _encoded(self, world: World) -> Snapshot:
-        snapshot = build(world, self._options)
+        snapshot = build(world, self._options, self._recall)
         self._publisher.encoder.check(snapshot)
         return snapshot
 

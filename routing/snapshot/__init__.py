@@ -2,7 +2,8 @@
 
 from headrace.routing.snapshot.build import build
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.pods import ready_pods
+from headrace.routing.snapshot.pods import ready_pods, routed_pods
+from headrace.routing.snapshot.recall import Recall
 from headrace.routing.snapshot.resources import Resource, RoleResources, Snapshot
 from headrace.routing.snapshot.world import Endpoint, Keys, PodAddress, World, accepted_endpoints
 
@@ -11,6 +12,7 @@ __all__ = [
     "Keys",
     "Options",
     "PodAddress",
+    "Recall",
     "Resource",
     "RoleResources",
     "Snapshot",
@@ -18,4 +20,5 @@ __all__ = [
     "accepted_endpoints",
     "build",
     "ready_pods",
+    "routed_pods",
 ]

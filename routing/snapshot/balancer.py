@@ -1,38 +1,34 @@
 """Balancer: the LoadBalancer. One virtual host an endpoint, one cluster a version."""
 
-from functools import lru_cache
-
 from headrace.contract import names
 from headrace.contract.model_endpoint import ServedVersion
 from headrace.routing.snapshot import connection
 from headrace.routing.snapshot.clusters import cluster_name, version_addresses, version_cluster
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.resources import REMEMBERED, Body, Resource, RoleResources, Tree, role_resources, seconds
+from headrace.routing.snapshot.recall import Recall
+from headrace.routing.snapshot.resources import Body, Resource, RoleResources, Tree, role_resources, seconds
 from headrace.routing.snapshot.world import Endpoint, PodAddress, World
 
 
-def balancer_resources(world: World, options: Options) -> RoleResources:
+def balancer_resources(world: World, options: Options, recall: Recall) -> RoleResources:
     """Everything an Envoy of role names.LOAD_BALANCER holds."""
     versions = [(endpoint.name, version.name) for endpoint in world.endpoints for version in endpoint.spec.versions]
     return role_resources(
-        cluster=[_cluster(*key, options) for key in versions],
-        endpoints=[_addresses(*key, tuple(world.pods.get(key, ()))) for key in versions],
-        listener=[_listener(options)],
-        routes=[_route_table(world, options)],
+        cluster=[recall(_cluster, *key, options) for key in versions],
+        endpoints=[recall(_addresses, *key, tuple(world.pods.get(key, ()))) for key in versions],
+        listener=[recall(_listener, options)],
+        routes=[_route_table(world, options, recall)],
     )
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _cluster(endpoint: str, version: str, options: Options) -> Resource:
     return Resource.of(cluster_name(endpoint, version), version_cluster(endpoint, version, options))
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _addresses(endpoint: str, version: str, pods: tuple[PodAddress, ...]) -> Resource:
     return Resource.of(cluster_name(endpoint, version), version_addresses(endpoint, version, pods))
 
 
-@lru_cache(maxsize=4)
 def _listener(options: Options) -> Resource:
     extra: Body = {
         # The PopProxy is the only peer (NetworkPolicy), so what it says of the client is kept.
@@ -53,8 +49,8 @@ def _listener(options: Options) -> Resource:
     return Resource.of(names.LOAD_BALANCER, body)
 
 
-def _route_table(world: World, options: Options) -> Resource:
-    hosts = [_virtual_host(endpoint, options) for endpoint in world.endpoints]
+def _route_table(world: World, options: Options, recall: Recall) -> Resource:
+    hosts = [recall(_virtual_host, endpoint, options) for endpoint in world.endpoints]
     unknown = {"name": "*", "domains": ["*"], "routes": [_unknown("/")]}
     return Resource(
         names.LOAD_BALANCER, Tree.of({"name": names.LOAD_BALANCER}, "virtual_hosts", [*hosts, Tree.of(unknown)])
@@ -65,7 +61,6 @@ def _unknown(prefix: str) -> Body:
     return {"name": "unknown", "match": {"prefix": prefix}, "direct_response": {"status": 404}}
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _virtual_host(endpoint: Endpoint, options: Options) -> Tree:
     """Found by hash of the authority, so ten thousand endpoints cost a request no more than ten."""
     common: Body = {

@@ -8,9 +8,9 @@ from headrace.contract import names
 from headrace.routing.snapshot import access, connection
 from headrace.routing.snapshot.clusters import balancer_addresses, balancer_cluster
 from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.recall import Recall
 from headrace.routing.snapshot.resources import (
     ADS_SOURCE,
-    REMEMBERED,
     Body,
     Resource,
     RoleResources,
@@ -31,14 +31,14 @@ _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 _ANY_INVOCATION: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?/invocations/?"
 
 
-def pop_resources(world: World, options: Options) -> RoleResources:
+def pop_resources(world: World, options: Options, recall: Recall) -> RoleResources:
     """Everything an Envoy of role names.POP_PROXY holds."""
     return role_resources(
         cluster=[Resource.of(names.LOAD_BALANCER, balancer_cluster(options))],
         endpoints=[Resource.of(names.LOAD_BALANCER, balancer_addresses(world))],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
-        listener=[_listener(world.keys, options)],
-        routes=[_route_table(world, options)],
+        listener=[recall(_listener, world.keys, options)],
+        routes=[_route_table(world, options, recall)],
     )
 
 
@@ -54,7 +54,6 @@ def _certificate(options: Options) -> Body:
     }
 
 
-@lru_cache(maxsize=4)
 def _listener(keys: Keys, options: Options) -> Resource:
     transport = {
         "name": "envoy.transport_sockets.tls",
@@ -107,14 +106,14 @@ def _listener(keys: Keys, options: Options) -> Resource:
     return Resource.of(names.POP_PROXY, body)
 
 
-def _route_table(world: World, options: Options) -> Resource:
+def _route_table(world: World, options: Options, recall: Recall) -> Resource:
     """Every endpoint's public paths, found by a tree of prefixes.
 
     A plain list of routes is searched from its start: with a thousand endpoints that took 2.6 ms of every request.
     """
     by_prefix: dict[str, Tree] = {}
     for endpoint in world.endpoints:
-        by_prefix.update(_endpoint_routes(endpoint, options))
+        by_prefix.update(recall(_endpoint_routes, endpoint, options))
     host = {
         "name": "pop",
         "domains": ["*"],
@@ -183,7 +182,6 @@ def _public_routes() -> list[Body]:
     ]
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
     """Public paths of one endpoint. The LoadBalancer finds the endpoint by authority and sees the rest of the path.
 

@@ -15,9 +15,6 @@ SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.S
 LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
-REMEMBERED: Final = 16_384
-"""Endpoints or versions whose configuration is kept between snapshots instead of being built again."""
-
 ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
 """The order in which a proxy may learn of things: nothing refers to what comes after it."""
 

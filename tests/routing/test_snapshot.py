@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from headrace.contract import names
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
 from headrace.routing.encoding import Encoder
-from headrace.routing.snapshot import Endpoint, Keys, Options, PodAddress, World, accepted_endpoints, build, ready_pods
+from headrace.routing.snapshot import (
+    Endpoint,
+    Keys,
+    Options,
+    PodAddress,
+    World,
+    accepted_endpoints,
+    build,
+    ready_pods,
+    routed_pods,
+)
 from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER
 from headrace.routing.snapshot.pop import PUBLIC_PATHS
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, Resource
@@ -331,6 +341,21 @@ def test_a_pod_gets_requests_when_it_is_ready_and_not_on_its_way_out() -> None:
         )
     )
     assert found == ["10.0.0.1:8080", "10.0.0.5:8080", "10.0.0.6:8080"]
+
+
+def test_the_last_pods_of_a_version_get_requests_until_they_stop_serving() -> None:
+    leaving = pod("10.0.0.1", ready=False, serving=True, terminating=True)
+    gone = pod("10.0.0.2", ready=False, serving=False, terminating=True)
+    fresh = pod("10.0.0.3", ready=True)
+    starting = pod("10.0.0.4", ready=False, serving=False, terminating=False)
+
+    def routed(*pods: dict[str, Any]) -> list[str]:
+        return [found.ip for found in routed_pods([endpoint_slice(*pods)])["fraud", "v1"]]
+
+    assert routed(leaving, gone, starting) == ["10.0.0.1"]
+    assert routed(leaving, gone, fresh) == ["10.0.0.3"], "who leaves gets nothing once another is ready"
+    assert routed(gone, starting) == []
+    assert ready_pods([endpoint_slice(leaving)]) == {("fraud", "v1"): ()}, "and does not count as ready"
 
 
 def test_slices_of_one_version_are_joined_and_repeats_count_once() -> None:
