@@ -33,8 +33,9 @@ class AutoscalerSpec:
     """Most requests admitted to one pod at once."""
     initial_concurrency: int | None = None
     """Where learning starts; absent: the predecessor's profile, else the pod's CPU limit in cores, rounded up."""
-    idle_seconds: float = 300.0
-    """With min_replicas 0: seconds without a request before the last pod goes (the published scale-down window)."""
+    idle_seconds: float | None = None
+    """With min_replicas 0: seconds without a request before the last pod goes. Absent: a minute, or as long as any
+    other need is remembered if that is longer; a first request that waits for a start is worse than one of many."""
     cost_per_hour: float | None = None
     """Budget: most that this version's pods may cost together per hour, in any currency. Absent: no budget."""
     pod_cost_per_hour: float | None = None
@@ -67,7 +68,7 @@ class AutoscalerSpec:
             )
         if self.initial_concurrency is not None and self.initial_concurrency < 1:
             found.append(f"concurrency.initial = {self.initial_concurrency}, must be 1 or more, or left out")
-        if not self.idle_seconds >= 0:
+        if self.idle_seconds is not None and not self.idle_seconds >= 0:
             found.append(f"idleSeconds = {self.idle_seconds}, must be 0 or more")
         if not self.cold_start_seconds >= 0:
             found.append(f"coldStartSeconds = {self.cold_start_seconds}, must be 0 or more")
@@ -97,7 +98,6 @@ class AutoscalerSpec:
             "minReplicas": self.min_replicas,
             "maxReplicas": self.max_replicas,
             "concurrency": concurrency,
-            "idleSeconds": self.idle_seconds,
             "coldStartSeconds": self.cold_start_seconds,
         }
         budget = {}
@@ -107,6 +107,8 @@ class AutoscalerSpec:
             budget["podCostPerHour"] = self.pod_cost_per_hour
         if budget:
             spec["budget"] = budget
+        if self.idle_seconds is not None:
+            spec["idleSeconds"] = self.idle_seconds
         if self.predecessor is not None:
             spec["predecessor"] = self.predecessor
         return spec
@@ -123,7 +125,7 @@ class AutoscalerSpec:
             min_concurrency=int(concurrency.get("min", 1)),
             max_concurrency=int(concurrency.get("max", CONCURRENCY_MAX)),
             initial_concurrency=_optional(concurrency, "initial", int),
-            idle_seconds=float(spec.get("idleSeconds", 300.0)),
+            idle_seconds=_optional(spec, "idleSeconds", float),
             cost_per_hour=_optional(budget, "costPerHour", float),
             pod_cost_per_hour=_optional(budget, "podCostPerHour", float),
             cold_start_seconds=float(spec.get("coldStartSeconds", 10.0)),
@@ -176,7 +178,7 @@ def _spec_schema() -> dict[str, Any]:
                     "initial": _POSITIVE,
                 },
             },
-            "idleSeconds": {**_SECONDS, "default": 300},
+            "idleSeconds": _SECONDS,
             "budget": {
                 "type": "object",
                 "properties": {

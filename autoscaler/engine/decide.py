@@ -55,7 +55,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
             hold = horizontal.hold_seconds(start)
             demand = horizontal.measure(after, queued=queued, start_seconds=start)
             share = demand.share
-            peak = Peak(at=now, slots=demand.offered / share)
+            peak = Peak(at=now, slots=demand.proven / share)
             after = replace(
                 after,
                 peaks=windows.push_peak(after.peaks, peak, keep_seconds=horizontal.HOLD_SECONDS_MAX),

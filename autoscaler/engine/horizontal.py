@@ -20,12 +20,12 @@ HOLD_STARTS = 2.0
 """Cold starts for which a need is remembered. A pod that must come back costs its start, and the service missing
 meanwhile is valued at as much again; keeping it just as long as that costs at most twice the best hindsight could do
 (ski rental, Karlin 1988)."""
+IDLE_SECONDS = 60.0
+"""Least time without a request before the last pod goes, unless the spec says: the window of Knative."""
 HORIZON_SECONDS_MAX = 60.0
 """Farthest a trend is carried: the window it is measured over."""
-DOUBT_SIGMAS = 1.0
-"""Standard errors of the mean rate that are taken off before it may add pods."""
-TOLERANCE = 1.05
-"""Overload of the soft target borne before pods are added: half of HPA's tolerance, since noise is taken off apart."""
+DOUBT_SIGMAS = 2.0
+"""Standard errors of the mean rate that are taken off before it may add pods, or keep them."""
 OVERSHOOT = 2.0
 """Most pods a backlog may buy, over those that the load would fill: the goal for a step. A queue of 10,000 once bought
 21 times."""
@@ -74,7 +74,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
     """The demand in the last minute's buckets (at least one) and the queue."""
     buckets = memory.buckets
     spread = windows.dispersion(buckets)
-    mean, arrived = windows.mean_rate(buckets)
+    mean, arrived, seconds = windows.mean_rate(buckets)
     proven = windows.proven_rate(buckets, spread)
     service = memory.profile.service_seconds
     if service is None:
@@ -94,7 +94,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
     horizon = min(start_seconds + PERIOD_SECONDS, HORIZON_SECONDS_MAX)
     growth = windows.trend(buckets, spread) * horizon * service
     share = _share(rate * service, spread, service, memory.burst)
-    doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / windows.LOOK_BACK_SECONDS
+    doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / seconds
     return Demand(
         rate=rate,
         service_seconds=service,
@@ -146,8 +146,7 @@ def replicas(
         return 0, Reason(code=model.IDLE, message="no request, no pod")
     if demand.service_seconds == 0:
         comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
-    loose = min(0.97, demand.share * TOLERANCE) * concurrency
-    needed = _ceil((demand.proven + max(demand.growth, demand.backlog)) / loose)
+    needed = _ceil((demand.proven + max(demand.growth, demand.backlog)) / target)
     if needed > current and comfortable > current:
         return comfortable, Reason(
             code=model.SCALE_UP,
@@ -160,7 +159,8 @@ def replicas(
     warm_for = now - max(memory.history_start if memory.history_start is not None else now, memory.changed_at)
     if spec.min_replicas == 0 and queued == 0 and executing == 0:
         quiet_since = memory.last_arrival if memory.last_arrival is not None else memory.history_start
-        if quiet_since is not None and now - quiet_since >= spec.idle_seconds:
+        idle = spec.idle_seconds if spec.idle_seconds is not None else max(IDLE_SECONDS, hold)
+        if quiet_since is not None and now - quiet_since >= idle:
             return 0, Reason(code=model.IDLE, message=f"no request for {now - quiet_since:.0f} s: asleep")
     remembered = windows.highest(memory.peaks, now - hold)
     kept = max(comfortable, _ceil(remembered / concurrency))

@@ -19,8 +19,8 @@ BALANCE_SHARE = 0.2
 completions; beyond a fifth the interval teaches nothing about service time."""
 POINT_COMPLETIONS = 20.0
 """Completions behind one point of a line."""
-LINE_KEEP = 0.98
-"""Weight an older point keeps at each new one: half is gone after 34 points."""
+LINE_KEEP = 0.99
+"""Weight an older point keeps at each new one: half is gone after 69 points, six minutes at the least."""
 SURPRISE = 0.25
 """A service time a quarter off the line is a surprise (the tolerance of Envoy's gradient)."""
 SURPRISES_TO_FORGET = 3
@@ -140,6 +140,7 @@ def forget(profile: Profile) -> Profile:
     """The profile without what a changed model has made false. The limit itself stays until better is known."""
     return replace(
         profile,
+        exploring=True,
         latency=Line(),
         memory=Line(),
         gpu_memory=Line(),

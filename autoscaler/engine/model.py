@@ -239,7 +239,7 @@ class Memory:
     """Sums since the last point of the latency line."""
     cycle: Cycle = Cycle()
     streak: int = 0
-    """Vertical cycles in a row that wanted more concurrency."""
+    """Vertical cycles in a row that wanted more concurrency (positive) or less (negative)."""
     surprises: int = 0
     """Points in a row that the latency line failed to predict."""
     burst: float = 1.0

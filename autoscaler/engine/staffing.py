@@ -9,11 +9,14 @@ import math
 
 WAIT_SECONDS = 0.010
 """A wait that a client may not notice: the platform's claim of under 10 ms added."""
-WAIT_SHARE = 1e-3
-"""Share of requests that may wait longer: the claim is a 99th percentile, this is a tenth of what it leaves."""
-LOWEST_SHARE = 0.7
-"""Soft target over hard limit for small fleets: the published seven tenths. Below about 60 slots theory would ask
-for more room; a pod is too coarse a step to give it, and the queue signal buys it where it is needed."""
+NOTICED_SHARE = 0.1
+"""Or this share of the service time, if that is longer: about the least difference of durations that people notice."""
+WAIT_SHARE = 0.01 / 3.0
+"""Share of requests that may wait longer. The claim is a 99th percentile of the whole path, and a request can wait in
+three places on it: proxy, balancer, pod."""
+LOWEST_SHARE = 0.5
+"""Soft target over hard limit for the smallest fleets. Theory would leave even more room below five slots, where a pod
+is too coarse a step to give it; until a service time is known this is the target too."""
 HIGHEST_SHARE = 0.9
 """And for large ones: balancing by two random choices leaves no pod more than a tenth above the mean for long."""
 
@@ -37,7 +40,7 @@ def slots_needed(offered: float, service_seconds: float) -> float:
     """Fewest slots so that the share of requests that wait longer than WAIT_SECONDS is at most WAIT_SHARE."""
     if offered <= 0:
         return 0.0
-    decay = WAIT_SECONDS / max(service_seconds, 1e-6)
+    decay = max(WAIT_SECONDS / max(service_seconds, 1e-6), NOTICED_SHARE)
     low, high = offered, offered + 8.0 * math.sqrt(offered) + 8.0
     for _ in range(24):
         middle = (low + high) / 2.0

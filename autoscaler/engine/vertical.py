@@ -15,10 +15,13 @@ GPU_MEMORY_MARK = 0.95
 stand near 0.9 from the start, so only a proven rise with concurrency counts there."""
 COMPUTE_MARK = 1.0
 """At its best concurrency a pod's cores, or tensor pipe, are just full; the soft target keeps the margin."""
-DEAD_ZONE = 0.1
-"""No move for a gain under a tenth: below the tolerance with which pods are sized."""
-CYCLES_TO_GROW = 3
-"""Cycles in a row that must want more, once a ceiling has been met."""
+DEAD_ZONE = 0.15
+"""No move for less than this share of the limit: throughput over latency is flat around its best, where such a move
+changes it by under a hundredth."""
+CYCLES_TO_MOVE = 3
+"""Cycles in a row that must want the same direction, once a ceiling has been met."""
+URGENT = 0.25
+"""A limit a quarter too high comes down at once (the tolerance of Envoy's gradient)."""
 GROWTH = 1.25
 """Largest growth per move, once a ceiling has been met."""
 STARTING_GROWTH = 2.0
@@ -81,6 +84,9 @@ def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, 
     used = cycle.executing_seconds / cycle.pod_seconds if cycle.pod_seconds > 0 else 0.0
     if wanted < current - max(0.5, DEAD_ZONE * current):
         lower = bounded(spec, max(round(wanted), math.ceil(SHRINK * current)))
+        falling = min(streak, 0) - 1
+        if lower < current and wanted >= (1.0 - URGENT) * current and -falling < CYCLES_TO_MOVE:
+            return Move(concurrency=current, profile=profile, streak=falling, reason=None)
         if lower < current:
             reason = Reason(
                 code=model.CONCURRENCY_DOWN,
@@ -93,8 +99,8 @@ def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, 
         settled = profile.exploring and not grows and learning.fit(profile.latency) is not None
         kept = replace(profile, exploring=False) if settled else profile
         return Move(concurrency=current, profile=kept, streak=0, reason=None)
-    streak += 1
-    if not profile.exploring and streak < CYCLES_TO_GROW:
+    streak = max(streak, 0) + 1
+    if not profile.exploring and streak < CYCLES_TO_MOVE:
         return Move(concurrency=current, profile=profile, streak=streak, reason=None)
     factor = _growth(profile, cycle, current, used)
     higher = bounded(spec, min(max(math.floor(factor * current), current + 1), _rounded(wanted)))

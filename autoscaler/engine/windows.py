@@ -15,6 +15,8 @@ KEPT_SECONDS = 60.0
 """Buckets kept: three times the look-back for scaling up."""
 LOOK_BACK_SECONDS = 20.0
 """The published look-back for scaling up."""
+ENOUGH_ARRIVALS = 100.0
+"""A Poisson count of 100 is known to a tenth."""
 SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
 FAST_POINTS = 10
@@ -32,17 +34,6 @@ def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
     while first < len(buckets) and buckets[first].end <= horizon:
         first += 1
     return (*buckets[first:], bucket)
-
-
-def recent(buckets: Sequence[Bucket], seconds: float) -> Sequence[Bucket]:
-    """The newest buckets that reach back at most `seconds`; at least one when there is any."""
-    if not buckets:
-        return buckets
-    start = buckets[-1].end - seconds
-    first = len(buckets) - 1
-    while first > 0 and buckets[first - 1].end - buckets[first - 1].seconds >= start - 1e-6:
-        first -= 1
-    return buckets[first:]
 
 
 def dispersion(buckets: Sequence[Bucket]) -> float:
@@ -79,12 +70,18 @@ def proven_rate(buckets: Sequence[Bucket], spread: float) -> float:
     return best
 
 
-def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float]:
-    """Arrivals per second over the look-back, and the number of arrivals behind it."""
-    window = recent(buckets, LOOK_BACK_SECONDS)
-    seconds = sum(bucket.seconds for bucket in window)
-    arrived = sum(bucket.arrived for bucket in window)
-    return (arrived / seconds if seconds > 0 else 0.0), arrived
+def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
+    """Arrivals per second, the number of arrivals behind it and the seconds they took.
+
+    Over the look-back, or longer, up to the minute kept, until there are enough arrivals to know the rate to a tenth.
+    """
+    arrived = seconds = 0.0
+    for bucket in reversed(buckets):
+        if seconds + bucket.seconds > LOOK_BACK_SECONDS + 1e-6 and arrived >= ENOUGH_ARRIVALS:
+            break
+        arrived += bucket.arrived
+        seconds += bucket.seconds
+    return (arrived / seconds if seconds > 0 else 0.0), arrived, seconds
 
 
 def trend(buckets: Sequence[Bucket], spread: float) -> float:
@@ -106,7 +103,7 @@ def trend(buckets: Sequence[Bucket], spread: float) -> float:
 
 
 def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wanted: int, newest: int) -> float:
-    """Median slope of the (time, arrivals, seconds) less two standard errors, at least 0.
+    """Median slope of the (time, arrivals, seconds) less three standard errors, at least 0.
 
     A step makes the median slope large once it fills three tenths of the points; by then the `newest` are all after it
     and flat. So these must rise at least half as steeply.
@@ -125,7 +122,7 @@ def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wante
     width = points[-1][2]
     sigma = math.sqrt(spread * sum(point[1] for point in points) / count) / width
     # Standard error of a least-squares slope over n evenly spaced points is sigma / span * sqrt(12 / n) to first order.
-    slope -= 2.0 * sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
+    slope -= SIGMAS * sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
     if slope <= 0:
         return 0.0
     last = (rates[-1][1] - rates[-newest][1]) / (rates[-1][0] - rates[-newest][0])
