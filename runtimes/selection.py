@@ -1,0 +1,227 @@
+"""Which runtime serves a model: a pure function of its MLmodel file and of what the deployer asked for.
+
+The rules read top to bottom; the first that applies decides, and says why. docs/runtimes.md has the same table.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from headrace.contract.errors import InputError
+
+GIB: Final = 1024**3
+
+TEXT_GENERATION_TASKS: Final = frozenset(
+    {"text-generation", "text2text-generation", "summarization", "conversational", "llm/v1/chat", "llm/v1/completions"}
+)
+"""Tasks of MLflow's transformers flavor that an LLM engine runs."""
+CHAT_TASKS: Final = frozenset({"llm/v1/chat", "conversational", "agent/v1/chat", "agent/v2/chat"})
+EMBEDDING_TASKS: Final = frozenset({"llm/v1/embeddings", "feature-extraction"})
+AGENT_LOADERS: Final = {
+    "mlflow.pyfunc.loaders.chat_model": "ChatModel",
+    "mlflow.pyfunc.loaders.chat_agent": "ChatAgent",
+    "mlflow.pyfunc.loaders.responses_agent": "ResponsesAgent",
+}
+WAITING_FLAVORS: Final = frozenset({"langchain", "llama_index", "openai", "dspy", "haystack", "ag2"})
+"""Flavors whose models spend their time waiting for other services."""
+GPU_BYTES: Final = 2 * GIB
+"""A text-generation model larger than this is too slow without a GPU to be called served: at 2 GiB a CPU that reads
+50 GB/s writes some 20 tokens a second for one caller."""
+ENGINE_SHARE: Final = 0.7
+"""Part of a GPU's memory that weights may take; the rest holds the KV cache, without which there is no batching."""
+CLASSIC_BASE_BYTES: Final = GIB
+"""An interpreter with MLflow, pandas and scikit-learn for each of two workers, and the front."""
+DEEP_BASE_BYTES: Final = 2 * GIB
+"""The same with PyTorch or TensorFlow."""
+DEEP_FLAVORS: Final = frozenset({"pytorch", "tensorflow", "keras", "transformers", "sentence_transformers", "fastai"})
+SLACK_BYTES: Final = GIB // 16
+"""Memory is given in steps of half a GiB; a model of a few MiB is no reason for a step."""
+COPIES: Final = 3
+"""Memory a loaded model needs over its files: unpickling holds both, and a second worker loads its own."""
+
+
+class Runtime(StrEnum):
+    """What runs in the pod."""
+
+    MLFLOW = "mlflow"
+    VLLM = "vllm"
+    TRITON = "triton"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the deployer asked for; all optional."""
+
+    runtime: Runtime | None = None
+    """Overrides the choice."""
+    gpus: int | None = None
+    """GPUs a pod gets; None leaves it to the model, 0 forbids them."""
+    gpu_memory_bytes: int = 80 * GIB
+    """Memory of one GPU of the kind that the cluster has."""
+    gpu_has_fp8: bool = True
+    """Whether that kind multiplies 8-bit floats (compute capability 8.9 and newer)."""
+    cores: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The runtime, what its pod needs, and why."""
+
+    runtime: Runtime
+    gpus: int
+    cores: float
+    memory_bytes: int
+    protocols: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    """Command-line arguments of the engine that follow from the model and the GPU."""
+    reasons: tuple[str, ...] = field(default=())
+
+
+def select(mlmodel: Mapping[str, Any], request: Request | None = None) -> Choice:
+    """Chooses for one model. InputError names every reason why it cannot be served as asked."""
+    asked = Request() if request is None else request
+    flavors: Mapping[str, Any] = mlmodel.get("flavors") or {}
+    reasons: list[str] = []
+    if asked.runtime is Runtime.CUSTOM:
+        reasons.append("runtime = custom: the deployer's own server answers; it must speak one of the protocols")
+        return _choice(Runtime.CUSTOM, mlmodel, asked, reasons)
+    if "python_function" not in flavors and not {"onnx", "transformers"} & set(flavors):
+        raise InputError(
+            "model",
+            [f"flavors = {sorted(flavors)}, must hold python_function; log it with mlflow.<flavor>.log_model"],
+        )
+    possible = _possible(mlmodel, flavors)
+    if asked.runtime is not None:
+        if asked.runtime not in possible:
+            can = ", ".join(sorted(possible))
+            raise InputError(
+                "model", [f"runtime = {asked.runtime}, cannot serve flavors {sorted(flavors)}; choose one of {can}"]
+            )
+        reasons.append(f"runtime = {asked.runtime}, as asked")
+        return _choice(asked.runtime, mlmodel, asked, reasons)
+    return _choice(_decide(mlmodel, flavors, asked, reasons), mlmodel, asked, reasons)
+
+
+def task_of(mlmodel: Mapping[str, Any]) -> str:
+    """The model's task: MLflow's inference task when it was logged with one, the pipeline's otherwise, or empty."""
+    metadata = mlmodel.get("metadata") or {}
+    transformers = (mlmodel.get("flavors") or {}).get("transformers") or {}
+    return str(metadata.get("task") or transformers.get("inference_task") or transformers.get("task") or "")
+
+
+def size_of(mlmodel: Mapping[str, Any]) -> int:
+    """Bytes of the model's files as MLflow counted them; 0 when it did not."""
+    size = mlmodel.get("model_size_bytes")
+    return size if isinstance(size, int) else 0
+
+
+def _possible(mlmodel: Mapping[str, Any], flavors: Mapping[str, Any]) -> set[Runtime]:
+    possible = {Runtime.CUSTOM}
+    if "python_function" in flavors:
+        possible |= {Runtime.MLFLOW, Runtime.TRITON}  # Triton's Python backend runs any pyfunc, on request
+    if "onnx" in flavors:
+        possible.add(Runtime.TRITON)
+    if "transformers" in flavors and task_of(mlmodel) in TEXT_GENERATION_TASKS | EMBEDDING_TASKS:
+        possible.add(Runtime.VLLM)
+    return possible
+
+
+def _decide(mlmodel: Mapping[str, Any], flavors: Mapping[str, Any], asked: Request, reasons: list[str]) -> Runtime:
+    task, size = task_of(mlmodel), size_of(mlmodel)
+    gpu_wanted = asked.gpus is not None and asked.gpus > 0
+    gpu_forbidden = asked.gpus == 0
+    if "transformers" in flavors and task in TEXT_GENERATION_TASKS:
+        if gpu_forbidden:
+            reasons.append(f"task {task} would run on vLLM, but gpus = 0")
+        elif gpu_wanted or size > GPU_BYTES:
+            why = f"gpus = {asked.gpus}" if gpu_wanted else f"its {size / GIB:.1f} GiB need a GPU"
+            reasons.append(f"task {task} and {why}: vLLM batches tokens of many callers")
+            return Runtime.VLLM
+        else:
+            reasons.append(f"task {task}, but its {size / GIB:.2f} GiB run on a CPU")
+    if "onnx" in flavors and (gpu_wanted or "python_function" not in flavors):
+        reasons.append(
+            "an ONNX graph" + (" on a GPU" if gpu_wanted else " without python_function") + ": Triton runs it"
+        )
+        return Runtime.TRITON
+    loader = str((flavors.get("python_function") or {}).get("loader_module", ""))
+    named = sorted(set(flavors) - {"python_function"})
+    if loader in AGENT_LOADERS:
+        reasons.append(f"a {AGENT_LOADERS[loader]}: it waits for other services, hundreds of requests run at once")
+    elif set(named) & WAITING_FLAVORS:
+        reasons.append(f"flavor {named[0]} waits for other services, hundreds of requests run at once")
+    elif named:
+        reasons.append(f"flavor {', '.join(named)} runs in the model's own Python environment")
+    else:
+        reasons.append("the model's own Python code runs in its own environment")
+    return Runtime.MLFLOW
+
+
+def _choice(runtime: Runtime, mlmodel: Mapping[str, Any], asked: Request, reasons: list[str]) -> Choice:
+    flavors = mlmodel.get("flavors") or {}
+    size = size_of(mlmodel)
+    gpus = asked.gpus if asked.gpus is not None else 0
+    arguments: tuple[str, ...] = ()
+    if runtime is Runtime.VLLM:
+        gpus, arguments = _engine(mlmodel, asked, reasons)
+    base = DEEP_BASE_BYTES if set(flavors) & DEEP_FLAVORS else CLASSIC_BASE_BYTES
+    memory = asked.memory_bytes
+    if memory is None:
+        copies = 1 if runtime is Runtime.VLLM else COPIES  # an engine maps the weights and moves them to the GPU
+        memory = math.ceil((base + copies * size - SLACK_BYTES) / GIB * 2) * GIB // 2
+        reasons.append(f"memory {memory / GIB:g} GiB: {base / GIB:g} for the environment, {copies} x {size / GIB:.2f}")
+    cores = asked.cores if asked.cores is not None else (4.0 if runtime is Runtime.VLLM else 1.0)
+    return Choice(
+        runtime=runtime,
+        gpus=gpus,
+        cores=cores,
+        memory_bytes=memory,
+        protocols=_protocols(runtime, mlmodel),
+        arguments=arguments,
+        reasons=tuple(reasons),
+    )
+
+
+def _engine(mlmodel: Mapping[str, Any], asked: Request, reasons: list[str]) -> tuple[int, tuple[str, ...]]:
+    """GPUs and vLLM's arguments."""
+    transformers = (mlmodel.get("flavors") or {}).get("transformers") or {}
+    size = size_of(mlmodel)
+    stored = str(transformers.get("torch_dtype", "")).removeprefix("torch.")
+    arguments: list[str] = []
+    weights = size / 2 if stored == "float32" else size
+    if stored == "float32":
+        arguments.append("--dtype=bfloat16")
+        reasons.append("stored as float32, served as bfloat16: half the memory, the same exponent range")
+    usable = asked.gpu_memory_bytes * ENGINE_SHARE
+    if asked.gpu_has_fp8 and weights > usable:
+        arguments.append("--quantization=fp8")
+        reasons.append(f"{weights / GIB:.0f} GiB of weights: FP8 halves them, and the GPU multiplies FP8")
+        weights /= 2
+    needed = max(1, math.ceil(weights / usable))
+    gpus = asked.gpus if asked.gpus else 2 ** math.ceil(math.log2(needed))  # attention heads divide by powers of two
+    if asked.gpus and asked.gpus < needed:
+        reasons.append(f"gpus = {asked.gpus} is fewer than the {needed} that the weights need")
+    if gpus > 1:
+        arguments.append(f"--tensor-parallel-size={gpus}")
+        reasons.append(
+            f"{gpus} GPUs of {asked.gpu_memory_bytes / GIB:.0f} GiB, weights in at most {ENGINE_SHARE:.0%} of each"
+        )
+    return gpus, tuple(arguments)
+
+
+def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any]) -> tuple[str, ...]:
+    task = task_of(mlmodel)
+    loader = str(((mlmodel.get("flavors") or {}).get("python_function") or {}).get("loader_module", ""))
+    if runtime is Runtime.VLLM:
+        return ("invocations", "openai")
+    if runtime is Runtime.TRITON:
+        return ("invocations", "open-inference")
+    if runtime is Runtime.CUSTOM:
+        return ("its own",)
+    if loader in AGENT_LOADERS or task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"}:
+        return ("invocations", "openai")
+    return ("invocations", "open-inference")

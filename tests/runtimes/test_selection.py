@@ -1,0 +1,54 @@
+"""The golden table: MLmodel files and the runtime each gets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.contract.errors import InputError
+from headrace.runtimes.selection import GIB, Request, Runtime, select
+
+TABLE: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("mlmodels.yaml").read_text())
+SKLEARN = TABLE[0]["mlmodel"]
+CHAT = next(row["mlmodel"] for row in TABLE if "7 billion" in row["name"])
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row["name"] for row in TABLE])
+def test_golden_table(row: dict[str, Any]) -> None:
+    choice = select(row["mlmodel"], Request(**row.get("request", {})))
+    runtime, gpus, memory, word = row["expect"]
+
+    assert (choice.runtime, choice.gpus, choice.memory_bytes / GIB) == (runtime, gpus, memory), choice.reasons
+    assert word in " ".join(choice.reasons)
+    assert choice.arguments == tuple(row.get("arguments", ()))
+
+
+def test_the_table_is_large_enough() -> None:
+    assert len(TABLE) >= 25
+
+
+def test_the_choice_depends_on_nothing_but_its_arguments() -> None:
+    assert select(CHAT) == select(CHAT)
+
+
+def test_an_override_wins_where_it_can() -> None:
+    assert select(SKLEARN, Request(runtime=Runtime.TRITON)).runtime is Runtime.TRITON
+    assert select(SKLEARN, Request(runtime=Runtime.CUSTOM)).runtime is Runtime.CUSTOM
+
+
+def test_an_override_that_cannot_work_says_what_can() -> None:
+    with pytest.raises(InputError, match=r"runtime = vllm, cannot serve .*choose one of custom, mlflow, triton"):
+        select(SKLEARN, Request(runtime=Runtime.VLLM))
+
+
+def test_a_model_without_python_function_is_refused_with_the_remedy() -> None:
+    with pytest.raises(InputError, match=r"must hold python_function; log it with"):
+        select({"flavors": {"sklearn": {}}})
+
+
+def test_what_the_deployer_constrains_is_kept() -> None:
+    choice = select(CHAT, Request(cores=8.0, memory_bytes=64 * GIB, gpus=4))
+
+    assert (choice.cores, choice.memory_bytes, choice.gpus) == (8.0, 64 * GIB, 4)
+    assert "--tensor-parallel-size=4" in choice.arguments
