@@ -28,6 +28,9 @@ _TAIL_LINES: Final = 30
 _QUIET_SECONDS: Final = 2.0
 """Progress of a build that is over sooner would only be noise."""
 
+_NO_PROPERTY: Final = ""
+"""Pulumi prints the whole value of a property that it is given the name of."""
+
 REQUEST: Final = "request"
 PLATFORM_DIGEST: Final = "platform_digest"
 ENVIRONMENT_DIGEST: Final = "environment_digest"
@@ -44,7 +47,7 @@ class ImageBuildProvider(dynamic.ResourceProvider):
             return dynamic.CheckResult(news, [])
         request = news[REQUEST]
         faults = [
-            dynamic.CheckFailure(field, fault)
+            dynamic.CheckFailure(_NO_PROPERTY, f"{field}: {fault}")
             for field, parse in (("delivery", Delivery.from_json), ("base", Base.from_json))
             for fault in _faults(parse, request[field])
         ]
@@ -52,7 +55,7 @@ class ImageBuildProvider(dynamic.ResourceProvider):
             try:
                 described = ask("describe", _request(news))
             except HeadraceError as error:
-                faults = [dynamic.CheckFailure(REQUEST, str(error))]
+                faults = [dynamic.CheckFailure(_NO_PROPERTY, str(error))]
             else:
                 news = {**news, **{key: value for key, value in described.items() if value}}
         return dynamic.CheckResult(news, faults)
@@ -66,12 +69,18 @@ class ImageBuildProvider(dynamic.ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Builds and delivers."""
-        return dynamic.CreateResult(str(props[REQUEST]["name"]), _built(props, pins=()))
+        try:
+            return dynamic.CreateResult(str(props[REQUEST]["name"]), _built(props, pins=()))
+        except HeadraceError as error:
+            raise error.with_traceback(None) from None  # Pulumi prints the frames; these say nothing to a user
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Builds what changed and delivers it; the same requirements resolve to what they resolved to before."""
         same = olds.get(ENVIRONMENT_DIGEST) == news.get(ENVIRONMENT_DIGEST)
-        return dynamic.UpdateResult(_built(news, pins=tuple(olds.get("pins") or ()) if same else ()))
+        try:
+            return dynamic.UpdateResult(_built(news, pins=tuple(olds.get("pins") or ()) if same else ()))
+        except HeadraceError as error:
+            raise error.with_traceback(None) from None
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """On refresh: an image that is gone is gone from the state too, and the next update makes it again."""
@@ -139,7 +148,7 @@ def ask(command: str, request: Mapping[str, Any], *, name: str = "") -> dict[str
         ) from None
     if status != 0:
         failure = BuildFailure(**value)
-        raise failure.error(tail=_tail(failure.log))
+        raise failure.error(tail=_tail(failure.log, failure.message))
     return value
 
 
@@ -215,8 +224,11 @@ def _progress(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and "step" in value else None
 
 
-def _tail(log: str) -> str:
+def _tail(log: str, message: str) -> str:
+    """The end of the log without progress and without what the message says already."""
     try:
-        return "\n".join(Path(log).read_text(errors="replace").splitlines()[-_TAIL_LINES:]) if log else ""
+        lines = Path(log).read_text(errors="replace").splitlines() if log else []
     except OSError:
         return ""
+    told = {line.strip() for line in message.splitlines()}
+    return "\n".join([line for line in lines if _progress(line) is None and line.strip() not in told][-_TAIL_LINES:])

@@ -8,7 +8,7 @@ from typing import Final
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
-from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer, ModelInput
+from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images import environment, envoy, prometheus, site
 from headrace.runtimes.images.deliver import deliver
@@ -31,7 +31,11 @@ Report = Callable[[str], None]
 
 
 def describe(request: ImageRequest) -> ImageDescription:
-    """What the image would be made of, without making or reaching anything."""
+    """What the image would be made of, without making or reaching anything.
+
+    Raises PermanentError for a model that the base cannot run, so that a preview says it.
+    """
+    _check_python(request)
     parts: list[object] = [request.kind.value, base_module.describe(request.base)]
     if request.kind in _CODE:
         lock_name, folders = _CODE[request.kind]
@@ -50,6 +54,7 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
 
     Raises PermanentError or TemporaryError with one sentence; what was finished before stays in the cache.
     """
+    _check_python(request)
     assembly = _Assembly(request=request, store=store, log=log, report=report)
     makers = {
         ImageKind.MODEL: assembly.model,
@@ -72,6 +77,18 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
     )
 
 
+def _check_python(request: ImageRequest) -> None:
+    if request.model is None:
+        return
+    logged, has = request.model.python, request.base.python
+    minor = ".".join(logged.split(".")[:2])
+    if minor != has:
+        raise PermanentError(
+            f"The model was logged with Python {logged}, and the base has {has}; log it with Python {has}, or name a "
+            f"base that has {minor}: base = {{'kind': 'registry', 'reference': 'python:{minor}-slim', 'python': '{minor}'}}"
+        )
+
+
 class _Assembly:
     """One image in the making: its layers so far, from the bottom."""
 
@@ -91,7 +108,6 @@ class _Assembly:
         model = self._request.model
         if model is None:
             raise PermanentError("model is missing; an image of kind 'model' needs it")
-        self._check_python(model)
         self._base()
         self._packages("front")
         self._report("environment")
@@ -133,15 +149,6 @@ class _Assembly:
         self._packages_in.append(("deb/debian", "prometheus", blob.fact("version")))
         self._bill()
         return self._image([prometheus.BINARY], {})
-
-    def _check_python(self, model: ModelInput) -> None:
-        minor = ".".join(model.python.split(".")[:2])
-        if minor != self._request.base.python:
-            raise PermanentError(
-                f"The model was logged with Python {model.python}, and the base has {self._request.base.python}; "
-                f"log it with Python {self._request.base.python}, or name a base that has {minor}: "
-                f"base = {{'kind': 'registry', 'reference': 'python:{minor}-slim', 'python': '{minor}'}}"
-            )
 
     def _base(self) -> None:
         self._report("base")

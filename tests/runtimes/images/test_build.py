@@ -143,6 +143,8 @@ def test_a_python_that_cannot_be_had_is_refused_before_anything_is_made(
 
     with pytest.raises(PermanentError, match=r"Python 3\.9\.18, and the base has 3\.11.*python:3\.9-slim"):
         _build(request, store, log)
+    with pytest.raises(PermanentError, match=r"Python 3\.9\.18"):  # a preview asks for this
+        describe(request)
 
     assert list((store.blobs / "sha256").iterdir()) == []
 

@@ -29,12 +29,12 @@ def _run(command: str, request: Any, cache: Path, **variables: str) -> tuple[int
     return done.returncode, json.loads(done.stdout), done.stderr.splitlines()
 
 
-def _request(tmp_path: Path) -> dict[str, Any]:
+def _request(tmp_path: Path, python: str = "3.8.1") -> dict[str, Any]:
     return ImageRequest(
         kind=ImageKind.MODEL,
         name="models/fraud",
         delivery=Delivery(kind=DeliveryKind.CONTAINERD, address=str(tmp_path / "c.sock")),
-        model=ModelInput(source=str(tmp_path), identity="i", python="3.8.1", requirements=()),
+        model=ModelInput(source=str(tmp_path), identity="i", python=python, requirements=()),
     ).to_json()
 
 
@@ -48,7 +48,7 @@ def test_a_failed_build_answers_one_sentence_and_where_its_log_is(tmp_path: Path
 
 
 def test_a_description_needs_no_network_and_writes_nothing(tmp_path: Path) -> None:
-    status, answer, progress = _run("describe", _request(tmp_path), tmp_path / "cache")
+    status, answer, progress = _run("describe", _request(tmp_path, "3.11.9"), tmp_path / "cache")
 
     assert status == 0
     assert set(answer) == {"platform_digest", "environment_digest"}
