@@ -9,6 +9,52 @@ _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 CONTROL_PLANE_HOST: Final = f"{names.ROUTING}.{names.SYSTEM_NAMESPACE}.svc.cluster.local"
 
+DRAIN_SECONDS: Final = 5
+"""How long a proxy that leaves goes on accepting connections, while it asks those it has to end."""
+ARGUMENTS: Final = (
+    "--drain-time-s",
+    str(DRAIN_SECONDS),
+    # Ask every connection to end with its next answer; the default spreads that over the drain time by chance.
+    "--drain-strategy",
+    "immediate",
+    # Refusals are logged within a second; the default is ten.
+    "--file-flush-interval-msec",
+    "1000",
+)
+"""Envoy's command line, besides where the bootstrap is and which pod this is."""
+
+_DRAIN: Final = """
+import time, urllib.request as web
+def admin(path, method="GET"):
+    return web.urlopen(web.Request("http://127.0.0.1:{port}" + path, method=method), timeout=2).read().decode()
+end = time.monotonic() + {longest}
+admin("/drain_listeners?graceful", "POST")
+time.sleep({linger})
+active = "/stats?filter=%5Ehttp%5C.{prefix}%5C.downstream_rq_active%24"
+while time.monotonic() < end and not admin(active).strip().endswith(" 0"):
+    time.sleep(0.1)
+"""
+
+
+def drain_command(
+    role: str,
+    *,
+    longest_seconds: int = 300,
+    linger_seconds: int = DRAIN_SECONDS,
+    admin_port: int = names.ENVOY_ADMIN_PORT,
+    interpreter: str = "/usr/bin/python3",
+) -> list[str]:
+    """A `preStop` command of one Envoy: returns when its last request has been answered.
+
+    Envoy ends at SIGTERM at once, with every request on it. This asks clients to connect elsewhere, waits
+    `linger_seconds` for proxies and kube-proxy to hear that the pod leaves, and then until no request is active, at
+    most `longest_seconds` in all. The pod's `terminationGracePeriodSeconds` must be longer. Needs a Python in the image.
+    """
+    script = _DRAIN.format(
+        port=admin_port, longest=longest_seconds, linger=linger_seconds, prefix=role.replace("-", "_")
+    )
+    return [interpreter, "-c", script.strip()]
+
 
 def bootstrap(
     role: str,

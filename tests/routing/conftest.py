@@ -66,6 +66,15 @@ def start_envoy(tmp_path: Path) -> Iterator[Callable[[], tuple[ControlPlane, Env
         part.stop()
 
 
+@pytest.fixture
+def second_pop(platform: Platform, tmp_path: Path) -> Iterator[Envoy]:
+    """Another PopProxy on the same port: the kernel spreads connections over both, as a Service would."""
+    envoy = Envoy(names.POP_PROXY, tmp_path, platform.control_plane.port, name="second")
+    eventually(lambda: envoy.stats("/ready")[0] == 200, "the second PopProxy is ready")
+    yield envoy
+    envoy.stop()
+
+
 @pytest.fixture(scope="session")
 def renew_certificate() -> Callable[[Path], None]:
     return write_certificate

@@ -198,3 +198,28 @@ def test_a_balancer_that_is_listed_but_dead_loses_no_request(platform: Any, make
         platform.publish_world(balancers=own)
         requests.more(20)
     assert not requests.failures, "an address that refuses connections is tried elsewhere, then set aside"
+
+
+def test_a_proxy_that_leaves_finishes_what_it_has_and_sends_clients_elsewhere(
+    platform: Any, make_endpoint: Any, load: Any, second_pop: Any, until: Any
+) -> None:
+    server = serve_one(platform, make_endpoint)
+    slow = platform.server("slow")
+    slow.delay = 2.5
+    pods = {("fraud", "v1"): (server,), ("slow", "v1"): (slow,)}
+    platform.publish(make_endpoint("fraud"), make_endpoint("slow"), pods=pods)
+    with load() as requests, load("/slow/invocations", clients=6) as slow_requests:
+        until(lambda: len(slow.requests) >= 6, "slow requests are inside")
+        second_pop.drain()
+        assert active(second_pop) == 0
+        second_pop.stop()
+        requests.more(20)
+        until(lambda: len(slow_requests.outcomes) >= 6, "slow requests are answered")
+    assert not requests.failures
+    assert not slow_requests.failures
+
+
+def active(envoy: Any) -> int:
+    text = envoy.admin("/stats?filter=downstream_rq_active")[1].decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("http.pop_proxy.")]
+    return int(line.split(": ")[1])
