@@ -83,9 +83,10 @@ def _check_python(request: ImageRequest) -> None:
     logged, has = request.model.python, request.base.python
     minor = ".".join(logged.split(".")[:2])
     if minor != has:
+        other = {"kind": "registry", "reference": f"python:{minor}-slim", "python": minor}
         raise PermanentError(
-            f"The model was logged with Python {logged}, and the base has {has}; log it with Python {has}, or name a "
-            f"base that has {minor}: base = {{'kind': 'registry', 'reference': 'python:{minor}-slim', 'python': '{minor}'}}"
+            f"The model was logged with Python {logged}, and the base has {has}; "
+            f"log it with Python {has}, or name a base that has {minor}: base = {other}"
         )
 
 
