@@ -104,8 +104,10 @@ class ModelEndpoint(pulumi.ComponentResource):
         platform = pulumi.Output.from_input(spec.platform)
         labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
         image = self._model_image(name, spec, platform)
-        before = self._closed_namespace(name, spec, labels, platform, image)
-        ready = self._served_version(name, spec, labels, image, before)
+        space, closed = self._closed_namespace(name, spec, labels, platform, image)
+        # Destroyed with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
+        inside = pulumi.ResourceOptions(parent=self, depends_on=closed, deleted_with=space)
+        ready = self._served_version(name, spec, labels, image, inside)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
                 versions=(ServedVersion(name=image.version_name, model_uri=spec.model_uri, image=reference),),
@@ -118,6 +120,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             manifests.custom_object(
                 names.MODEL_ENDPOINT_KIND, name, names.endpoint_namespace(name), labels=labels, spec=served
             ),
+            # Deleted by itself and first: clients get 404 from then on, and not 503 while the pods go.
             pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
         path = names.invocations_path(name).removesuffix("/invocations")
@@ -138,8 +141,8 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     def _closed_namespace(
         self, name: str, spec: _Spec, labels: manifests.Labels, platform: pulumi.Output[Any], image: ModelImage
-    ) -> list[pulumi.Resource]:
-        """What must be there before the first pod: a policy that came later would leave it open for a second."""
+    ) -> tuple[KubernetesObject, list[KubernetesObject]]:
+        """The namespace, and what must be in it before the first pod, which a later policy would leave open."""
         namespace = names.endpoint_namespace(name)
         # The annotation carries the dependency on the platform's kinds.
         annotations = {_PLATFORM_ANNOTATION: platform["namespace"]}
@@ -149,26 +152,24 @@ class ModelEndpoint(pulumi.ComponentResource):
             # After the image: a model that cannot be built leaves nothing in the cluster.
             pulumi.ResourceOptions(parent=self, depends_on=[image]),
         )
-        inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
-        before: list[pulumi.Resource] = [
-            space,
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[space], deleted_with=space)
+        closed = [
             KubernetesObject(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
             KubernetesObject(f"{name}-policy", flows.model_pods(namespace, labels=labels), inside),
             KubernetesObject(f"{name}-account", manifests.service_account("model", namespace, labels=labels), inside),
         ]
         if hard := _hard_limits(spec.quota):
             quota = manifests.resource_quota("endpoint", namespace, labels=labels, hard=hard)
-            before.append(KubernetesObject(f"{name}-quota", quota, inside))
-        return before
+            closed.append(KubernetesObject(f"{name}-quota", quota, inside))
+        return space, closed
 
     def _served_version(
-        self, name: str, spec: _Spec, labels: manifests.Labels, image: ModelImage, before: list[pulumi.Resource]
-    ) -> list[pulumi.Resource]:
+        self, name: str, spec: _Spec, labels: manifests.Labels, image: ModelImage, inside: pulumi.ResourceOptions
+    ) -> list[KubernetesObject]:
         """Deployment, Service and budget of the version; returns what traffic must wait for."""
         namespace, version = names.endpoint_namespace(name), image.version_name
         selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
         labels = {**labels, names.VERSION_LABEL: version}
-        inside = pulumi.ResourceOptions(parent=self, depends_on=before)
         budget = manifests.disruption_budget(version, namespace, labels=labels, selector=selector)
         KubernetesObject(f"{name}-{version}-budget", budget, inside)
         service = manifests.service(

@@ -120,6 +120,15 @@ def test_the_pods_identity_carries_no_token() -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
+def test_policies_outlive_the_last_pod() -> None:
+    """Deleted one by one, policies would be gone while pods drain; a namespace's own deletion ends pods first."""
+    recording = made()
+    space = recording.named("fraud-namespace")
+
+    objects = [r for r in recording.resources.values() if r.type.startswith("kubernetes:")]
+    assert {r.name for r in objects if r.request.deletedWith != space.urn} == {"fraud-namespace", "fraud-endpoint"}
+
+
 def test_a_quota_bounds_the_namespace_only_when_one_is_given() -> None:
     assert made().of_kind("ResourceQuota") == []
 
