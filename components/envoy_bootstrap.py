@@ -48,7 +48,7 @@ def drain_command(
 
     Envoy ends at SIGTERM at once, with every request on it. This asks clients to connect elsewhere, waits
     `linger_seconds` for proxies and kube-proxy to hear that the pod leaves, and then until no request is active, at
-    most `longest_seconds` in all. The pod's `terminationGracePeriodSeconds` must be longer. Needs a Python in the image.
+    most `longest_seconds` in all. The pod's `terminationGracePeriodSeconds` must be longer. Needs Python in the image.
     """
     script = _DRAIN.format(
         port=admin_port, longest=longest_seconds, linger=linger_seconds, prefix=role.replace("-", "_")
