@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 from mlflow import MlflowClient
@@ -78,6 +79,15 @@ def resolve(model_uri: str, tracking_uri: str = "") -> ModelSource:
     when the server or the artifact store cannot be reached, after at most about half a minute.
     """
     tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if urlsplit(tracking_uri).password is not None:
+        hidden = re.sub(r"//[^@]*@", "//…@", tracking_uri)
+        raise InputError(
+            "model",
+            [
+                f"tracking_uri = {hidden!r} holds a password, which would be kept in the stack's state; set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+            ],
+        )
     with _bounded(tracking_uri):
         directory = local_directory(model_uri)
         if directory is not None:

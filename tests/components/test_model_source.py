@@ -115,6 +115,13 @@ def test_a_registered_model_needs_a_tracking_server(monkeypatch: pytest.MonkeyPa
         model_source.resolve("models:/fraud/1")
 
 
+def test_a_password_is_refused_before_it_gets_into_the_state() -> None:
+    with pytest.raises(InputError, match="MLFLOW_TRACKING_PASSWORD instead") as caught:
+        model_source.resolve("models:/fraud/1", "https://me:hunter2@mlflow.example")
+
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_server_that_cannot_be_reached_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = dict(os.environ)
