@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from headrace.contract.errors import PermanentError
 from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images import environment, envoy, prometheus, site
+from headrace.runtimes.images.base import BaseLayers
 from headrace.runtimes.images.deliver import deliver
 from headrace.runtimes.images.model import model_layer
 from headrace.runtimes.images.oci import Image, write_image
@@ -55,14 +57,18 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
     Raises PermanentError or TemporaryError with one sentence; what was finished before stays in the cache.
     """
     _check_python(request)
-    assembly = _Assembly(request=request, store=store, log=log, report=report)
-    makers = {
-        ImageKind.MODEL: assembly.model,
-        ImageKind.CONTROL: assembly.control,
-        ImageKind.ENVOY: assembly.envoy,
-        ImageKind.PROMETHEUS: assembly.prometheus,
-    }
-    image = makers[request.kind]()
+    report("base")
+    # The base is the slowest to make, and nothing above it needs it: the others are made meanwhile.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        base = pool.submit(base_module.base_layers, store, request.base, log=log)
+        assembly = _Assembly(request=request, store=store, log=log, report=report, base=base)
+        makers = {
+            ImageKind.MODEL: assembly.model,
+            ImageKind.CONTROL: assembly.control,
+            ImageKind.ENVOY: assembly.envoy,
+            ImageKind.PROMETHEUS: assembly.prometheus,
+        }
+        image = makers[request.kind]()
     report("deliver")
     reference, held = deliver(store, image, name=request.name, delivery=request.delivery, log=log)
     return ImageResult(
@@ -91,16 +97,18 @@ def _check_python(request: ImageRequest) -> None:
 
 
 class _Assembly:
-    """One image in the making: its layers so far, from the bottom."""
+    """One image in the making: its layers so far, from the bottom, without those of the base."""
 
-    def __init__(self, *, request: ImageRequest, store: Store, log: Path, report: Report) -> None:
+    def __init__(
+        self, *, request: ImageRequest, store: Store, log: Path, report: Report, base: Future[BaseLayers]
+    ) -> None:
         self.layers: list[tuple[str, Blob, bool]] = []
         self.pins: tuple[str, ...] = ()
+        self._base = base
         self._request = request
         self._store = store
         self._log = log
         self._report = report
-        self._variables: dict[str, str] = {}
         self._packages_in: list[Package] = []
 
     def model(self) -> Image:
@@ -109,7 +117,6 @@ class _Assembly:
         model = self._request.model
         if model is None:
             raise PermanentError("model is missing; an image of kind 'model' needs it")
-        self._base()
         self._packages("front")
         self._report("environment")
         base = self._request.base
@@ -118,45 +125,31 @@ class _Assembly:
         self._add("environment", *environment.environment_layer(self._store, lock, model, base, log=self._log))
         self._packages_in += python_packages(self.pins)
         self._code()
-        self._bill()
         self._report("model")
-        self._add("model", *model_layer(self._store, model, log=self._log))
-        interpreter = f"/usr/bin/python{base.python}"
-        return self._image([interpreter, "-m", "headrace.runtimes.front"], {"PYTHONPATH": names.FRONT_SITE})
+        top = ("model", *model_layer(self._store, model, log=self._log))
+        entrypoint = [f"/usr/bin/python{base.python}", "-m", "headrace.runtimes.front"]
+        return self._image(entrypoint, {"PYTHONPATH": names.FRONT_SITE}, top)
 
     def control(self) -> Image:
         """base, third-party packages, code of the control plane and the autoscaler."""
-        self._base()
         self._packages("control")
         self._code()
-        self._bill()
         return self._image([f"/usr/bin/python{self._request.base.python}"], {"PYTHONPATH": names.FRONT_SITE})
 
     def envoy(self) -> Image:
         """base and the Envoy binary."""
-        self._base()
         self._report("envoy")
         self._add("envoy", *envoy.envoy_layer(self._store, log=self._log))
         self._packages_in += python_packages(pins_of(envoy.LOCK))
-        self._bill()
         return self._image([names.ENVOY_BINARY], {})
 
     def prometheus(self) -> Image:
         """base and the Prometheus server."""
-        self._base()
         self._report("prometheus")
         blob, created = prometheus.prometheus_layer(self._store, self._request.base, log=self._log)
         self._add("prometheus", blob, created)
         self._packages_in.append(("deb/debian", "prometheus", blob.fact("version")))
-        self._bill()
         return self._image([prometheus.BINARY], {})
-
-    def _base(self) -> None:
-        self._report("base")
-        made = base_module.base_layers(self._store, self._request.base, log=self._log)
-        self.layers += [("base", blob, made.created) for blob in made.layers]
-        self._variables |= made.environment
-        self._packages_in += made.packages
 
     def _packages(self, lock_name: str) -> None:
         self._report(lock_name)
@@ -168,13 +161,14 @@ class _Assembly:
         self._report("code")
         self._add("code", *site.code_layer(self._store, _CODE[self._request.kind][1], self._request.base))
 
-    def _bill(self) -> None:
-        self._add("sbom", *bill_layer(self._store, self._packages_in))
-
     def _add(self, name: str, blob: Blob, created: bool) -> None:
         self.layers.append((name, blob, created))
 
-    def _image(self, entrypoint: Sequence[str], variables: Mapping[str, str]) -> Image:
+    def _image(self, entrypoint: Sequence[str], variables: Mapping[str, str], *top: tuple[str, Blob, bool]) -> Image:
+        """The image over the base, with the bill of materials above all that it lists and below `top`."""
+        made = self._base.result()
+        self._add("sbom", *bill_layer(self._store, [*made.packages, *self._packages_in]))
+        self.layers = [*(("base", blob, made.created) for blob in made.layers), *self.layers, *top]
         return write_image(
             self._store,
             [blob for _, blob, _ in self.layers],
@@ -182,7 +176,7 @@ class _Assembly:
             environment={
                 "PATH": _PATH,
                 "LANG": "C.UTF-8",
-                **self._variables,
+                **made.environment,
                 "PYTHONDONTWRITEBYTECODE": "1",  # the root file system is read-only, and the bytecode is there already
                 "PYTHONUNBUFFERED": "1",
                 **variables,
