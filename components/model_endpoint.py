@@ -52,7 +52,7 @@ class ModelEndpointArgs(TypedDict):
     memory_mib: NotRequired[int]
     """Memory of one pod in MiB. Absent: derived from the size of the model."""
     start_seconds: NotRequired[int]
-    """How long a pod may take to load the model and answer. Default 300."""
+    """How long a pod may take to load the model and answer. Absent: derived from the size of the model."""
     quota: NotRequired[EndpointQuota]
     """Bounds of the whole endpoint. Absent: none."""
     labels: NotRequired[dict[str, str]]
@@ -70,7 +70,7 @@ class _Spec:
     timeout_seconds: float = 297.0
     cpu: float | None = None
     memory_mib: int | None = None
-    start_seconds: int = 300
+    start_seconds: int | None = None
     quota: EndpointQuota = field(default_factory=EndpointQuota)
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,11 +81,6 @@ class _Spec:
         whole = {key: int(args[key]) for key in ("memory_mib", "start_seconds") if key in args}
         subjects = tuple(args.get("allowed_subjects", ()))
         return cls(**{**args, **whole, "allowed_subjects": subjects})
-
-    @property
-    def update_seconds(self) -> int:
-        """How long Pulumi waits for the version's pods."""
-        return self.start_seconds + 90
 
 
 class ModelEndpoint(pulumi.ComponentResource):
@@ -179,15 +174,17 @@ class ModelEndpoint(pulumi.ComponentResource):
             selector=selector,
             ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
         )
+        size = image.source.size_bytes
+        start_seconds = sizing.start_seconds(size) if spec.start_seconds is None else spec.start_seconds
         pod = pods.model_pod(
             endpoint=name,
             version=version,
             image=image.image,
             account="model",
             labels=labels,
-            allotment=sizing.allotment(image.source.size_bytes, cpu=spec.cpu, memory_mib=spec.memory_mib),
+            allotment=sizing.allotment(size, cpu=spec.cpu, memory_mib=spec.memory_mib),
             timeout_seconds=spec.timeout_seconds,
-            start_seconds=spec.start_seconds,
+            start_seconds=start_seconds,
         )
         deployment = manifests.deployment(
             version,
@@ -196,13 +193,13 @@ class ModelEndpoint(pulumi.ComponentResource):
             selector=selector,
             pod=pod,
             replicas=None,
-            deadline_seconds=spec.start_seconds + 60,
+            deadline_seconds=start_seconds + 30,  # scheduling and pulling come before the pod's own start
         )
         patience = pulumi.ResourceOptions(
             ignore_changes=["spec.replicas"],  # the autoscaler's
             custom_timeouts=pulumi.CustomTimeouts(
-                create=f"{spec.update_seconds}s",
-                update=f"{spec.update_seconds}s",
+                create=f"{start_seconds + 60}s",
+                update=f"{start_seconds + 60}s",
                 delete=f"{round(spec.timeout_seconds) + 60}s",
             ),
         )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pulumi
 
+from headrace.components import envoy_bootstrap
 from headrace.components.manifests import Labels, Manifest
 from headrace.components.sizing import Allotment
 from headrace.contract import names
@@ -16,6 +17,8 @@ PRE_STOP_SECONDS: Final = 5
 """A pod goes on serving this long after it leaves the EndpointSlice: time for every proxy to hear of it."""
 _EXIT_SECONDS: Final = 5
 """Between the end of the drain and SIGKILL."""
+_PROXY_DRAIN_SECONDS: Final = 300
+"""A proxy that leaves waits for its last request, which may take 297 s and a little; an idle one ends after seconds."""
 
 _CONFIG_DIGEST: Final = f"{names.API_GROUP}/config-digest"
 _CONFIG_FILE: Final = "envoy.json"
@@ -114,6 +117,7 @@ def proxy_pod(
             "--disable-hot-restart",
             "--log-level",
             "warning",
+            *envoy_bootstrap.ARGUMENTS,
         ],
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": _ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
@@ -127,7 +131,11 @@ def proxy_pod(
             "timeoutSeconds": 5,
             "failureThreshold": 3,
         },
-        "lifecycle": _linger(),
+        "lifecycle": {
+            "preStop": {
+                "exec": {"command": envoy_bootstrap.drain_command(component, longest_seconds=_PROXY_DRAIN_SECONDS)}
+            }
+        },
         "securityContext": _container_security(),
         "volumeMounts": mounts,
     }
@@ -138,7 +146,7 @@ def proxy_pod(
         },
         "spec": {
             **_pod_base(account, selector),
-            "terminationGracePeriodSeconds": 30,
+            "terminationGracePeriodSeconds": _PROXY_DRAIN_SECONDS + _EXIT_SECONDS,
             "containers": [container],
             "volumes": volumes,
         },

@@ -12,6 +12,8 @@ _COPIES: Final = 4
 """A pickled model is on the heap about twice while it loads, and libraries keep working copies as they predict."""
 _STEP_MIB: Final = 64
 """Sizes are rounded up to this, so that a retrained model of nearly the same size changes nothing else."""
+_START_SECONDS: Final = 120
+_SLOW_DISK_BYTES_PER_SECOND: Final = 50 * _MIB
 _DEFAULT_CPU: Final = 1.0
 _REQUESTED_SHARE: Final = 0.25
 """Endpoints are idle most of the time; the request is what a pod is sure of when all neighbours are busy at once."""
@@ -47,6 +49,15 @@ def allotment(model_bytes: int, *, cpu: float | None = None, memory_mib: int | N
         needed = _BASE_MEMORY_MIB + _COPIES * model_bytes / _MIB
         memory_mib = math.ceil(needed / _STEP_MIB) * _STEP_MIB
     return Allotment(cpu_request=limit * _REQUESTED_SHARE, cpu_limit=limit, memory_mib=memory_mib)
+
+
+def start_seconds(model_bytes: int) -> int:
+    """How long a pod of a model whose files take `model_bytes` may take to answer: 120 s, and a second for each 50 MiB.
+
+    Starting the processes and importing a model's libraries takes 5 to 60 s of a small share of a core; a slow disk
+    reads 50 MiB a second.
+    """
+    return _START_SECONDS + math.ceil(model_bytes / _SLOW_DISK_BYTES_PER_SECOND)
 
 
 def _millicores(cores: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pod_security import violations
 
-from headrace.components import pods
+from headrace.components import envoy_bootstrap, pods
 from headrace.components.sizing import allotment
 from headrace.contract import names
 
@@ -77,9 +77,21 @@ def test_only_the_control_plane_holds_a_token() -> None:
 
 
 def test_a_pod_that_leaves_serves_on_until_every_proxy_has_heard() -> None:
-    for kind in ("model", "pop-proxy", "load-balancer"):
-        (container,) = PODS[kind]["spec"]["containers"]
-        assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == pods.PRE_STOP_SECONDS
+    (model,) = PODS["model"]["spec"]["containers"]
+
+    assert model["lifecycle"]["preStop"]["sleep"]["seconds"] == pods.PRE_STOP_SECONDS
+
+
+@pytest.mark.parametrize("proxy", [names.POP_PROXY, names.LOAD_BALANCER])
+def test_a_proxy_that_leaves_ends_after_its_last_request_and_within_its_grace(proxy: str) -> None:
+    spec = PODS[proxy]["spec"]
+    (container,) = spec["containers"]
+    longest = spec["terminationGracePeriodSeconds"] - 5
+
+    drain = envoy_bootstrap.drain_command(proxy, longest_seconds=longest)
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == drain
+    assert set(envoy_bootstrap.ARGUMENTS) <= set(container["command"])
+    assert longest > 297
 
 
 @pytest.mark.parametrize("timeout_seconds", [0.5, 10.0, 297.0])

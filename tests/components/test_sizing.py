@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.components import sizing
 from headrace.components.sizing import allotment
 
 MIB = 1024 * 1024
@@ -33,6 +34,11 @@ def test_memory_promised_is_memory_allowed(model_bytes: int) -> None:
     resources = allotment(model_bytes).manifest()
 
     assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+
+def test_a_small_model_has_two_minutes_to_start_and_a_big_one_the_time_to_be_read() -> None:
+    assert sizing.start_seconds(2_000_000) == 121
+    assert sizing.start_seconds(140 * GIB) == 120 + 2868  # 140 x 1024 / 50, rounded up
 
 
 @given(st.integers(0, 64 * GIB), st.integers(0, 64 * GIB))
