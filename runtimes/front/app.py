@@ -8,13 +8,12 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-import orjson
-
 from headrace.contract import names
 from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Dispatcher
+from headrace.runtimes.front.inference import OpenInference
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe
 from headrace.runtimes.front.pool import Pool
@@ -73,6 +72,7 @@ class Front:
         if settings.version:
             self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
+        self._inference = OpenInference(self)
         self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer]]]] = {
             "/invocations": ("POST", self._invocations),
             "/ping": ("GET", self._ping),
@@ -120,6 +120,8 @@ class Front:
         if scope["http_version"] == "1.1" and media.header(scope["headers"], b"host") is None:
             return refusal(400, "BAD_REQUEST", "The request has no Host header, which HTTP/1.1 requires.")
         path = scope["path"]
+        if path.startswith("/v2"):
+            return await self._inference.answer(scope, receive)
         route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
         if route is None:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
@@ -130,7 +132,10 @@ class Front:
         return await handle(scope, receive)
 
     async def _invocations(self, scope: Scope, receive: Receive) -> Answer:
-        answer = await self._score(scope, receive)
+        return self.counted(await self._score(scope, receive))
+
+    def counted(self, answer: Answer) -> Answer:
+        """Counts the answer to a request for a prediction."""
         self.load.answers[answer.status] += 1
         return answer
 
@@ -138,10 +143,7 @@ class Front:
         content_type = media.content_type(scope["headers"])
         if isinstance(content_type, Answer):
             return content_type
-        body = await read_body(scope, receive)
-        if isinstance(body, Answer):
-            return body
-        body = media.decoded(scope["headers"], body)
+        body = await self.body(scope, receive)
         if isinstance(body, Answer):
             return body
         if content_type == media.JSON:
@@ -151,22 +153,28 @@ class Front:
         if not self.pool.ready:
             self.load.arrived += 1
             self.load.refused += 1
-            return self._not_ready()
+            return self.not_ready()
         return await self.dispatcher.score(content_type, body)
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes | Answer:
+        """The request's body, decoded and within its limits, or the refusal."""
+        body = await read_body(scope, receive)
+        return body if isinstance(body, Answer) else media.decoded(scope["headers"], body)
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:
         if self.draining:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "The pod is draining.", retry_after_seconds=1)
         if not self.pool.ready:
-            return self._not_ready()
+            return self.not_ready()
         return Answer(200, b"\n")
 
     async def _version(self, scope: Scope, receive: Receive) -> Answer:
         if self.pool.description is None:
-            return self._not_ready()
+            return self.not_ready()
         return Answer(200, str(self.pool.description["mlflow_version"]).encode(), (JSON_HEADER,))
 
-    def _not_ready(self) -> Answer:
+    def not_ready(self) -> Answer:
+        """503 with the reason."""
         message = self.failure or "The model is loading."
         return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
 
@@ -231,8 +239,3 @@ async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:
             return media.too_large()
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def json_answer(document: object, *, status: int = 200) -> Answer:
-    """A JSON document of our own as an answer."""
-    return Answer(status, orjson.dumps(document))

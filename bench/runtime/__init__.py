@@ -1,0 +1,1 @@
+"""The model server against its peers: same models, same cores, same load."""

@@ -1,0 +1,210 @@
+"""`make bench-runtime`: bench/results/runtime.json, a plot beside it, and the bars as a table.
+
+`python -m bench.runtime --quick` takes one short turn of each case, to see that all systems start and answer.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from bench import report
+from bench.runtime import environments, measure, systems
+from bench.runtime.measure import Case, Table
+from bench.runtime.systems import Model, Served
+
+SYSTEMS = ("headrace", "mlflow", "fastapi", "bentoml", "ray", "mlserver")
+SINGLE = ("logistic", "forest", "xgboost")
+WAITING_CONNECTIONS = 32
+WAITING_SECONDS = 0.1
+
+BARE = """
+import json, sys, time, mlflow.pyfunc, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+columns = json.loads(sys.argv[2])
+times = []
+for _ in range(400):
+    started = time.perf_counter()
+    model.predict(pd.DataFrame([[1.0] * len(columns)], columns=columns)).tolist()
+    times.append(time.perf_counter() - started)
+print(sorted(times[100:])[150] * 1e3)
+"""
+
+
+def main() -> None:
+    """Measures everything and writes the result."""
+    parser = argparse.ArgumentParser(prog="bench.runtime")
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    turns, seconds = (1, 1.0) if quick else (3, 2.0)
+    directory = environments.cache() / "models"
+    peers = str(environments.interpreter("peers"))
+    subprocess.run([peers, str(Path(__file__).with_name("make_models.py")), str(directory)], check=True)
+    cells: list[report.Cell] = []
+    versions = {"load": "bench.runtime.load (uvloop), separate process, same cores"}
+    with tempfile.TemporaryDirectory() as temporary:
+        logs = Path(temporary)
+        for name in (*SINGLE, "wide", "waiting"):
+            model = Model(directory=directory, name=name, columns=columns_of(directory, name))
+            running = [systems.start(system, model, logs) for system in SYSTEMS]
+            try:
+                versions.update({f"{served.name} on {name}": served.settings for served in running})
+                cases = cases_for(model, seconds)
+                measure.in_turns(cases, running, turns=turns)
+                for case in cases:
+                    cells += case.cells()
+                if name == "logistic":
+                    cells += csv_cells(model, running, turns, seconds)
+                    cells.append(report.single("bare predict", "p50_ms", bare_milliseconds(peers, model), "ms"))
+                    cells += soak_cells(running[0], model, 3.0 if quick else 40.0)
+                if name == "forest":
+                    cells += overload_cells(running[0], model, 2.0 if quick else 8.0)
+            finally:
+                for served in running:
+                    served.stop()
+    bars = judge(Table(cells))
+    path = report.write("runtime", versions=versions | environment_versions(), cells=cells, bars=bars)
+    plot(Table(cells), path.with_suffix(".png"))
+
+
+def columns_of(directory: Path, name: str) -> list[str]:
+    columns: list[str] = json.loads((directory / f"{name}.columns.json").read_text())
+    return columns
+
+
+def cases_for(model: Model, seconds: float) -> list[Case]:
+    """Which loads a model gets."""
+    row = [1.0 + at / 10 for at in range(len(model.columns))]
+    if model.name == "wide":
+        return [Case("wide 1000 x 30, 4 connections", [row] * 1000, 4, seconds)]
+    if model.name == "waiting":
+        return [Case(f"waiting 100 ms, {WAITING_CONNECTIONS} connections", [row], WAITING_CONNECTIONS, seconds)]
+    return [Case(f"{model.name}, {count} connections", [row], count, seconds) for count in (1, 8, 64)]
+
+
+def csv_cells(model: Model, running: list[Served], turns: int, seconds: float) -> list[report.Cell]:
+    """CSV, which of the peers only MLflow's own server reads."""
+    row = ",".join(["1.5"] * len(model.columns))
+    body = ",".join(model.columns) + "\n" + "\n".join([row] * 10) + "\n"
+    case = Case("CSV of 10 rows, 8 connections", [], 8, seconds)
+    for _ in range(turns):
+        for served in running[:2]:
+            job = served.job([[1.0]], connections=8, seconds=seconds)
+            result = measure.load({**job, "content_type": "text/csv", "body": body})
+            case.results.setdefault(served.name, []).append(result)
+    return case.cells()
+
+
+def bare_milliseconds(python: str, model: Model) -> float:
+    """Median of pyfunc.predict in its own process, with nothing around it."""
+    done = subprocess.run(
+        [python, "-c", BARE, model.path, json.dumps(model.columns)], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def overload_cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
+    """Three times what it can do, arriving at fixed times whatever it answers."""
+    row = [1.0] * len(model.columns)
+    capacity = measure.load(served.job([row], connections=64, seconds=seconds))["requests_per_second"]
+    result = measure.load(served.job([row], rate=3 * capacity, seconds=seconds))
+    values = {
+        "goodput share": (result["requests_per_second"] / capacity, "of capacity"),
+        "refused p99_ms": (result.get("refused_p99_ms", 0.0), "ms"),
+        "broken": (float(result["broken"]), "connections"),
+    }
+    return [report.single("overload 3x", metric, value, unit) for metric, (value, unit) in values.items()]
+
+
+def soak_cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
+    """Memory over as many requests as go into the time."""
+    row = [1.0] * len(model.columns)
+    measure.load(served.job([row], connections=64, seconds=seconds / 4))
+    before = served.resident_mebibytes()
+    result = measure.load(served.job([row], connections=64, seconds=seconds))
+    time.sleep(1)
+    answered = float(sum(result["statuses"].values()))
+    grown = served.resident_mebibytes() - before
+    return [
+        report.single("soak", "requests", answered, "requests"),
+        report.single("soak", "memory growth", grown, "MiB"),
+    ]
+
+
+def judge(table: Table) -> list[report.Bar]:
+    """The bars of the issue, each whether it holds or not."""
+    bars = []
+    rate, cpu = "requests_per_second", "cpu_ms_per_request"
+    for name in SINGLE:
+        case = f"{name}, 64 connections"
+        ours = table.value(case, "headrace", rate)
+        bars.append(
+            report.at_least(f"{case}: over mlflow models serve", ours / table.value(case, "mlflow", rate), 25, "x")
+        )
+        bars.append(report.at_least(f"{case}: over the best peer", ours / table.best_peer(case, rate), 5, "x"))
+        saved = table.best_peer(case, cpu, least=True) / table.value(case, "headrace", cpu)
+        bars.append(report.at_least(f"{case}: CPU a request, best peer over ours", saved, 1, "x"))
+        ratio = table.value(case, "headrace", "p99_ms") / table.best_peer(case, "p99_ms", least=True)
+        bars.append(report.at_most(f"{case}: p99 over the best peer's", ratio, 1, "x"))
+        for metric in ("p50_ms", "p99_ms"):
+            lone = f"{name}, 1 connections"
+            ratio = table.value(lone, "headrace", metric) / table.best_peer(lone, metric, least=True)
+            bars.append(report.at_most(f"{name}, 1 connection: {metric[:3]} over the best peer's", ratio, 1, "x"))
+    added = table.value("logistic, 1 connections", "headrace", "p50_ms") - table.value(
+        "bare predict", "headrace", "p50_ms"
+    )
+    bars.append(report.at_most("front and socket over a bare predict, p50", added, 1, "ms"))
+    waiting = f"waiting 100 ms, {WAITING_CONNECTIONS} connections"
+    ideal = WAITING_CONNECTIONS / WAITING_SECONDS
+    bars.append(
+        report.at_least("waiting model: share of the ideal", table.value(waiting, "headrace", rate) / ideal, 0.95, "")
+    )
+    wide = "wide 1000 x 30, 4 connections"
+    bars.append(
+        report.at_least(
+            "wide payload: over the best peer",
+            table.value(wide, "headrace", rate) / table.best_peer(wide, rate),
+            2,
+            "x",
+        )
+    )
+    bars.append(report.at_least("overload: goodput", table.value("overload 3x", "headrace", "goodput share"), 0.9, ""))
+    bars.append(
+        report.at_most("overload: refusals, p99", table.value("overload 3x", "headrace", "refused p99_ms"), 50, "ms")
+    )
+    bars.append(report.at_most("soak: memory growth", table.value("soak", "headrace", "memory growth"), 32, "MiB"))
+    return bars
+
+
+def environment_versions() -> dict[str, str]:
+    """Pinned versions of the peers."""
+    return {name: ", ".join(requirements) for name, requirements in environments.REQUIREMENTS.items()}
+
+
+def plot(table: Table, path: Path) -> None:
+    """Requests per second and CPU per request at 64 connections."""
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
+    for axis, metric, title in (
+        (axes[0], "requests_per_second", "requests/s (more is better)"),
+        (axes[1], "cpu_ms_per_request", "CPU ms a request (less is better)"),
+    ):
+        for place, system in enumerate(SYSTEMS):
+            values = [table.value(f"{name}, 64 connections", system, metric) for name in SINGLE]
+            axis.bar([at + place * 0.13 for at in range(len(SINGLE))], values, width=0.12, label=system)
+        axis.set_xticks([at + 0.33 for at in range(len(SINGLE))], SINGLE)
+        axis.set_title(f"single row, 64 connections: {title}", fontsize=9)
+        axis.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

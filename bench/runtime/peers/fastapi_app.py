@@ -1,0 +1,28 @@
+"""The server people write by hand: FastAPI around pyfunc, blocking calls in its thread pool."""
+
+import os
+
+import anyio.to_thread
+import mlflow.pyfunc
+import pandas as pd
+from fastapi import FastAPI
+
+model = mlflow.pyfunc.load_model(os.environ["BENCH_MODEL"])
+app = FastAPI()
+
+
+@app.on_event("startup")
+async def allow_many_threads() -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 64
+
+
+@app.get("/ping")
+def ping() -> dict:
+    return {}
+
+
+@app.post("/predict")
+def predict(request: dict) -> dict:
+    split = request["dataframe_split"]
+    result = model.predict(pd.DataFrame(split["data"], columns=split["columns"]))
+    return {"predictions": result.tolist() if hasattr(result, "tolist") else list(result)}

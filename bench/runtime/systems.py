@@ -1,0 +1,226 @@
+"""How each system serves a model, in its best settings on two cores, and how its requests look."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.runtime import environments
+
+PEERS = Path(__file__).with_name("peers")
+JSON = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A running system."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    path: str
+    body: Callable[[list[list[float]]], str]
+    settings: str
+
+    def job(self, rows: list[list[float]], **load: Any) -> dict[str, Any]:
+        """A job for `bench.runtime.load`."""
+        request = {"path": self.path, "content_type": JSON, "body": self.body(rows)}
+        return {"host": "127.0.0.1", "port": self.port, "warm_up_seconds": 1.0, **request, **load}
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes."""
+        total = 0.0
+        for pid in session_members(self.process.pid):
+            try:
+                total += time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
+            except OSError:
+                continue
+        return total
+
+    def resident_mebibytes(self) -> float:
+        """Memory of all its processes, shared pages counted in each."""
+        total = 0
+        for pid in session_members(self.process.pid):
+            try:
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            except (OSError, IndexError):
+                continue
+        return total / 2**20
+
+    def stop(self) -> None:
+        """Ends all its processes."""
+        members = session_members(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        for pid in members:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def session_members(leader: int) -> list[int]:
+    """The leader and every descendant, whatever session it moved to."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, open_ = [], [leader]
+    while open_:
+        pid = open_.pop()
+        found.append(pid)
+        open_ += children.get(pid, [])
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A saved model of the benchmark."""
+
+    directory: Path
+    name: str
+    columns: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Its MLflow directory."""
+        return str(self.directory / self.name)
+
+
+def split(columns: list[str]) -> Callable[[list[list[float]]], str]:
+    """Bodies in MLflow's split form."""
+    return lambda rows: json.dumps({"dataframe_split": {"columns": columns, "data": rows}})
+
+
+def _tensor(rows: list[list[float]]) -> str:
+    shape = [len(rows), len(rows[0])]
+    data = [value for row in rows for value in row]
+    return json.dumps({"inputs": [{"name": "rows", "shape": shape, "datatype": "FP64", "data": data}]})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(command: list[str], log: Path, cwd: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
+    settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    settings.update({"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **environment})
+    with log.open("wb") as output:
+        return subprocess.Popen(command, env=settings, cwd=cwd, stdout=output, stderr=output, start_new_session=True)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path, body: str | None) -> None:
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            data = None if body is None else body.encode()
+            urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": JSON}), timeout=10)
+            return
+        except (OSError, urllib.error.URLError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"did not start: {log.read_text()[-2000:]}") from None
+            time.sleep(0.25)
+
+
+def start(system: str, model: Model, logs: Path) -> Served:
+    """Starts one system on a model and waits until it answers."""
+    port = free_port()
+    log = logs / f"{system}-{model.name}.log"
+    body, path, cwd = split(model.columns), "/invocations", None
+    batched = model.name != "waiting"
+    environment: Mapping[str, str] = {
+        "BENCH_MODEL": model.path,
+        "BENCH_COLUMNS": json.dumps(model.columns),
+        "BENCH_BATCHED": "1" if batched else "0",
+    }
+    peers = str(environments.interpreter("peers"))
+    if system == "headrace":
+        command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(free_port())]
+        settings = "defaults"
+    elif system == "mlflow":
+        command = [
+            peers,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            model.path,
+            "-p",
+            str(port),
+            "--env-manager",
+            "local",
+        ]
+        command += ["--workers", "2"]
+        environment = {**environment, "PATH": str(Path(peers).parent) + os.pathsep + os.environ["PATH"]}
+        settings = "mlflow models serve --workers 2"
+    elif system == "fastapi":
+        command = [peers, "-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--workers", "2"]
+        command += ["--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+        path, cwd, settings = "/predict", PEERS, "uvicorn --workers 2 --loop uvloop --http httptools, 64 threads"
+    elif system == "bentoml":
+        command = [peers, "-m", "bentoml", "serve", "bento_service:Model", "-p", str(port), "--host", "127.0.0.1"]
+        path, cwd, settings = "/predict", PEERS, "workers=2, threads=64, batchable (adaptive)"
+        body = lambda rows: json.dumps({"rows": rows})  # noqa: E731
+    elif system == "ray":
+        command = [str(environments.interpreter("ray")), str(PEERS / "ray_app.py"), str(port)]
+        path, settings = "/predict", "num_replicas=2, @serve.batch(64, wait 0)"
+    else:
+        command, cwd = (
+            [str(environments.interpreter("mlserver").with_name("mlserver")), "start", "."],
+            logs / f"ml-{port}",
+        )
+        cwd.mkdir(parents=True)
+        _mlserver_settings(cwd, model, port)
+        path, body = "/v2/models/model/infer", _tensor
+        settings = "sklearn runtime, max_batch_size=64, max_batch_time=0.002, parallel_workers=2"
+        if model.name == "waiting":
+            settings = "mlflow runtime, parallel_workers=2"
+    process = _start(command, log, cwd, **environment)
+    served = Served(name=system, process=process, port=port, path=path, body=body, settings=settings)
+    example = [[1.0] * len(model.columns)]
+    try:
+        _wait(process, f"http://127.0.0.1:{port}{path}", log, body(example))
+    except RuntimeError:
+        served.stop()
+        raise
+    return served
+
+
+def _mlserver_settings(directory: Path, model: Model, port: int) -> None:
+    server = {"host": "127.0.0.1", "http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
+    (directory / "settings.json").write_text(json.dumps({**server, "parallel_workers": 2, "debug": False}))
+    if model.name == "waiting":
+        described: dict[str, Any] = {
+            "name": "model",
+            "implementation": "mlserver_mlflow.MLflowRuntime",
+            "parameters": {"uri": model.path},
+        }
+    else:
+        described = {
+            "name": "model",
+            "implementation": "mlserver_sklearn.SKLearnModel",
+            "max_batch_size": 64,
+            "max_batch_time": 0.002,
+            "parameters": {"uri": f"{model.path}.joblib"},
+        }
+    (directory / "model-settings.json").write_text(json.dumps(described))
