@@ -1,6 +1,7 @@
 """What holds for every component, whatever it does."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -38,15 +39,15 @@ MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
 """Arguments that make each component create everything it can."""
 
 
-def make(component: Callable[..., Any], args: Any) -> Recording:
-    return record(lambda: component(NAME, args), answers=FOUND)
+@cache
+def make(component: Callable[..., Any]) -> Recording:
+    return record(lambda: component(NAME, MAKERS[component]), answers=FOUND)  # type: ignore[index]
 
 
-@pytest.fixture(params=MAKERS.items(), ids=lambda item: item[0].__name__)
+@pytest.fixture(params=MAKERS, ids=lambda component: component.__name__)
 def made(request: pytest.FixtureRequest) -> Recording:
     """One recording for each component."""
-    component, args = request.param
-    return make(component, args)
+    return make(request.param)
 
 
 def test_everything_a_component_creates_descends_from_it(made: Recording) -> None:
@@ -68,8 +69,8 @@ def test_names_of_children_start_with_the_name_of_their_parent(made: Recording) 
 
 
 def test_what_is_annotated_as_output_is_registered_and_nothing_else() -> None:
-    for component, args in MAKERS.items():
-        recording = make(component, args)
+    for component in MAKERS:
+        recording = make(component)
         registered = set(recording.outputs[recording.named(NAME).urn])
 
         assert registered == {field for field in component.__annotations__ if not field.startswith("_")}

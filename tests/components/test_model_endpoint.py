@@ -1,5 +1,6 @@
 """The front door: what exists for one endpoint, in which order, and what happens to it over time."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,9 +22,14 @@ REF: Any = {
 }
 
 
+@cache
+def plain() -> Recording:
+    return record(lambda: ModelEndpoint("fraud", {"platform": REF, "model_uri": "models:/fraud/7"}))
+
+
 def made(**args: Any) -> Recording:
     given: Any = {"platform": REF, "model_uri": "models:/fraud/7", **args}
-    return record(lambda: ModelEndpoint("fraud", given))
+    return record(lambda: ModelEndpoint("fraud", given)) if args else plain()
 
 
 def test_a_platform_and_a_model_are_enough_for_an_address() -> None:

@@ -1,5 +1,6 @@
 """What endpoints share."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,9 +15,15 @@ from headrace.contract import names
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 
 
+@cache
+def plain() -> Recording:
+    given: Any = {"image_delivery": DELIVERY, "host": "models.example"}
+    return record(lambda: ServingPlatform("platform", given), answers=FOUND)
+
+
 def made(**args: Any) -> Recording:
     given: Any = {"image_delivery": DELIVERY, "host": "models.example", **args}
-    return record(lambda: ServingPlatform("platform", given), answers=FOUND)
+    return record(lambda: ServingPlatform("platform", given), answers=FOUND) if args else plain()
 
 
 def test_the_namespace_holds_its_pods_to_the_restricted_standard() -> None:
