@@ -212,8 +212,11 @@ def _kubectl(kubeconfig: Path, programs: Path) -> Callable[..., str | None]:
     """`kubectl` whose failure is the value None: what asks is a loop that asks again."""
 
     def call(*arguments: str, text: str | None = None) -> str | None:
-        command = [str(programs / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30)
+        command = [str(programs / "kubectl"), "--kubeconfig", str(kubeconfig), "--request-timeout=10s", *arguments]
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30)
+        except subprocess.TimeoutExpired:
+            return None
         return done.stdout if done.returncode == 0 else None
 
     return call

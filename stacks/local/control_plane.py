@@ -76,7 +76,9 @@ def write_configuration(folders: Folders) -> None:
     for name, content in files.items():
         path = folders.configuration / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1))
+        text = json.dumps(content, indent=1)
+        if not path.exists() or path.read_text() != text:  # kube-proxy ends when its file is written, even unchanged
+            path.write_text(text)
     (folders.configuration / "resolv.conf").write_text("# pods ask the cluster's DNS only\n")
 
 

@@ -17,7 +17,7 @@ from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.stacks.local import caller, cluster, demo_model, registry, target
 from headrace.stacks.local.demo_model import RegisteredModel
-from headrace.stacks.local.deployment import STACK, Deployment
+from headrace.stacks.local.deployment import STACK, Deployment, end_orphans
 from headrace.stacks.local.places import state_directory
 from headrace.stacks.local.progress import Progress
 from headrace.stacks.local.target import Target
@@ -119,6 +119,7 @@ def down() -> None:
                 Deployment(programs=builder.deployer(progress)).destroy()
             caller.remove(kubeconfig)
             target.remove(kubeconfig)
+    end_orphans()
     cluster.reset()
     registry.stop()
     shutil.rmtree(state, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -12,11 +13,17 @@ from typing import Any, Final
 
 import yaml
 
-from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
 from headrace.stacks.local.places import CHECKOUT, state_directory
+from headrace.stacks.local.processes import end
 
 STACK: Final = "local"
 _LOCKED: Final = "the stack is currently locked"
+_PENDING: Final = "pending operations from previous deployment"
+_CALL_STACK: Final = re.compile(
+    rf"Traceback \(most recent call last\):\n.*?{re.escape(HeadraceError.__module__)}\.\w+: ", re.DOTALL
+)
+"""Pulumi puts one before every failure of a dynamic resource."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,9 @@ class Deployment:
         if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not self._alive():
             self._pulumi("cancel", "--yes")
             done = self._pulumi(*verb)
+        if done.returncode != 0 and _PENDING in done.stdout:
+            self._adopt_pending()
+            done = self._pulumi(*verb)
         if done.returncode != 0:
             raise TemporaryError(
                 f"`pulumi {verb[0]}` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
@@ -117,20 +127,45 @@ class Deployment:
             check=False,
         )
 
+    def _adopt_pending(self) -> None:
+        """Takes into the state what an update that was cut off had begun to make: it may be in the cluster already."""
+        exported = json.loads(self._pulumi("stack", "export").stdout)
+        adopted: list[str] = []
+        for operation in exported["deployment"].get("pending_operations", []):
+            resource = operation["resource"]
+            metadata = resource.get("inputs", {}).get("metadata")
+            if operation["type"] == "creating" and resource["type"].startswith("kubernetes:") and metadata:
+                id_ = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+                for value in (resource["urn"], id_):
+                    adopted += ["--import-pending-creates", value]
+        self._pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *adopted)
+
     def _alive(self) -> bool:
-        """Whether another `pulumi` process holds the lock: then the lock must be left alone."""
-        program = str(self.programs / "pulumi").encode()
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[0] == program and self.stack.encode() in words:
-                return True
-        return False
+        """Whether another `pulumi` process works on this state: then the lock must be left alone."""
+        return any(command.startswith(str(self.programs / "pulumi").encode() + b"\0") for _, command in _processes())
+
+
+def end_orphans() -> None:
+    """Ends programs of this checkout's Pulumi that outlived a `pulumi` that was killed."""
+    for pid, _ in _processes():
+        end(pid, grace_seconds=1)
+
+
+def _processes() -> list[tuple[int, bytes]]:
+    """(pid, command line) of every process that was started to work on this checkout's Pulumi state."""
+    mark = f"PULUMI_BACKEND_URL=file://{state_directory() / 'pulumi' / 'state'}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((int(folder.name), (folder / "cmdline").read_bytes()))
+        except OSError:
+            continue  # ended meanwhile, or another user's
+    return found
 
 
 def _diagnostics(output: str) -> str:
-    """The part of Pulumi's output that says what went wrong."""
+    """The part of Pulumi's output that says what went wrong, without the call stacks of our own explained failures."""
     _, found, rest = output.partition("Diagnostics:")
-    return rest.partition("\nOutputs:")[0].lstrip("\n") if found else output[-3000:]
+    shown = rest.partition("\nOutputs:")[0].lstrip("\n") if found else output[-3000:]
+    return _CALL_STACK.sub("", shown)
