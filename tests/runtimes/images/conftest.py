@@ -31,12 +31,18 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "build.log"
 
 
+@pytest.fixture(scope="session")
+def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """uv asks an interpreter about itself once for each cache, which takes longer than all else that it does here."""
+    return tmp_path_factory.mktemp("uv")
+
+
 @pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWheel:
+def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWheel:
     """Makes wheels; returns the option line under which a requirements file finds them and nothing else."""
     folder = tmp_path / "wheels"
     folder.mkdir()
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(uv_cache))
     monkeypatch.setenv("UV_NO_CONFIG", "1")
 
     def make(

@@ -53,6 +53,8 @@ def request_for(wheels: MakeWheel, monkeypatch: pytest.MonkeyPatch) -> Callable[
     monkeypatch.setattr(site, "lock_text", lambda name: "")
     monkeypatch.setattr(build_module, "_CODE", {ImageKind.MODEL: ("front", ("contract",))})
     monkeypatch.setattr(build_module.base_module, "base_layers", _small_base)
+    for module in (build_module.environment, site):  # tested by itself; here it would only take time
+        monkeypatch.setattr(module, "compile_tree", lambda *_, **__: None)
 
     def deliver(store: Store, image: Image, **_: object) -> tuple[str, frozenset[str]]:
         return f"registry.example/x@{image.digest}", frozenset()

@@ -40,7 +40,9 @@ def test_containerd_holds_the_image_under_its_digest(
 
 
 @pytest.mark.slow
-def test_only_blobs_that_are_missing_travel(store: Store, log: Path, containerd: Delivery) -> None:
+def test_only_blobs_that_are_missing_travel(
+    store: Store, log: Path, containerd: Delivery, ctr: Callable[..., str]
+) -> None:
     first, second = _image(store, b"base two", b"model 1"), _image(store, b"base two", b"model 2")
     deliver(store, first, name="models/two", delivery=containerd, log=log)
     store.path(first.layers[0].digest).unlink()  # a blob that travelled would have to be read
@@ -48,6 +50,8 @@ def test_only_blobs_that_are_missing_travel(store: Store, log: Path, containerd:
     _, held = deliver(store, second, name="models/two", delivery=containerd, log=log)
 
     assert held == {second.layers[0].digest}
+    ctr("images", "rm", "--sync", f"headrace.local/models/two@{first.digest}")
+    assert second.layers[0].digest in ctr("content", "ls", "--quiet").split()  # the second image holds on to it
     assert deliver(store, second, name="models/two", delivery=containerd, log=log)[1] == frozenset(second.blobs)
 
 

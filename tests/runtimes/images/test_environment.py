@@ -16,6 +16,12 @@ MakeWheel = Callable[..., str]
 SITE = "opt/model/env/lib/python3.11/site-packages"
 
 
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling is tested by itself and once here; elsewhere it would only take time."""
+    monkeypatch.setattr(environment, "compile_tree", lambda *_, **__: None)
+
+
 def _model(*requirements: str, constraints: tuple[str, ...] = ()) -> ModelInput:
     return ModelInput(source="", identity="i", python="3.11.7", requirements=requirements, constraints=constraints)
 
@@ -55,6 +61,7 @@ def test_requirements_and_what_they_need_become_a_virtual_environment(
     assert "needed==1.5" in _read(store, digest, f"opt/model/env/{environment.LOCK_FILE}")
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_scripts_run_with_the_environments_interpreter_and_the_record_says_where_they_are(
     store: Store, wheels: MakeWheel, log: Path
 ) -> None:
@@ -67,6 +74,7 @@ def test_scripts_run_with_the_environments_interpreter_and_the_record_says_where
     assert "\n../../../bin/score,,\n" in f"\n{record}"
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_models_with_the_same_requirements_share_the_lock_and_the_layer(
     store: Store, wheels: MakeWheel, log: Path
 ) -> None:
@@ -79,6 +87,7 @@ def test_models_with_the_same_requirements_share_the_lock_and_the_layer(
     assert second == (*first[:2], False)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_pins_of_an_earlier_build_make_the_same_environment_elsewhere(
     store: Store, wheels: MakeWheel, log: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +123,7 @@ def test_requirements_at_odds_fail_with_the_resolvers_own_words(store: Store, wh
     assert "needed>=2" in log.read_text()
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_model_without_requirements_has_an_empty_environment(store: Store, log: Path) -> None:
     lock, digest, _ = _build(store, _model(), log)
 
@@ -122,6 +132,7 @@ def test_a_model_without_requirements_has_an_empty_environment(store: Store, log
         assert "opt/model/env/bin/python" in tar.getnames()
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_where_packages_come_from_stays_out_of_the_image(store: Store, wheels: MakeWheel, log: Path) -> None:
     option = wheels("scorer", "2.0")
 
@@ -140,6 +151,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(wheels: MakeWheel, log: P
         resolver.install(lock, tmp_path / "site", scratch=tmp_path, options=[option])
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_settings_of_the_project_around_do_not_reach_the_model(
     store: Store, wheels: MakeWheel, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
