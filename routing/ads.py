@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -134,26 +135,31 @@ class Stream:
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Everything to send, as it becomes due."""
-        impatient = False
+        held_since: float | None = None
         while not self._closed:
             self._heard.clear()
             changed = self._publisher.next_change
             snapshot = self._publisher.snapshot
-            holding_back = False
+            patience = None
             if snapshot is not None:
                 resources = snapshot.roles[self.role]
-                for answer in self._conversation.answers(resources, impatient=impatient):
+                waited = 0.0 if held_since is None else time.monotonic() - held_since
+                for answer in self._conversation.answers(resources, impatient=waited >= PATIENCE_SECONDS):
                     telemetry.answers_sent.labels(self.role, answer.type_url.rsplit(".", 1)[-1]).inc()
                     yield answer
-                holding_back = self._conversation.holding_back(resources)
-            impatient = not await self._wait(changed, PATIENCE_SECONDS if holding_back else None)
+                if not self._conversation.holding_back(resources):
+                    held_since = None
+                elif held_since is None or waited >= PATIENCE_SECONDS:
+                    held_since = time.monotonic()
+                if held_since is not None:
+                    patience = max(held_since + PATIENCE_SECONDS - time.monotonic(), 0.0)
+            await self._wait(changed, patience)
 
-    async def _wait(self, changed: asyncio.Event, timeout: float | None) -> bool:  # noqa: ASYNC109 # bounds two waits
-        """Until the proxy speaks or the world changes; False when neither happened in time."""
+    async def _wait(self, changed: asyncio.Event, patience: float | None) -> None:
+        """Until the proxy speaks, the world changes, or patience ends."""
         waits = [asyncio.create_task(self._heard.wait()), asyncio.create_task(changed.wait())]
         try:
-            done, _ = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            return bool(done)
+            await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()

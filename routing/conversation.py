@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from headrace.routing.snapshot import Resource, RoleResources
+from headrace.routing.snapshot import RoleResources
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET
 from headrace.routing.subscription import Difference, Subscription
 
@@ -78,16 +78,11 @@ class Conversation:
         subscription = self.subscriptions[url]
         if not subscription.settled(resources[url]):
             return False
-        if url == ENDPOINTS and subscription.started is False:
-            return not resources[ENDPOINTS]
+        if url != ENDPOINTS:
+            return True
         # A cluster that the proxy accepted is followed by a question for its pods; one it refused is not.
-        accepted = not self.subscriptions[CLUSTER].rejected
-        return url != ENDPOINTS or not accepted or _names(resources[ENDPOINTS]) <= subscription.names
+        return resources[ENDPOINTS].keys() <= subscription.names | self.subscriptions[CLUSTER].refused
 
     def _routes_told(self, resources: RoleResources) -> bool:
         routes = self.subscriptions[ROUTES]
         return not routes.started or routes.settled(resources[ROUTES])
-
-
-def _names(resources: Mapping[str, Resource]) -> set[str]:
-    return set(resources)

@@ -38,8 +38,9 @@ class Subscription:
     """Nonce of the answer that the proxy has not yet accepted or rejected; one at a time."""
     greeted: bool = False
     """Whether anything has been answered; one who asks for everything waits for a word even when there is nothing."""
-    rejected: bool = False
-    """Whether the last answer was refused."""
+    refused: set[str] = field(default_factory=set)
+    """Names in answers that were refused, until an answer with them is accepted."""
+    _awaited_names: tuple[str, ...] = ()
 
     def ask(
         self, subscribe: Iterable[str], unsubscribe: Iterable[str], initial: Mapping[str, str] | None = None
@@ -69,7 +70,10 @@ class Subscription:
         if nonce != self.awaited:
             return False
         self.awaited = None
-        self.rejected = rejected
+        if rejected:
+            self.refused.update(self._awaited_names)
+        else:
+            self.refused.difference_update(self._awaited_names)
         return True
 
     def difference(self, resources: Mapping[str, Resource]) -> Difference:
@@ -86,11 +90,13 @@ class Subscription:
         """Records an answer as given."""
         self.awaited = nonce
         self.greeted = True
+        self._awaited_names = tuple(resource.name for resource in difference.upserts)
         for resource in difference.upserts:
             self.known[resource.name] = resource.version
             self.missing.discard(resource.name)
         for name in difference.removals:
             self.known.pop(name, None)
+            self.refused.discard(name)
             if name in self.names:
                 self.missing.add(name)
 

@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,7 @@ class ApiServer:
         self.history: dict[str, list[tuple[int, Any]]] = {}
         self.lock = threading.Lock()
         self.down = False
+        self.hold_patches = threading.Event()
         self.refused = 0
         outer = self
 
@@ -54,6 +56,8 @@ class ApiServer:
 
             def do_PATCH(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                while outer.hold_patches.is_set():
+                    time.sleep(0.01)
                 outer.patches.append((urlsplit(self.path).path, body))
                 self.reply(200, {})
 

@@ -158,6 +158,23 @@ def test_a_refused_version_is_not_repeated_but_the_next_one_is_told() -> None:
     assert [resource.name for item in again for resource in item.difference.upserts] == ["a"]
 
 
+def test_one_refused_cluster_holds_up_nothing_else() -> None:
+    proxy = Proxy()
+    proxy.start()
+    proxy.settle(resources({"a": 1}))
+    wanted = resources({"a": 1, "bad": 1})
+    (answer,) = proxy.conversation.answers(wanted)
+    proxy.conversation.subscriptions[CLUSTER].answered(answer.nonce, rejected=True)
+    told = proxy.conversation.answers(wanted)
+    assert [answer.type_url for answer in told] == [ROUTES], "the others' routes are told at once"
+    for answer in told:
+        proxy.conversation.subscriptions[ROUTES].answered(answer.nonce, rejected=False)
+    wanted = resources({"a": 2, "bad": 1})
+    proxy.conversation.answers(wanted)
+    proxy.conversation.subscriptions[CLUSTER].answered(answer.nonce, rejected=False)
+    assert proxy.conversation.subscriptions[CLUSTER].refused == {"bad"}, "another's success changes nothing for it"
+
+
 def test_a_proxy_that_never_finishes_a_step_is_told_the_rest_when_patience_ends() -> None:
     conversation = Conversation()
     wanted = resources({"a": 1})

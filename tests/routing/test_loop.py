@@ -163,7 +163,7 @@ def test_an_object_with_a_fault_says_so_and_leaves_the_others_alone(cluster: Any
     running = start()
     until(lambda: ready(cluster, "bad") == ("False", "InvalidSpec"), "fault reported")
     until(lambda: ready(cluster, "thief") == ("False", "InvalidSpec"), "fault reported")
-    assert set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1"}
+    until(lambda: set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1"}, "the others are served")
 
 
 def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> None:
@@ -189,8 +189,25 @@ def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any, u
     cluster.tell(kube.MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
     until(lambda: running.control_plane.endpoints.objects()[0].get("status"), "our own write seen")
     count = len(cluster.patches)
-    running.control_plane.write_statuses()
-    assert len(cluster.patches) == count
+    put_slice(cluster, "10.0.0.2")
+    until(lambda: running.pods() == ["10.0.0.2:8080"], "something else has changed")
+    put_endpoint(cluster, "other")
+    until(lambda: ready(cluster, "other")[0] == "False", "and the other endpoint was reported")
+    assert [path for path, _ in cluster.patches[count:] if "/fraud/" in path] == []
+
+
+def test_a_status_that_cannot_be_written_delays_no_proxy(cluster: Any, start: Any, until: Any) -> None:
+    put_endpoint(cluster)
+    running = start()
+    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported")
+    cluster.hold_patches.set()
+    put_slice(cluster, "10.0.0.1")
+    until(lambda: running.pods() == ["10.0.0.1:8080"], "published all the same")
+    put_slice(cluster, "10.0.0.2")
+    until(lambda: running.pods() == ["10.0.0.2:8080"], "and again")
+    assert ready(cluster) == ("False", "NoReadyPod")
+    cluster.hold_patches.clear()
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "reported when it could be")
 
 
 def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:

@@ -1,0 +1,87 @@
+"""Reporter: brings the status of ModelEndpoint objects up to date, at its own pace.
+
+Apart from publishing: a slow API server may delay what people read, never what proxies are told.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.contract.errors import TemporaryError
+from headrace.routing import kube, status, telemetry
+from headrace.routing.snapshot import Endpoint, accepted_endpoints, ready_pods
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Objects as they were at one moment."""
+
+    endpoints: Sequence[kube.Object]
+    slices: Sequence[kube.Object]
+
+
+class Reporter:
+    """Writes the statuses that differ from what objects say."""
+
+    def __init__(self, server: kube.ApiServer) -> None:
+        self._server = server
+        self._unreadable: set[str] = set()
+
+    def write(self, seen: Seen, *, everyone: bool, now: str) -> None:
+        """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn.
+
+        `seen` is what the published snapshot was made of: nobody is called ready before proxies were told. Without
+        `everyone` only endpoints are looked at that were not ready: of them alone a new cause may be known
+        although no object of ours has changed. `now` is RFC 3339 text.
+        """
+        endpoints, refused = accepted_endpoints(seen.endpoints)
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
+        ready: dict[str, dict[str, int]] = {}
+        for (owner, version), pods in ready_pods(seen.slices).items():
+            ready.setdefault(owner, {})[version] = len(pods)
+        for item in seen.endpoints:
+            if everyone or not status.is_ready(item):
+                name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+                faults = refused.get((namespace, name), [])
+                endpoint = None if faults else by_name[name]
+                self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), now=now)
+
+    def _write(
+        self,
+        item: kube.Object,
+        endpoint: Endpoint | None,
+        *,
+        faults: Sequence[str],
+        ready: Mapping[str, int],
+        now: str,
+    ) -> None:
+        name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        try:
+            described = []
+            if endpoint is not None and status.needs_pods(endpoint, ready):
+                described = self._pods(namespace)
+            wanted = status.endpoint_status(
+                item, endpoint=endpoint, faults=faults, ready=ready, pods=described, now=now
+            )
+            if status.differs(item, wanted):
+                version = item["metadata"]["resourceVersion"]
+                self._server.patch_status(kube.status_path(item), wanted, resource_version=version)
+                telemetry.status_writes.labels("written").inc()
+        except kube.Conflict:
+            # Someone was faster; the watch brings their version, and with it the next turn.
+            telemetry.status_writes.labels("conflict").inc()
+        except TemporaryError as error:
+            telemetry.status_writes.labels("failed").inc()
+            log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
+
+    def _pods(self, namespace: str) -> list[kube.Object]:
+        """The endpoint's pods; none when they may not be read, which costs the status its cause and nothing else."""
+        try:
+            return kube.pods_of(self._server, namespace)
+        except TemporaryError as error:
+            if namespace not in self._unreadable:
+                self._unreadable.add(namespace)
+                log.warning("pods of %s cannot be read, status will not name causes: %s", namespace, error)
+            return []
