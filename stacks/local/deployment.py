@@ -82,7 +82,7 @@ class Deployment:
             done = self._pulumi(*verb)
         if done.returncode != 0:
             raise TemporaryError(
-                f"`pulumi {verb[0]}` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
+                f"`pulumi {verb[0]}` of stack {self.stack} failed:\n{diagnostics(done.stdout)}{done.stderr}"
             )
         return done.stdout
 
@@ -99,7 +99,7 @@ class Deployment:
         done = self._pulumi("destroy", "--yes", "--skip-preview")
         if done.returncode != 0:
             raise TemporaryError(
-                f"`pulumi destroy` of stack {self.stack} failed:\n{_diagnostics(done.stdout)}{done.stderr}"
+                f"`pulumi destroy` of stack {self.stack} failed:\n{diagnostics(done.stdout)}{done.stderr}"
             )
 
     def _write_configuration(self, settings: Mapping[str, Any]) -> None:
@@ -164,7 +164,7 @@ def _processes() -> list[tuple[int, bytes]]:
     return found
 
 
-def _diagnostics(output: str) -> str:
+def diagnostics(output: str) -> str:
     """The part of Pulumi's output that says what went wrong, without the call stacks of our own explained failures."""
     _, found, rest = output.partition("Diagnostics:")
     shown = rest.partition("\nOutputs:")[0].lstrip("\n") if found else output[-3000:]
