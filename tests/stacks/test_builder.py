@@ -31,7 +31,7 @@ def hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 
 def quiet() -> Progress:
-    return Progress("test", steps=1, stream=Path(os.devnull).open("w"))  # noqa: SIM115 - lives as long as the test
+    return Progress("test", steps=1, stream=Path(os.devnull).open("w"))
 
 
 @pytest.mark.slow
