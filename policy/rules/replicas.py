@@ -8,11 +8,12 @@ _ENDPOINT = "serving.headrace.dev/endpoint"
 
 
 def _judge(resource: Resource) -> Iterator[str]:
-    spec = resource.props.get("spec") or {}
-    labels = resource.metadata.get("labels") or {}
-    if resource.kind == "Deployment" and _ENDPOINT in labels and spec.get("replicas") is not None:
+    if resource.kind != "Deployment" or _ENDPOINT not in (resource.metadata.get("labels") or {}):
+        return
+    replicas = (resource.props.get("spec") or {}).get("replicas")
+    if replicas is not None:
         yield (
-            f"{resource.title}: spec.replicas = {spec['replicas']:g} would undo the autoscaler's decision at every "
+            f"{resource.title}: spec.replicas = {replicas:g} would undo the autoscaler's decision at every "
             "update; leave it out and bound the endpoint instead"
         )
 
