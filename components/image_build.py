@@ -20,7 +20,7 @@ import pulumi
 from pulumi import dynamic
 from pulumi.runtime import rpc
 
-from headrace.contract.errors import HeadraceError, InputError, PermanentError
+from headrace.contract.errors import HeadraceError, InputError, PermanentError, TemporaryError
 from headrace.contract.image import BUILDER_MODULE, Base, BuildFailure, Delivery, ImageRequest, ImageResult
 
 _TAIL_LINES: Final = 30
@@ -41,8 +41,11 @@ class ImageBuildProvider(dynamic.ResourceProvider):
 
     serialize_as_secret_always = False  # it holds no state at all
 
-    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
-        """Adds digests of what the image is made of, so that a preview shows whether it would be built and why."""
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Adds digests of what the image is made of, so that a preview shows whether it would be built and why.
+
+        Requirements that changed are resolved, so that a preview refuses those that cannot be.
+        """
         if _unknown(news.get(REQUEST)):
             return dynamic.CheckResult(news, [])
         request = news[REQUEST]
@@ -54,10 +57,13 @@ class ImageBuildProvider(dynamic.ResourceProvider):
         if not faults:
             try:
                 described = ask("describe", _request(news))
+                news = {**news, **{key: value for key, value in described.items() if value}}
+                if news.get(ENVIRONMENT_DIGEST) not in {None, olds.get(ENVIRONMENT_DIGEST)}:
+                    ask("resolve", _request(news))
+            except TemporaryError:
+                pass  # an index that does not answer now may do so when the image is built
             except HeadraceError as error:
                 faults = [dynamic.CheckFailure(_NO_PROPERTY, str(error))]
-            else:
-                news = {**news, **{key: value for key, value in described.items() if value}}
         return dynamic.CheckResult(news, faults)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:

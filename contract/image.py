@@ -1,11 +1,14 @@
 """Words between a component that wants an image and the program that builds it.
 
-The component (in the deployer's Pulumi process) starts `python -m headrace.runtimes.images build`, writes one
-ImageRequest as JSON to its standard input and reads one ImageResult, or one BuildFailure, as JSON from its standard
-output. Progress is JSON lines on standard error: `{"step": n, "of": m, "what": "...", "elapsed_seconds": s}`. `...
-describe` takes the same request and answers an ImageDescription without building anything; `... present` takes
-`{"image": ..., "delivery": {...}}` and answers `{"present": true}`, false, or null when the destination does not
-answer.
+The component (in the deployer's Pulumi process) starts `python -m headrace.runtimes.images COMMAND`, writes one
+request as JSON to its standard input and reads one answer, or one BuildFailure, as JSON from its standard output.
+
+| command | request | answer |
+|---|---|---|
+| build | ImageRequest | ImageResult; progress as JSON lines on standard error: step, of, what, elapsed_seconds |
+| describe | ImageRequest | ImageDescription; nothing is made or reached |
+| resolve | ImageRequest | `{"pins": [...]}`, what the model's requirements resolve to |
+| present | `{"image": ..., "delivery": {...}}` | `{"present": true}`, false, or null when nobody answers |
 """
 
 import hashlib

@@ -1,5 +1,4 @@
-"""`python -m headrace.runtimes.images build|describe|present < request.json`: see headrace.contract.image for the
-words."""
+"""`python -m headrace.runtimes.images COMMAND < request.json`; headrace.contract.image has the commands and words."""
 
 import json
 import os
@@ -10,12 +9,12 @@ from typing import Any
 
 from headrace.contract.errors import HeadraceError, TemporaryError
 from headrace.contract.image import BuildFailure, Delivery, ImageRequest
-from headrace.runtimes.images.build import build, describe, progress, steps
+from headrace.runtimes.images.build import build, describe, progress, resolve, steps
 from headrace.runtimes.images.deliver import present
 from headrace.runtimes.images.prune import prune
 from headrace.runtimes.images.store import Store, cache_directory
 
-_COMMANDS = ("build", "describe", "present")
+_COMMANDS = ("build", "describe", "present", "resolve")
 
 
 def main(arguments: list[str]) -> int:
@@ -37,9 +36,12 @@ def main(arguments: list[str]) -> int:
             store = Store(cache_directory())
             path = store.new_log(f"{request.kind.value}-{request.name.rsplit('/', 1)[-1]}")
             log = str(path)
-            report = progress(path, steps(request.kind), lambda line: print(line, file=sys.stderr, flush=True))
-            answer = build(request, store, log=path, report=report).to_json()
-            prune(store)
+            if arguments[0] == "resolve":
+                answer = {"pins": resolve(request, store, log=path)}
+            else:
+                report = progress(path, steps(request.kind), lambda line: print(line, file=sys.stderr, flush=True))
+                answer = build(request, store, log=path, report=report).to_json()
+                prune(store)
     except HeadraceError as error:
         failure = BuildFailure(message=str(error), temporary=isinstance(error, TemporaryError), log=log)
         print(json.dumps(asdict(failure)))

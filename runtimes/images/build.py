@@ -51,6 +51,16 @@ def describe(request: ImageRequest) -> ImageDescription:
     return ImageDescription(platform_digest=key_of(*parts), environment_digest=environment_digest)
 
 
+def resolve(request: ImageRequest, store: Store, *, log: Path) -> tuple[str, ...]:
+    """The `name==version` of everything that a model's environment would have; kept for the build that follows.
+
+    Raises PermanentError with the resolver's own message, TemporaryError when the index cannot be reached.
+    """
+    if request.model is None:
+        return ()
+    return pins_of(environment.lock(store, request.model, request.base, pins=request.pins, log=log))
+
+
 def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> ImageResult:
     """Builds what is missing, delivers what the destination lacks.
 

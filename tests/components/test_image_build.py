@@ -10,7 +10,7 @@ from pulumi.runtime import rpc
 
 from headrace.components import image_build
 from headrace.components.image_build import ImageBuildProvider
-from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
 
 REQUEST: dict[str, Any] = {
     "kind": "model",
@@ -35,11 +35,16 @@ class _Builder:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.present: bool | None = True
+        self.unresolvable: HeadraceError | None = None
 
     def ask(self, command: str, request: dict[str, Any], *, name: str = "") -> dict[str, Any]:
         self.asked.append((command, request))
         if command == "present":
             return {"present": self.present}
+        if command == "resolve":
+            if self.unresolvable is not None:
+                raise self.unresolvable
+            return {"pins": []}
         if command == "describe":
             return {"platform_digest": "p", "environment_digest": ",".join(request["model"]["requirements"])}
         layer = {"name": "model", "digest": "sha256:2", "size": 9, "created": True, "delivered": True}
@@ -72,6 +77,33 @@ def test_a_preview_shows_what_the_image_is_made_of(provider: ImageBuildProvider,
     assert inputs["platform_digest"] == "p"
     assert inputs["environment_digest"] == "mlflow"
     assert builder.of("build") == []
+
+
+def test_a_preview_refuses_requirements_that_cannot_be_resolved(
+    provider: ImageBuildProvider, builder: _Builder
+) -> None:
+    builder.unresolvable = PermanentError("uv says: there is no version of scikit-learn==99")
+
+    (failure,) = provider.check({}, {"request": REQUEST}).failures
+
+    assert failure.reason == str(builder.unresolvable)
+
+
+def test_an_index_that_does_not_answer_does_not_stop_a_preview(provider: ImageBuildProvider, builder: _Builder) -> None:
+    builder.unresolvable = TemporaryError("The index does not answer")
+
+    result = provider.check({}, {"request": REQUEST})
+
+    assert result.failures == []
+    assert result.inputs["environment_digest"] == "mlflow"
+
+
+def test_only_requirements_that_changed_are_resolved(provider: ImageBuildProvider, builder: _Builder) -> None:
+    before = _checked(provider)
+    assert len(builder.of("resolve")) == 1
+
+    provider.check(before, {"request": {**REQUEST, "model": {**REQUEST["model"], "identity": "i-2"}}})
+    assert len(builder.of("resolve")) == 1
 
 
 def test_nothing_is_built_when_nothing_changed(provider: ImageBuildProvider, builder: _Builder) -> None:

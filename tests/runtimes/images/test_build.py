@@ -136,6 +136,16 @@ def test_a_model_directory_that_is_gone_is_named(model_directory: Path, store: S
         model_layer(store, model, log=log)
 
 
+def test_what_a_preview_resolved_is_what_is_built(
+    request_for: Callable[[Path], ImageRequest], wheels: MakeWheel, model_directory: Path, store: Store, log: Path
+) -> None:
+    request = request_for(model_directory)
+
+    assert build_module.resolve(request, store, log=log) == ("scorer==2.0",)
+    wheels("scorer", "2.1")  # released between preview and update
+    assert _build(request, store, log)[0].pins == ("scorer==2.0",)
+
+
 def test_a_python_that_cannot_be_had_is_refused_before_anything_is_made(
     request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
 ) -> None:
