@@ -15,7 +15,6 @@ import pulumi
 from headrace.components import checks, flows, manifests, model_source, pods, sizing
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.model_image import ModelImage, ModelImageArgs
-from headrace.components.platform_ref import PlatformRef
 from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
@@ -37,7 +36,7 @@ class EndpointQuota(TypedDict):
 class ModelEndpointArgs(TypedDict):
     """Inputs of ModelEndpoint."""
 
-    platform: pulumi.Input[PlatformRef]
+    platform: pulumi.Input[Mapping[str, Any]]
     """The `ref` of the ServingPlatform that serves it, from this program or a StackReference."""
     model_uri: str
     """Registered model to serve, for example models:/fraud/7."""
@@ -63,7 +62,7 @@ class ModelEndpointArgs(TypedDict):
 class _Spec:
     """The inputs, checked and with their defaults; fields are those of ModelEndpointArgs."""
 
-    platform: pulumi.Input[PlatformRef]
+    platform: pulumi.Input[Mapping[str, Any]]
     model_uri: str
     tracking_uri: str | None = None
     allowed_subjects: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """PlatformRef: what an endpoint must know of its platform, as plain data that any stack or language can hand on."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
+
+import pulumi
 
 from headrace.contract.errors import InputError
 from headrace.contract.image import Base, Delivery
@@ -13,11 +15,11 @@ class ImageDelivery(TypedDict):
     kind: str
     """containerd: into the containerd at `address`, for a cluster of this one machine. registry: pushed to
     `repository`. kind: into the nodes of the kind cluster `cluster`."""
-    address: NotRequired[str]
+    address: NotRequired[pulumi.Input[str]]
     """containerd: path of its socket."""
     ctr: NotRequired[str]
     """containerd: path of the ctr program. Absent: the one on PATH."""
-    repository: NotRequired[str]
+    repository: NotRequired[pulumi.Input[str]]
     """registry: host and path under which images are pushed, for example registry.example.com/models."""
     plain_http: NotRequired[bool]
     """registry: speak HTTP instead of HTTPS, for a registry on this machine. Default false."""
@@ -39,7 +41,11 @@ class ImageBase(TypedDict):
 
 
 class PlatformRef(TypedDict):
-    """The output `ref` of ServingPlatform."""
+    """The output `ref` of ServingPlatform.
+
+    Components declare it as a mapping to anything: Pulumi's component host cannot translate the field names of a value
+    that is known only later, so these are spelled alike in every language.
+    """
 
     namespace: str
     """Namespace of the platform's own pods."""
@@ -49,6 +55,13 @@ class PlatformRef(TypedDict):
     """How images reach the platform's nodes."""
     image_base: ImageBase
     """What lies under every layer of an image."""
+
+
+def settled(delivery: ImageDelivery) -> ImageDelivery | pulumi.Output[ImageDelivery]:
+    """`delivery` itself when all of it is known now, else its output, for example with a repository made beside it."""
+    if not any(isinstance(value, pulumi.Output) for value in delivery.values()):
+        return delivery
+    return pulumi.Output.all(**delivery).apply(lambda known: cast(ImageDelivery, known))
 
 
 def delivery_faults(delivery: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,8 @@ cluster, its provider (both are the program's, see ServingCluster), and endpoint
 stack, is given `ref`).
 """
 
-from typing import Final, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
@@ -14,7 +15,14 @@ from headrace.components.control_plane import ControlPlane
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.load_balancer import LoadBalancer
 from headrace.components.platform_image import PlatformImage
-from headrace.components.platform_ref import ImageBase, ImageDelivery, PlatformRef, base_faults, delivery_faults
+from headrace.components.platform_ref import (
+    ImageBase,
+    ImageDelivery,
+    PlatformRef,
+    base_faults,
+    delivery_faults,
+    settled,
+)
 from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs
 from headrace.contract import names
 from headrace.contract.model_endpoint import model_endpoint_crd
@@ -55,19 +63,20 @@ class ServingPlatform(pulumi.ComponentResource):
     """Base address for clients, https://host:port."""
     ca_certificate: pulumi.Output[str]
     """PEM of the authority a client must trust; empty when `tls_secret` was given."""
-    ref: pulumi.Output[PlatformRef]
-    """What a ModelEndpoint needs to know of the platform; plain data, fit for a stack output."""
+    ref: pulumi.Output[Mapping[str, Any]]
+    """What a ModelEndpoint needs to know of the platform; plain data, fit for a stack output: namespace, url,
+    image_delivery, image_base."""
 
     def __init__(
         self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         replicas = int(args.get("replicas", 2))
-        delivery = args.get("image_delivery", _THIS_NODE)
+        delivery = settled(args.get("image_delivery", _THIS_NODE))
         base = args.get("image_base", {})
         checks.require(
             f"ServingPlatform '{name}'",
             checks.known_keys(args, ServingPlatformArgs.__annotations__),
-            delivery_faults(delivery),
+            delivery_faults(delivery) if isinstance(delivery, Mapping) else (),
             base_faults(base),
             checks.at_least("replicas", replicas, 1),
         )
@@ -99,9 +108,9 @@ class ServingPlatform(pulumi.ComponentResource):
         self.url = pop.url
         self.ca_certificate = pop.ca_certificate
         # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
-        self.ref = pulumi.Output.all(pop.url, space.urn, kinds.urn).apply(
+        self.ref = pulumi.Output.all(pop.url, delivery, space.urn, kinds.urn).apply(
             lambda known: PlatformRef(
-                namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=delivery, image_base=base
+                namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=known[1], image_base=base
             )
         )
         self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate, "ref": self.ref})

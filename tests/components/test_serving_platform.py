@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import pulumi
 import pytest
 from recorder import Recording, record
 from stand_ins import DELIVERY, FOUND
@@ -56,6 +57,14 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
         "image_delivery": DELIVERY,
         "image_base": {},
     }
+
+
+def test_the_repository_of_images_may_be_made_by_the_same_program() -> None:
+    """A registry that Pulumi creates has no address yet when the platform's inputs are read."""
+    recording = made(image_delivery={"kind": "registry", "repository": pulumi.Output.from_input("made.example/models")})
+
+    ref = recording.outputs[recording.named("platform").urn]["ref"]
+    assert ref["image_delivery"] == {"kind": "registry", "repository": "made.example/models"}
 
 
 def test_no_argument_is_required() -> None:
