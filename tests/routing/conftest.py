@@ -67,10 +67,10 @@ def start_envoy(tmp_path: Path) -> Iterator[Callable[[], tuple[ControlPlane, Env
 
 
 @pytest.fixture
-def second_pop(platform: Platform, tmp_path: Path) -> Iterator[Envoy]:
-    """Another PopProxy on the same port: the kernel spreads connections over both, as a Service would."""
-    envoy = Envoy(names.POP_PROXY, tmp_path, platform.control_plane.port, name="second")
-    eventually(lambda: envoy.stats("/ready")[0] == 200, "the second PopProxy is ready")
+def second_proxy(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Envoy]:
+    """Another proxy on the same port: the kernel spreads connections over both, as a Service would."""
+    envoy = Envoy(request.param, tmp_path, platform.control_plane.port, name="second")
+    eventually(lambda: envoy.stats("/ready")[0] == 200, "the second proxy is ready")
     yield envoy
     envoy.stop()
 

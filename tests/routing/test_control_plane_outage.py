@@ -200,26 +200,40 @@ def test_a_balancer_that_is_listed_but_dead_loses_no_request(platform: Any, make
     assert not requests.failures, "an address that refuses connections is tried elsewhere, then set aside"
 
 
+@pytest.mark.parametrize("second_proxy", [names.POP_PROXY, names.LOAD_BALANCER], indirect=True)
 def test_a_proxy_that_leaves_finishes_what_it_has_and_sends_clients_elsewhere(
-    platform: Any, make_endpoint: Any, load: Any, second_pop: Any, until: Any
+    platform: Any, make_endpoint: Any, load: Any, second_proxy: Any, until: Any
 ) -> None:
     server = serve_one(platform, make_endpoint)
     slow = platform.server("slow")
     slow.delay = 2.5
     pods = {("fraud", "v1"): (server,), ("slow", "v1"): (slow,)}
     platform.publish(make_endpoint("fraud"), make_endpoint("slow"), pods=pods)
+    until(lambda: used(platform, second_proxy), "the one that will leave is in use")
     with load() as requests, load("/slow/invocations", clients=6) as slow_requests:
         until(lambda: len(slow.requests) >= 6, "slow requests are inside")
-        second_pop.drain()
-        assert active(second_pop) == 0
-        second_pop.stop()
+        assert active(second_proxy) > 0
+        second_proxy.drain()
+        assert active(second_proxy) == 0
+        second_proxy.stop()
         requests.more(20)
         until(lambda: len(slow_requests.outcomes) >= 6, "slow requests are answered")
     assert not requests.failures
     assert not slow_requests.failures
 
 
-def active(envoy: Any) -> int:
-    text = envoy.admin("/stats?filter=downstream_rq_active")[1].decode()
-    (line,) = [line for line in text.splitlines() if line.startswith("http.pop_proxy.")]
+def used(platform: Any, proxy: Any) -> bool:
+    """Whether requests go through this proxy; lets the PopProxy connect to the LoadBalancers anew when not."""
+    before = active(proxy, "downstream_rq_total")
+    if proxy.role == names.LOAD_BALANCER:
+        own = platform.world.balancers
+        platform.publish_world(balancers=())
+        platform.publish_world(balancers=own)
+    platform.request("/fraud/invocations")
+    return active(proxy, "downstream_rq_total") > before
+
+
+def active(envoy: Any, name: str = "downstream_rq_active") -> int:
+    text = envoy.admin(f"/stats?filter={name}$")[1].decode()
+    (line,) = [line for line in text.splitlines() if line.startswith(f"http.{envoy.role.replace('-', '_')}.")]
     return int(line.split(": ")[1])
