@@ -1,5 +1,6 @@
 """Files out of Debian packages, without this machine's own packages being touched."""
 
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ def bootstrap(
     program = require("mmdebstrap", why=why, remedy=f"apt install mmdebstrap, or {remedy}")
     status, output = execute(
         [
+            *_own_mounts(),
             program,
             f"--variant={variant}",
             f"--include={','.join(packages)}",
@@ -56,3 +58,12 @@ def _mirrors() -> list[str]:
         if lines and all(SUITE in line for line in lines if line.startswith(("deb ", "Suites:"))):
             found.append(str(path))
     return found
+
+
+def _own_mounts() -> list[str]:
+    """Runs the rest of a command in a mount namespace of its own when this is root.
+
+    mmdebstrap then mounts /proc and /sys below its directory, and must never leave them there for whoever cleans up
+    after it was killed. For other users it makes namespaces itself.
+    """
+    return ["unshare", "--mount", "--propagation=private", "--"] if os.geteuid() == 0 else []
