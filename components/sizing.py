@@ -6,8 +6,8 @@ from typing import Final
 
 _MIB: Final = 1024 * 1024
 _BASE_MEMORY_MIB: Final = 768
-"""Measured with a scikit-learn classifier: 206 MiB idle, 363 after one request of 15.5 MiB (67,000 rows), 590 after three
-such requests at once."""
+"""Measured with a scikit-learn classifier: 206 MiB idle, 363 after one request of 15.5 MiB (67,000 rows), 590 after
+three such requests at once."""
 _COPIES: Final = 4
 """A pickled model is on the heap about twice while it loads, and libraries keep working copies as they predict."""
 _STEP_MIB: Final = 64
