@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.runtime")
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    turns, seconds = (1, 1.0) if quick else (3, 2.0)
+    turns, seconds = (1, 1.0) if quick else (2, 2.0)
     directory = environments.cache() / "models"
     peers = str(environments.interpreter("peers"))
     subprocess.run([peers, str(Path(__file__).with_name("make_models.py")), str(directory)], check=True)
@@ -54,13 +54,21 @@ def main() -> None:
         logs = Path(temporary)
         for name in (*SINGLE, "wide", "waiting"):
             model = Model(directory=directory, name=name, columns=columns_of(directory, name))
-            running = [systems.start(system, model, logs) for system in SYSTEMS]
+            running: list[Served] = []
             try:
-                versions.update({f"{served.name} on {name}": served.settings for served in running})
+                for system in SYSTEMS:
+                    served = started(system, model, logs)
+                    if served is not None:
+                        running.append(served)
+                        versions[f"{system} on {name}"] = served.settings
+                    else:
+                        versions[f"{system} on {name}"] = "did not start"
                 cases = cases_for(model, seconds)
                 measure.in_turns(cases, running, turns=turns)
                 for case in cases:
                     cells += case.cells()
+                    for cell in case.cells():
+                        print(cell.case, cell.system, cell.metric, round(cell.value, 3), file=sys.stderr, flush=True)
                 if name == "logistic":
                     cells += csv_cells(model, running, turns, seconds)
                     cells.append(report.single("bare predict", "p50_ms", bare_milliseconds(peers, model), "ms"))
@@ -73,6 +81,21 @@ def main() -> None:
     bars = judge(Table(cells))
     path = report.write("runtime", versions=versions | environment_versions(), cells=cells, bars=bars)
     plot(Table(cells), path.with_suffix(".png"))
+
+
+def started(system: str, model: Model, logs: Path) -> Served | None:
+    """A running system; None when a peer fails to start twice, which Ray does on a busy machine."""
+    for _ in range(2):
+        try:
+            served = systems.start(system, model, logs)
+        except RuntimeError as error:
+            print(f"{system} on {model.name}: {str(error)[-300:]}", file=sys.stderr)
+            continue
+        print(f"{system} on {model.name}: {served.settings}", file=sys.stderr, flush=True)
+        return served
+    if system == "headrace":
+        raise RuntimeError(f"our own server does not start on {model.name}")
+    return None
 
 
 def columns_of(directory: Path, name: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from bench.runtime.systems import Served
+from bench.runtime.systems import WARM_UP_SECONDS, Served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,8 +29,8 @@ class Case:
         """One turn."""
         cpu = system.cpu_seconds()
         result = load(system.job(self.rows, connections=self.connections, seconds=self.seconds))
-        # The generator's warm-up second is in the CPU time, hence in the divisor too.
-        answered = sum(result["statuses"].values()) * (self.seconds + 1.0) / self.seconds
+        # The generator's warm-up is in the CPU time, hence in the divisor too.
+        answered = sum(result["statuses"].values()) * (self.seconds + WARM_UP_SECONDS) / self.seconds
         result["cpu_ms_per_request"] = 1e3 * (system.cpu_seconds() - cpu) / max(1.0, answered)
         self.results.setdefault(system.name, []).append(result)
 

@@ -18,6 +18,7 @@ from bench.runtime import environments
 
 PEERS = Path(__file__).with_name("peers")
 JSON = "application/json"
+WARM_UP_SECONDS = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Served:
     def job(self, rows: list[list[float]], **load: Any) -> dict[str, Any]:
         """A job for `bench.runtime.load`."""
         request = {"path": self.path, "content_type": JSON, "body": self.body(rows)}
-        return {"host": "127.0.0.1", "port": self.port, "warm_up_seconds": 1.0, **request, **load}
+        return {"host": "127.0.0.1", "port": self.port, "warm_up_seconds": WARM_UP_SECONDS, **request, **load}
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes."""

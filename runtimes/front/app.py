@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+import orjson
+
 from headrace.contract import names
 from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
@@ -16,6 +18,7 @@ from headrace.runtimes.front.dispatch import Dispatcher
 from headrace.runtimes.front.inference import OpenInference
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.usage import Usage
@@ -73,7 +76,8 @@ class Front:
             self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
         self._inference = OpenInference(self)
-        self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer]]]] = {
+        self._openai = OpenAI(self)
+        self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer | Events]]]] = {
             "/invocations": ("POST", self._invocations),
             "/ping": ("GET", self._ping),
             "/health": ("GET", self._ping),
@@ -88,6 +92,7 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})  # before it is accepted: the server answers 403
             return
+        answer: Answer | Events
         try:
             if scope["server"] is not None and scope["server"][1] == self.settings.admin_port:
                 answer = await self._admin.answer(scope, receive)
@@ -102,26 +107,27 @@ class Front:
         identity = (request_id or "").encode("latin-1")
         if not _REQUEST_ID.fullmatch(identity):
             identity = secrets.token_hex(16).encode()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [
-                    *answer.headers,
-                    (b"content-length", str(len(answer.body)).encode()),
-                    (names.REQUEST_ID_HEADER.encode(), identity),
-                    *self._common,
-                ],
-            }
-        )
+        common = [(names.REQUEST_ID_HEADER.encode(), identity), *self._common]
+        if isinstance(answer, Events):
+            self.load.answers[200] += 1
+            headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), *common]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            async for line in answer.lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode()), *common]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | Events:
         if scope["http_version"] == "1.1" and media.header(scope["headers"], b"host") is None:
             return refusal(400, "BAD_REQUEST", "The request has no Host header, which HTTP/1.1 requires.")
         path = scope["path"]
         if path.startswith("/v2"):
             return await self._inference.answer(scope, receive)
+        if path.startswith("/v1/"):
+            return await self._openai.answer(scope, receive)
         route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
         if route is None:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
@@ -131,15 +137,16 @@ class Front:
             return refusal(405, "BAD_REQUEST", f"This path answers {verb} only.", allow=verb)
         return await handle(scope, receive)
 
-    async def _invocations(self, scope: Scope, receive: Receive) -> Answer:
-        return self.counted(await self._score(scope, receive))
+    async def _invocations(self, scope: Scope, receive: Receive) -> Answer | Events:
+        answer = await self._score(scope, receive)
+        return answer if isinstance(answer, Events) else self.counted(answer)
 
     def counted(self, answer: Answer) -> Answer:
         """Counts the answer to a request for a prediction."""
         self.load.answers[answer.status] += 1
         return answer
 
-    async def _score(self, scope: Scope, receive: Receive) -> Answer:
+    async def _score(self, scope: Scope, receive: Receive) -> Answer | Events:
         content_type = media.content_type(scope["headers"])
         if isinstance(content_type, Answer):
             return content_type
@@ -154,7 +161,15 @@ class Front:
             self.load.arrived += 1
             self.load.refused += 1
             return self.not_ready()
+        if self.streams and content_type == media.JSON and _wants_stream(body):
+            stream = await self.dispatcher.stream(content_type, body)
+            return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
         return await self.dispatcher.score(content_type, body)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the model can answer in pieces."""
+        return self.pool.description is not None and bool(self.pool.description["streams"])
 
     async def body(self, scope: Scope, receive: Receive) -> bytes | Answer:
         """The request's body, decoded and within its limits, or the refusal."""
@@ -220,6 +235,17 @@ class Front:
                     self.pool.tend(now)
             except Exception:  # the front must not go unattended
                 log.exception("looking after the workers failed")
+
+
+def _wants_stream(body: bytes) -> bool:
+    if b'"stream"' not in body:
+        return False
+    document = orjson.loads(body)
+    return isinstance(document, dict) and document.get("stream") is True
+
+
+def _told(answer: Answer) -> object:
+    return orjson.loads(answer.body)
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:

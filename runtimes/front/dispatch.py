@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,8 @@ class Call:
     answer: "asyncio.Future[Answer]"
     gone: bool = False
     """The client went away, or the deadline passed: nobody waits for the answer any more."""
+    pieces: "asyncio.Queue[bytes | None] | None" = None
+    """Where the pieces of a streamed answer arrive, None after the last; None for an answer in one piece."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +56,9 @@ class Seat(Protocol):
     def relaxed(self) -> None:
         """Told when nothing waits."""
 
+    def cancel(self, batch: Batch) -> None:
+        """Told that nobody listens to a streamed batch any more."""
+
     def take(self, batch: Batch) -> None:
         """Starts a batch; it comes back through `Dispatcher.finished` or `Dispatcher.lost`."""
 
@@ -75,6 +80,8 @@ class Dispatcher:
         self._clock = clock
         self._queue: deque[Call] = deque()
         self._running: set[Call] = set()
+        self._streams: dict[Call, Batch] = {}
+        """Running streams."""
         self.seats: list[Seat] = []
         self.batch_size = BatchSize()
         self.contended = False
@@ -94,21 +101,46 @@ class Dispatcher:
 
     async def score(self, content_type: str, body: bytes) -> Answer:
         """Answers one request, or refuses it at once when there is no room."""
+        call = self._admit(content_type, body)
+        if isinstance(call, Answer):
+            return call
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            self.abandon(call)
+            raise
+
+    async def stream(self, content_type: str, body: bytes) -> "Answer | Stream":
+        """Starts a streamed answer; an Answer when it is refused or fails before its first piece."""
+        call = self._admit(content_type, body, pieces=asyncio.Queue())
+        if isinstance(call, Answer):
+            return call
+        assert call.pieces is not None
+        try:
+            first = await call.pieces.get()
+            if first is not None:
+                return Stream(self, call, first)
+            answer = await call.answer
+            return Stream(self, call, None) if answer.status == 200 else answer
+        except asyncio.CancelledError:
+            self.abandon(call)
+            raise
+
+    def _admit(
+        self, content_type: str, body: bytes, *, pieces: "asyncio.Queue[bytes | None] | None" = None
+    ) -> Call | Answer:
         load = self.load
         load.arrived += 1
         if load.queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds):
             load.refused += 1
             return self._refused()
         now = self._clock()
-        call = Call(content_type, body, now, now + self.timeout_seconds, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        call = Call(content_type, body, now, now + self.timeout_seconds, future, pieces=pieces)
         self._queue.append(call)
         load.queue(+1)
         self.pump()
-        try:
-            return await call.answer
-        except asyncio.CancelledError:
-            self._abandon(call)
-            raise
+        return call
 
     def pump(self) -> None:
         """Hands waiting calls to free workers, as many as the limit allows."""
@@ -126,11 +158,15 @@ class Dispatcher:
             if self.contended and free[0].merges and self._better_together(len(free)):
                 return
             seat = free[0] if len(free) == 1 else max(free, key=lambda seat: seat.free())
-            calls = self._merged(room, len(free)) if seat.merges else [queue.popleft()]
+            lone = not seat.merges or queue[0].pieces is not None
+            calls = [queue.popleft()] if lone else self._merged(room, len(free))
             self.load.queue(-len(calls))
             self.load.execute(len(calls))
             self._running.update(calls)
-            seat.take(Batch(calls, self._clock()))
+            batch = Batch(calls, self._clock())
+            if calls[0].pieces is not None:
+                self._streams[calls[0]] = batch
+            seat.take(batch)
 
     def _better_together(self, free: int) -> bool:
         """Whether what waits should join the next call of a busy worker rather than start one on an idle worker.
@@ -153,7 +189,7 @@ class Dispatcher:
         while queue and len(calls) < most_requests:
             call = queue[0]
             total += len(call.body)
-            if total > most_bytes and not call.gone:
+            if (total > most_bytes or call.pieces is not None) and not call.gone:
                 break
             queue.popleft()
             if not call.gone:
@@ -173,7 +209,8 @@ class Dispatcher:
     def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]]) -> None:
         """A worker answered a batch."""
         seconds = self._clock() - batch.started
-        self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
+        if batch.calls[0].pieces is None:
+            self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)
@@ -198,9 +235,8 @@ class Dispatcher:
                 call.gone = True
                 overdue.append(call)
         for call in overdue:
-            if not call.answer.done():
-                message = f"The request took longer than the time limit of {self.timeout_seconds:g} s."
-                call.answer.set_result(refusal(504, "DEADLINE_EXCEEDED", message))
+            message = f"The request took longer than the time limit of {self.timeout_seconds:g} s."
+            _settle(call, refusal(504, "DEADLINE_EXCEEDED", message))
 
     def close(self, answer: Answer) -> None:
         """Answers every waiting call; no worker will come."""
@@ -209,8 +245,7 @@ class Dispatcher:
             if not call.gone:
                 self.load.queue(-1)
                 call.gone = True
-                if not call.answer.done():
-                    call.answer.set_result(answer)
+                _settle(call, answer)
 
     def retry_after_seconds(self) -> int:
         """When a refused caller may come back: the time in which the queue empties, 1 to 30 whole seconds."""
@@ -232,14 +267,51 @@ class Dispatcher:
             retry_after_seconds=self.retry_after_seconds(),
         )
 
-    def _abandon(self, call: Call) -> None:
-        if not call.gone and call not in self._running:
-            call.gone = True  # pump() drops it; a call that already executes is left to end
+    def abandon(self, call: Call) -> None:
+        """The client went away: a waiting call is dropped, a running one is left to end, a stream is told to."""
+        if call in self._running:
+            if call.pieces is not None:
+                for seat in self.seats:
+                    seat.cancel(self._streams[call])
+        elif not call.gone:
+            call.gone = True  # pump() drops it
             self.load.queue(-1)
 
     def _end(self, call: Call, answer: Answer) -> None:
         if call in self._running:
             self._running.discard(call)
             self.load.execute(-1)
-        if not call.answer.done():
-            call.answer.set_result(answer)
+        self._streams.pop(call, None)
+        _settle(call, answer)
+
+
+def _settle(call: Call, answer: Answer) -> None:
+    if not call.answer.done():
+        call.answer.set_result(answer)
+        if call.pieces is not None:
+            call.pieces.put_nowait(None)
+
+
+class Stream:
+    """A streamed answer: its pieces, then how it ended."""
+
+    def __init__(self, dispatcher: Dispatcher, call: Call, first: bytes | None) -> None:
+        self._dispatcher = dispatcher
+        self._call = call
+        self._first = first
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """JSON documents in order; a listener that stops early is reported to the worker."""
+        call, piece = self._call, self._first
+        assert call.pieces is not None
+        try:
+            while piece is not None:
+                yield piece
+                piece = await call.pieces.get()
+        except (asyncio.CancelledError, GeneratorExit):
+            self._dispatcher.abandon(call)
+            raise
+
+    async def ending(self) -> Answer:
+        """200, or what went wrong after the first piece."""
+        return await self._call.answer

@@ -146,6 +146,11 @@ class Pool:
                 bodies = frames.split(frame.payload, [length for _, length in items])
                 results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
                 self._dispatcher.finished(batch, results)
+        elif frame.kind == Kind.CHUNK:
+            slot.beat = time.monotonic()
+            streaming = slot.calls.get(frame.head["call"])
+            if streaming is not None and (pieces := streaming.calls[0].pieces) is not None:
+                pieces.put_nowait(frame.payload)
         elif frame.kind == Kind.BEAT:
             slot.beat = time.monotonic()
         elif frame.kind == Kind.READY:

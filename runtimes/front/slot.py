@@ -52,6 +52,12 @@ class Slot:
             raise RuntimeError(f"slot {self.number} has no worker")
         self.link.score(self, batch)
 
+    def cancel(self, batch: Batch) -> None:
+        """Tells the worker that nobody listens to a stream any more."""
+        for number, running in self.calls.items():
+            if running is batch and self.link is not None:
+                self.link.send(frames.pack(Kind.CANCEL, {"call": number}))
+
     def crowded(self, now: float) -> bool:
         """Looks whether the process has CPU to spare while requests wait for it."""
         if self.merges or not self.ready or self.leaving or self.free() > 0:
@@ -128,9 +134,10 @@ class Link(asyncio.Protocol):
         """Sends one batch."""
         self._next_call += 1
         slot.calls[self._next_call] = batch
+        kind = Kind.SCORE if batch.calls[0].pieces is None else Kind.STREAM
         items = [[call.content_type, len(call.body)] for call in batch.calls]
         head = {"call": self._next_call, "items": items}
-        self.send(frames.pack(Kind.SCORE, head, b"".join([call.body for call in batch.calls])))
+        self.send(frames.pack(kind, head, b"".join([call.body for call in batch.calls])))
 
     def send(self, frame: bytes) -> None:
         """Writes one frame."""

@@ -24,6 +24,9 @@ class Kind(IntEnum):
     SCORED = 5  # worker: {"call", "items": [[status, length], ...]}, bodies
     BEAT = 6  # worker, every second: the process schedules threads
     LEAVE = 7  # front: finish what runs, then exit
+    STREAM = 8  # front: like SCORE with one item; the answer comes in pieces
+    CHUNK = 9  # worker: {"call"}, one JSON document; SCORED follows the last, without a body when all went well
+    CANCEL = 10  # front: {"call"}: nobody listens to this stream any more
 
 
 class Frame(NamedTuple):

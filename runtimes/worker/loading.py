@@ -46,6 +46,9 @@ def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "
     return {
         "mlflow_version": version,
         "python_version": ".".join(str(part) for part in sys.version_info[:3]),
+        "loader": str(getattr(model, "loader_module", "")),
+        "task": str((getattr(metadata, "metadata", None) or {}).get("task", "")),
+        "streams": getattr(model, "_predict_stream_fn", None) is not None,
         "flavors": sorted(getattr(metadata, "flavors", {}) or {}),
         "signature": signature.to_dict() if signature is not None else None,
         "warmed_up": warm_up_seconds > 0,

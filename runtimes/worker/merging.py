@@ -7,6 +7,7 @@ import copy
 import importlib
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from . import trial
@@ -55,6 +56,10 @@ class Merger:
             self._scorer.score(request.content_type, request.body) if answer is None else answer
             for request, answer in zip(requests, answers)
         ]
+
+    def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
+        """The pieces of a streamed answer; streams are never merged."""
+        return self._scorer.stream(content_type, body)
 
     def _prepare(self, warm_up: "bytes | None") -> None:
         scorer = self._scorer

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 import logging
+from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import Any, NamedTuple
 
@@ -110,6 +111,12 @@ class Scorer:
                 " return an array, a DataFrame, or plain lists and dictionaries.",
             )
             return Answer(fault.status, fault.to_bytes())
+
+    def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
+        """The pieces of a streamed answer as JSON documents. Raises what MLflow or the model raises."""
+        parsed = self.parse(content_type, body)
+        for piece in self.model.predict_stream(parsed.data, params=parsed.params):
+            yield self.dump(self.jsonable(piece))
 
     def _invalid(self, message: str) -> Exception:
         error: Exception = self._encoder.MlflowInvalidInputException(message)

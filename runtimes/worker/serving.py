@@ -95,6 +95,8 @@ class Worker:
         self._waiting = 0
         self._running = 0
         self._leaving = False
+        self._cancelled: set[int] = set()
+        """Streams nobody listens to any more."""
         self._count_lock = threading.Lock()
 
     def run(self) -> None:
@@ -118,16 +120,32 @@ class Worker:
                     self._leaving = True
                 with self._count_lock:
                     self._waiting -= 1
-                    self._running += frame.kind == Kind.SCORE
+                    self._running += frame.kind in (Kind.SCORE, Kind.STREAM)
                     alone = self._waiting == 0
             if alone and not self._leaving:
                 threading.Thread(target=self._take_turns, name="model", daemon=True).start()
-            if frame.kind == Kind.SCORE:
+            if frame.kind == Kind.CANCEL:
+                self._cancelled.add(frame.head["call"])
+            elif frame.kind in (Kind.SCORE, Kind.STREAM):
                 try:
-                    self._score(frame)
+                    self._score(frame) if frame.kind == Kind.SCORE else self._stream(frame)
                 finally:
                     with self._count_lock:
                         self._running -= 1
+
+    def _stream(self, frame: frames.Frame) -> None:
+        call = frame.head["call"]
+        status, body = 200, b""
+        try:
+            for piece in self._merger.stream(frame.head["items"][0][0], frame.payload):
+                if call in self._cancelled:
+                    break
+                self._link.send(frames.pack(Kind.CHUNK, {"call": call}, piece))
+        except BaseException as error:  # sys.exit in a model too
+            fault = faults.from_exception(error)
+            status, body = fault.status, fault.to_bytes()
+        self._cancelled.discard(call)
+        self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
 
     def _score(self, frame: frames.Frame) -> None:
         items: list[tuple[str, int]] = frame.head["items"]

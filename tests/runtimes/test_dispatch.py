@@ -33,6 +33,9 @@ class Worker:
     def free(self) -> int:
         return self.lanes - len(self.batches)
 
+    def cancel(self, batch: Batch) -> None:
+        self.cancelled = batch
+
     def take(self, batch: Batch) -> None:
         self.batches.append(batch)
 

@@ -1,0 +1,141 @@
+"""OpenAI's chat, completions and embeddings: what MLflow models answer, in the shape that OpenAI's clients read. Pure.
+
+Models logged for chat answer in this shape already; missing fields are filled in, and plain texts are wrapped.
+"""
+
+import base64
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headrace.contract.errors import InputError
+
+CHAT_LOADERS: Final = frozenset(f"mlflow.pyfunc.loaders.{name}" for name in ("chat_model", "chat_agent"))
+CHAT_TASKS: Final = frozenset({"llm/v1/chat", "agent/v1/chat", "agent/v2/chat"})
+COMPLETION_TASKS: Final = frozenset({"llm/v1/completions"})
+EMBEDDING_TASKS: Final = frozenset({"llm/v1/embeddings"})
+_ERROR_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """Which of the three shapes a model fits."""
+
+    chat: bool
+    completions: bool
+    embeddings: bool
+    """The model takes OpenAI's own embeddings request."""
+    encodes: bool
+    """The model takes texts as MLflow inputs and answers vectors."""
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> "Abilities":
+        """Reads a worker's description of its model."""
+        task, loader = str(described.get("task", "")), str(described.get("loader", ""))
+        return cls(
+            chat=task in CHAT_TASKS or loader in CHAT_LOADERS,
+            completions=task in COMPLETION_TASKS,
+            embeddings=task in EMBEDDING_TASKS,
+            encodes="sentence_transformers" in (described.get("flavors") or ()),
+        )
+
+
+def error(status: int, message: str, *, code: str | None = None) -> dict[str, Any]:
+    """An error body."""
+    kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def require(document: Any, key: str, kinds: tuple[type, ...]) -> Mapping[str, Any]:
+    """The request, if it is an object with such a key."""
+    if not isinstance(document, dict) or not isinstance(document.get(key), kinds) or not document[key]:
+        wanted = " or ".join("a list" if kind is list else "a text" for kind in kinds)
+        raise InputError("request", [f"'{key}' must be {wanted} and not be empty"])
+    return document
+
+
+def _only(answer: Any) -> Any:
+    return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
+
+
+def _filled(answer: Mapping[str, Any], *, identity: str, kind: str, created: int, model: str) -> dict[str, Any]:
+    """The answer with the fields that clients require and models leave out or null."""
+    made = {"id": identity, "object": kind, "created": created, "model": model}
+    made.update({key: value for key, value in answer.items() if value is not None})
+    return made
+
+
+def chat(answer: Any, *, identity: str, created: int, model: str) -> dict[str, Any]:
+    """A chat completion."""
+    answer = _only(answer)
+    if isinstance(answer, dict) and "choices" in answer:
+        made = _filled(answer, identity=identity, kind="chat.completion", created=created, model=model)
+    elif isinstance(answer, dict) and isinstance(answer.get("messages"), list) and answer["messages"]:
+        last = answer["messages"][-1]  # a ChatAgent answers with messages
+        made = chat(str(last.get("content") or ""), identity=identity, created=created, model=model)
+    else:
+        message = {"role": "assistant", "content": answer if isinstance(answer, str) else str(answer)}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+        made = _filled({"choices": [choice]}, identity=identity, kind="chat.completion", created=created, model=model)
+    return made
+
+
+def chat_piece(piece: Any, *, identity: str, created: int, model: str) -> dict[str, Any]:
+    """One piece of a streamed chat completion."""
+    if isinstance(piece, dict) and "choices" in piece:
+        return _filled(piece, identity=identity, kind="chat.completion.chunk", created=created, model=model)
+    delta = piece.get("delta") if isinstance(piece, dict) else piece
+    text = delta.get("content") if isinstance(delta, dict) else delta
+    choice = {
+        "index": 0,
+        "delta": {"role": "assistant", "content": text if isinstance(text, str) else str(text)},
+        "finish_reason": None,
+    }
+    return _filled({"choices": [choice]}, identity=identity, kind="chat.completion.chunk", created=created, model=model)
+
+
+def completion(answer: Any, *, identity: str, created: int, model: str) -> dict[str, Any]:
+    """A text completion."""
+    texts = _only(answer)
+    if isinstance(texts, dict) and "choices" in texts:
+        return _filled(texts, identity=identity, kind="text_completion", created=created, model=model)
+    listed = texts if isinstance(texts, list) else [texts]
+    choices = [
+        {"index": at, "text": str(text), "logprobs": None, "finish_reason": "stop"} for at, text in enumerate(listed)
+    ]
+    return _filled({"choices": choices}, identity=identity, kind="text_completion", created=created, model=model)
+
+
+def embeddings(answer: Any, *, model: str, encoding: str) -> dict[str, Any]:
+    """Embeddings; `encoding` is float or base64 (little-endian float32), which OpenAI's client always asks for."""
+    if encoding not in ("float", "base64"):
+        raise InputError("request", [f"encoding_format = {encoding!r}, must be float or base64"])
+    answer = _only(answer) if isinstance(answer, list) and answer and isinstance(answer[0], dict) else answer
+    if isinstance(answer, dict):
+        vectors = [item["embedding"] for item in answer.get("data", ())]
+        usage = answer.get("usage")
+    else:
+        vectors, usage = answer, None
+    if not isinstance(vectors, list) or not all(isinstance(vector, list) for vector in vectors):
+        raise InputError("model", ["its answer is not a list of vectors"])
+    data = [
+        {"object": "embedding", "index": at, "embedding": _packed(vector) if encoding == "base64" else vector}
+        for at, vector in enumerate(vectors)
+    ]
+    return {
+        "object": "list",
+        "data": data,
+        "model": model,
+        "usage": usage or {"prompt_tokens": 0, "total_tokens": 0},
+    }
+
+
+def _packed(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
