@@ -56,9 +56,11 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
             demand = horizontal.measure(after, queued=queued, start_seconds=start)
             share = demand.share
             peak = Peak(at=now, slots=demand.proven / share)
+            wish = Peak(at=now, slots=demand.slots / share)
             after = replace(
                 after,
                 peaks=windows.push_peak(after.peaks, peak, keep_seconds=horizontal.HOLD_SECONDS_MAX),
+                wishes=windows.push_peak(after.wishes, wish, keep_seconds=windows.LOOK_BACK_SECONDS),
                 horizontal_at=now,
             )
             wanted, reason = horizontal.replicas(
@@ -158,6 +160,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         base,
         buckets=(),
         peaks=(),
+        wishes=(),
         history_start=now,
         horizontal_at=None,
         vertical_at=None,
@@ -239,7 +242,7 @@ def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float,
     """The burst factor after a cycle: doubled while requests wait far longer than a Poisson stream would make them."""
     cycle, pods = memory.cycle, observation.pods
     service, limit = memory.profile.service_seconds, memory.profile.concurrency
-    if cycle.arrived <= 0 or cycle.pod_seconds <= 0 or service is None or limit is None:
+    if cycle.arrived < windows.ENOUGH_ARRIVALS or cycle.pod_seconds <= 0 or service is None or limit is None:
         return memory.burst, None
     wait = cycle.queued_seconds / cycle.arrived
     slots = cycle.pod_seconds / cycle.seconds * limit
@@ -247,7 +250,8 @@ def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float,
     if pods.ready < pods.desired or now - memory.scaled_at < 2.0 * vertical.PERIOD_SECONDS:
         return memory.burst, None  # short of pods, which explains any wait
     expected = staffing.mean_wait(offered, slots, service)
-    if wait > max(staffing.WAIT_SECONDS, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
+    noticed = max(staffing.WAIT_SECONDS, staffing.NOTICED_SHARE * service)
+    if wait > max(noticed, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
         reason = Reason(
             code=model.BURSTY,
             message=f"requests wait {wait * 1000:.0f} ms, theory expects {expected * 1000:.1f} ms: they come in bursts",

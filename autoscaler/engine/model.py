@@ -233,6 +233,9 @@ class Memory:
     vertical_at: float | None = None
     replicas: int | None = None
     peaks: tuple[Peak, ...] = ()
+    """Needs that were proven, for as long as a need is remembered."""
+    wishes: tuple[Peak, ...] = ()
+    """Needs with growth and backlog, for one look-back: pods on their way are not called back by one quiet second."""
     last_arrival: float | None = None
     profile: Profile = Profile()
     point: Cycle = Cycle()

@@ -15,9 +15,9 @@ GPU_MEMORY_MARK = 0.95
 stand near 0.9 from the start, so only a proven rise with concurrency counts there."""
 COMPUTE_MARK = 1.0
 """At its best concurrency a pod's cores, or tensor pipe, are just full; the soft target keeps the margin."""
-DEAD_ZONE = 0.15
+DEAD_ZONE = 0.2
 """No move for less than this share of the limit: throughput over latency is flat around its best, where such a move
-changes it by under a hundredth."""
+changes it by about a hundredth."""
 CYCLES_TO_MOVE = 3
 """Cycles in a row that must want the same direction, once a ceiling has been met."""
 URGENT = 0.25

@@ -19,8 +19,8 @@ ENOUGH_ARRIVALS = 100.0
 """A Poisson count of 100 is known to a tenth."""
 SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
-FAST_POINTS = 10
-"""Seconds behind a steep trend: half the look-back."""
+FAST_POINTS = 8
+"""Seconds behind a steep trend: the fewest of which a step must fill three before the median slope sees it."""
 SLOW_GROUP = 5
 """Seconds to a point of the slow trend: a decision period."""
 SLOW_POINTS = 12
@@ -87,7 +87,7 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
 def trend(buckets: Sequence[Bucket], spread: float) -> float:
     """Growth of the arrival rate, per second per second; 0 unless it is proven and still going on.
 
-    Looked for twice: in ten seconds, for a ramp, and in the whole minute, for growth that ten seconds cannot tell
+    Looked for twice: in eight seconds, for a ramp, and in the whole minute, for growth that seconds cannot tell
     from noise.
     """
     fast = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets[-FAST_POINTS:]]

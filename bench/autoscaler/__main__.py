@@ -1,0 +1,253 @@
+"""`python -m bench.autoscaler`: runs every policy in every cell, writes bench/results/autoscaler.*, prints the bars."""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.autoscaler import bars, bound, build, cells, learning, pace, report
+from bench.autoscaler.bars import Bar, Row
+from bench.autoscaler.cells import Cell
+from bench.autoscaler.entrants import OURS, STATIC, Entrant, entrants
+from bench.autoscaler.policies import RayServer
+from bench.autoscaler.run import Case, Outcome, run
+
+RESULTS = Path("bench/results")
+SHOWN = ("step", "ramp60", "diurnal", "azure-functions-one")
+"""Cells drawn over time."""
+DRAWN = (OURS, "Knative KPA", "HPA tuned", "Ray Serve tuned, down 60 s")
+Measured = tuple[str, str, str, str, dict[str, float]]
+"""Table, case, system, family, measures."""
+
+_field: list[Entrant] = []
+
+
+def _begin(peers: build.Peers) -> None:
+    """Once in each process: one Ray for all its runs."""
+    _field.extend(entrants(peers, RayServer(peers.ray_python) if peers.ray_python is not None else None))
+
+
+def _cell(job: tuple[str, str, int]) -> tuple[list[Measured], dict[str, dict[str, list[float]]]]:
+    """All policies in one cell with one seed."""
+    table, name, seed = job
+    cell = next(cell for cell in _cells(table) if cell.name == name)
+    case = cell.case(seed)
+    least = bound.pod_seconds(case)
+    measured: list[Measured] = []
+    tracks: dict[str, dict[str, list[float]]] = {}
+    for entrant in _field:
+        if not entrant.cells(cell) or (not cell.peers and entrant.name != OURS):
+            continue
+        draw = table == "limited" and seed == 0 and name in SHOWN and entrant.name in DRAWN
+        outcome = run(case, entrant.start(case), keep_trace=draw)
+        measured.append((table, name, entrant.name, entrant.family, _measures(case, outcome, least)))
+        if draw:
+            tracks[entrant.name] = outcome.trace
+    return measured, tracks
+
+
+def _cells(table: str) -> list[Cell]:
+    if table == "ramp":
+        return [cells.ramp_bar()]
+    found = cells.cells()
+    return cells.unlimited(found) if table == "unlimited" else found
+
+
+def _measures(case: Case, outcome: Outcome, least: float) -> dict[str, float]:
+    seconds = case.seconds - case.warm_seconds
+    rate = outcome.arrived / seconds
+    measures = {
+        "violations": outcome.violations,
+        "availability": outcome.availability,
+        "pod_seconds": outcome.pod_seconds,
+        "eta": outcome.pod_seconds / least if least > 0 else float("nan"),
+        "actions": float(outcome.actions),
+        "reversals": float(outcome.reversals),
+        "churn": float(outcome.churn),
+        "cut": float(outcome.cut),
+        "overshoot": outcome.peak_pods / max(case.needed, 1e-9),
+        "capacity_seconds": outcome.capacity_seconds,
+        "wait_p50": outcome.wait_p50,
+        "wait_p99": outcome.wait_p99,
+        "wait_p999": outcome.wait_p999,
+        "peak_over_mean": case.needed * case.service.pod_rate / rate if rate > 0 else float("nan"),
+    }
+    for headroom in (1, 2):
+        fleet = seconds * -(-headroom * case.needed // 1)
+        measures[f"saving_h{headroom}"] = 1.0 - outcome.pod_seconds / fleet
+        measures[f"saving_possible_h{headroom}"] = 1.0 - least / fleet
+    return measures
+
+
+def _lesson(job: tuple[int, int]) -> tuple[str, dict[str, float], tuple[list[float], int, int | None]]:
+    """One service learned with one seed."""
+    lesson = learning.lessons()[job[0]]
+    learned = learning.study(lesson, job[1])
+    measures = {
+        "best": float(learned.best),
+        "learned": float(learned.learned),
+        "error": learned.error,
+        "extra_violations": learned.extra_violations,
+        "changes_after": float(learned.changes_after),
+        "violations": learned.violations,
+        "pod_seconds": learned.pod_seconds,
+    }
+    if learned.error_after_shift is not None:
+        measures["error_after_shift"] = learned.error_after_shift
+    return lesson.name, measures, (learned.outcome.trace["concurrency"], learned.best, learned.best_after_shift)
+
+
+def _verdict(
+    limited: list[Row], unlimited: list[Row], ramp: Row, lessons: Mapping[str, list[dict[str, float]]], pace_ms: float
+) -> list[Bar]:
+    table = cells.cells()
+    return [
+        *bars.absolutes(limited, unlimited, ramp, diurnal=[cell.name for cell in table if cell.diurnal]),
+        *bars.comparisons(limited),
+        *bars.learning(lessons),
+        Bar(
+            name="scale, decisions",
+            rule="1,000 endpoints with 10,000 pods decided in at most 1 s CPU a tick",
+            value=f"{pace_ms / 1000:.2f} s",
+            holds=pace_ms <= 1000,
+        ),
+        Bar(
+            name="scale, real API server",
+            rule="10 to enough pods for 10,000 rps live in under 60 s on kwok nodes",
+            value="not measured by this command",
+            holds=False,
+        ),
+        Bar(
+            name="simulator against the real cluster",
+            rule="time to capacity and pod-seconds within 15 % on a scaled-down cell",
+            value="not measured by this command",
+            holds=False,
+        ),
+        *bars.savings(limited, [cell.name for cell in table if cell.trace]),
+    ]
+
+
+def main() -> int:
+    """Runs everything; status 1 when a peer could not be built."""
+    parser = argparse.ArgumentParser(prog="python -m bench.autoscaler", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, help="runs of each cell (default 10)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at once (default: all cores)")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    peers = build.peers()
+    for reason in peers.missing:
+        print(f"left out: {reason}", file=sys.stderr)
+    seeds = range(arguments.seeds)
+    jobs = [("limited", cell.name, seed) for seed in seeds for cell in cells.cells()]
+    jobs += [("unlimited", cell.name, seed) for seed in seeds for cell in cells.unlimited(cells.cells())]
+    jobs += [("ramp", cells.ramp_bar().name, seed) for seed in seeds]
+    measured: list[Measured] = []
+    tracks: dict[str, dict[str, dict[str, list[float]]]] = {}
+    lessons: dict[str, list[dict[str, float]]] = {}
+    drawn: dict[str, tuple[list[float], int, int | None]] = {}
+    context = multiprocessing.get_context("fork")
+    with context.Pool(arguments.processes, initializer=_begin, initargs=(peers,)) as pool:
+        for done, (found, traces) in enumerate(pool.imap_unordered(_cell, jobs), start=1):
+            measured.extend(found)
+            if traces:
+                tracks[found[0][1]] = traces
+            print(f"\r{done} of {len(jobs)} cells, {time.monotonic() - started:.0f} s", end="", file=sys.stderr)
+        work = [(index, seed) for seed in seeds for index in range(len(learning.lessons()))]
+        for name, measures, track in pool.imap(_lesson, work):
+            lessons.setdefault(name, []).append(measures)
+            drawn.setdefault(name, track)
+    print(file=sys.stderr)
+    limited, unlimited = _rows(measured, "limited"), _rows(measured, "unlimited")
+    ramp = _rows(measured, "ramp")[0]
+    pace_ms = pace.tick_milliseconds()
+    verdict = _verdict(limited, unlimited, ramp, lessons, pace_ms)
+    _write(limited, unlimited, ramp, lessons, verdict, peers=peers, seeds=arguments.seeds, started=started)
+    about = {cell.name: cell.about for cell in cells.cells()}
+    RESULTS.joinpath("autoscaler.md").write_text(
+        "\n".join(
+            [
+                "# Autoscaler benchmark",
+                "",
+                f"Medians of {arguments.seeds} seeds. Generated by `make bench-autoscaler`; do not edit.",
+                "",
+                "## Bars",
+                "",
+                report.bars_table(verdict),
+                "",
+                "## With a limit of twice the need",
+                "",
+                report.table(limited, about),
+                "## Without a replica limit",
+                "",
+                report.table(unlimited, about),
+            ]
+        ),
+        encoding="utf-8",
+    )
+    report.plot_frontier([row for row in limited if row.system != STATIC], RESULTS / "autoscaler.png")
+    for name, traces in tracks.items():
+        report.plot_runs(name, traces, RESULTS / f"autoscaler-{name}.png")
+    report.plot_learning(drawn, RESULTS / "autoscaler-vertical.png")
+    print(report.bars_table(verdict))
+    return 1 if peers.missing else 0
+
+
+def _rows(measured: Iterable[Measured], table: str) -> list[Row]:
+    """Rows in the order of the cells, ours first."""
+    rows = bars.rows_of((case, system, family, m) for kind, case, system, family, m in measured if kind == table)
+    names = [cell.name for cell in _cells(table)]
+    return sorted(rows, key=lambda row: (names.index(row.case), row.system != OURS, row.system))
+
+
+def _write(
+    limited: list[Row],
+    unlimited: list[Row],
+    ramp: Row,
+    lessons: Mapping[str, list[dict[str, float]]],
+    verdict: list[Bar],
+    *,
+    peers: build.Peers,
+    seeds: int,
+    started: float,
+) -> None:
+    learned = bars.rows_of((name, OURS, OURS, measures) for name, runs in lessons.items() for measures in runs)
+    results: dict[str, Any] = {
+        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": {
+            "python": platform.python_version(),
+            "numba": metadata.version("numba"),
+            "scipy": metadata.version("scipy"),
+            "knative.dev/serving": "v0.42.2" if peers.kpa is not None else "not built",
+            "k8s.io/kubernetes": "v1.36.3" if peers.hpa is not None else "not built",
+            "ray": build.RAY_VERSION if peers.ray_python is not None else "not installed",
+        },
+        "settings": {
+            "seeds": seeds,
+            "seconds": round(time.monotonic() - started),
+            "policies": {entrant.name: entrant.about for entrant in entrants(peers, None)} | _RAY_ABOUT,
+        },
+        "cells": [
+            *report.cells_json(limited, table="limit of twice the need"),
+            *report.cells_json(unlimited, table="no limit"),
+            *report.cells_json([ramp], table="bar"),
+            *report.cells_json(learned, table="vertical"),
+        ],
+        "bars": [bar.to_json() for bar in verdict],
+    }
+    report.write(RESULTS / "autoscaler.json", results)
+
+
+_RAY_ABOUT = {
+    "Ray Serve": "defaults but the target: look-back 30 s, up after 30 s, down after 600 s",
+    "Ray Serve tuned": "look-back 5 s, pushed each second, up at once, down after 300 s",
+    "Ray Serve tuned, down 60 s": "the same, down after 60 s",
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
