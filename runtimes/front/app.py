@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from headrace.contract import names
-from headrace.runtimes.front import admin, media
+from headrace.runtimes.front import admin, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Dispatcher
@@ -153,18 +153,26 @@ class Front:
         body = await self.body(scope, receive)
         if isinstance(body, Answer):
             return body
-        if content_type == media.JSON:
-            fault = media.json_fault(body)
-            if fault is not None:
-                return fault
+        document = media.parse_json(body) if content_type == media.JSON else None
+        if isinstance(document, Answer):
+            return document
         if not self.pool.ready:
             self.load.arrived += 1
             self.load.refused += 1
             return self.not_ready()
-        if self.streams and content_type == media.JSON and _wants_stream(body):
+        if self.streams and type(document) is dict and document.get("stream") is True:
             stream = await self.dispatcher.stream(content_type, body)
             return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
+        if document is not None and len(body) >= packing.WORTH_BYTES and (columns := self._packed_columns()):
+            packed = packing.doubles(document, columns)
+            if packed is not None:
+                return await self.dispatcher.score(packing.DOUBLES, packed)
         return await self.dispatcher.score(content_type, body)
+
+    def _packed_columns(self) -> list[str]:
+        """Columns of a model that takes nothing but numbers; empty for others."""
+        columns: list[str] = (self.pool.description or {}).get("packs", [])
+        return columns
 
     @property
     def streams(self) -> bool:
@@ -235,13 +243,6 @@ class Front:
                     self.pool.tend(now)
             except Exception:  # the front must not go unattended
                 log.exception("looking after the workers failed")
-
-
-def _wants_stream(body: bytes) -> bool:
-    if b'"stream"' not in body:
-        return False
-    document = orjson.loads(body)
-    return isinstance(document, dict) and document.get("stream") is True
 
 
 def _told(answer: Answer) -> object:

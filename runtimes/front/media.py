@@ -1,7 +1,9 @@
 """What a request says its body is: content type and encoding, read as RFC 9110 has them, and the body's limits."""
 
+import re
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
@@ -76,10 +78,9 @@ def decoded(headers: Headers, body: bytes) -> bytes | Answer:
     return plain
 
 
-def json_fault(body: bytes) -> Answer | None:
-    """Refuses what is not strict JSON (NaN, Infinity, numbers beyond a double, lone surrogates, not UTF-8) or too deep.
-
-    MLflow's parser takes the first three, and then writes invalid JSON itself.
+def parse_json(body: bytes) -> Any | Answer:
+    """The document of strict JSON, or the refusal of what is not (NaN, Infinity, numbers beyond a double, lone
+    surrogates, not UTF-8) or is too deep. MLflow's parser takes the first three, and then writes invalid JSON itself.
     """
     try:
         document = orjson.loads(body)
@@ -89,21 +90,29 @@ def json_fault(body: bytes) -> Answer | None:
             "BAD_REQUEST",
             f"Invalid input. Ensure that input is a valid JSON formatted string. Error: {error}",
         )
-    if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _deeper_than(document, DEPTH_LIMIT):
+    if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _deeper_than(body, DEPTH_LIMIT):
         return refusal(400, "BAD_REQUEST", f"Invalid input. The JSON is nested more than {DEPTH_LIMIT} levels deep.")
-    return None
+    return document
 
 
-def _deeper_than(document: object, limit: int) -> bool:
-    level = [document]
+def json_fault(body: bytes) -> Answer | None:
+    """The refusal of `parse_json`, if there is one."""
+    document = parse_json(body)
+    return document if isinstance(document, Answer) else None
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACES_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _deeper_than(body: bytes, limit: int) -> bool:
+    """Of valid JSON; each pass takes away the innermost level, all in C: 64 passes of a few brackets, not a walk."""
+    # Without escapes, every other piece between quotes is outside of strings: ten times faster than the pattern.
+    outside = _STRINGS.sub(b"", body) if b"\\" in body else b"".join(body.split(b'"')[::2])
+    brackets = outside.translate(_BRACES_TO_BRACKETS, _NOT_BRACKETS)
     for _ in range(limit):
-        below: list[object] = []
-        for item in level:
-            if type(item) is list:
-                below += [child for child in item if type(child) in (list, dict)]
-            elif type(item) is dict:
-                below += [child for child in item.values() if type(child) in (list, dict)]
-        if not below:
+        if not brackets:
             return False
-        level = below
-    return True
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)

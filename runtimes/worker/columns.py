@@ -100,11 +100,7 @@ class Columns:
         """The DataFrame of rows that suit; the same blocks in the same memory order as MLflow's."""
         numpy, pandas = self._numpy, self._pandas
         if self._one_type is not None:
-            start = numpy.int64 if self._one_type == "long" else numpy.float64
-            block = numpy.ascontiguousarray(numpy.array(rows, dtype=start).T)
-            if self._one_type == "float":
-                block = block.astype(numpy.float32)
-            return pandas.DataFrame(block.T, columns=self._index, copy=False)
+            return self.build_block(numpy.array(rows, dtype=numpy.int64 if self._one_type == "long" else numpy.float64))
         built = {}
         for name, kind, dtype, values in zip(self.names, self.types, self.dtypes, zip(*rows)):
             if kind in ("double", "float"):
@@ -114,6 +110,26 @@ class Columns:
             else:
                 built[name] = numpy.array(values, dtype=dtype)
         return pandas.DataFrame(built)
+
+    @property
+    def packs(self) -> bool:
+        """Whether requests may come as raw doubles: every column is a floating-point number."""
+        return self._one_type in ("double", "float") and "dataframe_split" in self.forms
+
+    def unpack(self, doubles: bytes) -> Any:
+        """Raw doubles as an array of rows."""
+        return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape(-1, len(self.names))
+
+    def join(self, parts: "list[Any]") -> Any:
+        """Rows of several requests, lists or arrays, as one array."""
+        return self._numpy.concatenate([self._numpy.array(part, dtype=self._numpy.float64) for part in parts])
+
+    def build_block(self, rows: Any) -> Any:
+        """The DataFrame of an array of rows, for a model whose columns are all of one number type."""
+        block = self._numpy.ascontiguousarray(rows.T)
+        if self._one_type == "float":
+            block = block.astype(self._numpy.float32)
+        return self._pandas.DataFrame(block.T, columns=self._index, copy=False)
 
     def _types(self, kind: str) -> "frozenset[type]":
         types = _JSON_TYPES[kind]

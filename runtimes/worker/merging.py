@@ -17,6 +17,9 @@ from .tensors import Tensor
 
 log = logging.getLogger("headrace.worker")
 
+DOUBLES = "application/x-headrace-doubles"
+"""A table of numbers that the front has packed, see `front.packing`."""
+
 
 class Merger:
     """The fast way to one model."""
@@ -43,6 +46,11 @@ class Merger:
             logging.disable(logging.NOTSET)
 
     @property
+    def packs(self) -> "list[str]":
+        """Columns in whose order requests may come as raw doubles; empty when they may not."""
+        return list(self._plan.names) if isinstance(self._plan, Columns) and self._plan.packs else []
+
+    @property
     def forms(self) -> "list[str]":
         """Input forms that take the fast way."""
         return sorted(self._plan.forms) if self._plan is not None else []
@@ -52,10 +60,7 @@ class Merger:
         answers: list[Answer | None] = [None] * len(requests)
         if self._plan is not None:
             self._answer_fast(requests, answers)
-        return [
-            self._scorer.score(request.content_type, request.body) if answer is None else answer
-            for request, answer in zip(requests, answers)
-        ]
+        return [self._alone(request) if answer is None else answer for request, answer in zip(requests, answers)]
 
     def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
         """The pieces of a streamed answer; streams are never merged."""
@@ -117,9 +122,11 @@ class Merger:
         return rows if rows is not None and plan.suits(rows) else None
 
     def _answer_fast(self, requests: "list[Request]", answers: "list[Answer | None]") -> None:
-        together: list[tuple[int, list[Any]]] = []
+        together: list[tuple[int, Any]] = []
         for index, request in enumerate(requests):
-            if request.content_type == JSON:
+            if request.content_type == DOUBLES:
+                together.append((index, self._plan.unpack(request.body)))
+            elif request.content_type == JSON:
                 try:
                     rows = self._rows_of(json.loads(request.body))
                 except ValueError:
@@ -132,18 +139,30 @@ class Merger:
             for one in together:
                 self._call([one], answers)
 
-    def _call(self, together: "list[tuple[int, list[Any]]]", answers: "list[Answer | None]") -> None:
+    def _alone(self, request: Request) -> Answer:
+        """One request through MLflow's own functions."""
+        if request.content_type == DOUBLES:
+            split = {"columns": self._plan.names, "data": self._plan.unpack(request.body).tolist()}
+            return self._scorer.score(JSON, json.dumps({"dataframe_split": split}).encode())
+        return self._scorer.score(request.content_type, request.body)
+
+    def _build(self, parts: "list[Any]") -> Any:
+        """The model's input for the rows of one or more requests."""
+        if all(type(part) is list for part in parts):
+            return self._plan.build(parts[0] if len(parts) == 1 else [row for part in parts for row in part])
+        return self._plan.build_block(self._plan.join(parts))
+
+    def _call(self, together: "list[tuple[int, Any]]", answers: "list[Answer | None]") -> None:
         """One model call; on any trouble the answers stay open and each request goes through MLflow alone."""
         if not together:
             return
         try:
             if len(together) == 1:
-                result = self._predict(self._plan.build(together[0][1]))
+                result = self._predict(self._build([together[0][1]]))
                 answers[together[0][0]] = Answer(200, self._scorer.dump({"predictions": result}))
                 return
-            rows = [row for _, part in together for row in part]
-            result = self._predict(self._plan.build(rows))
-            if type(result) is not list or len(result) != len(rows):
+            result = self._predict(self._build([part for _, part in together]))
+            if type(result) is not list or len(result) != sum(len(part) for _, part in together):
                 return
             start = 0
             for index, part in together:

@@ -189,6 +189,7 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["merges"] = merger.merges
     described["merges_not_because"] = merger.reason
     described["fast_forms"] = merger.forms
+    described["packs"] = merger.packs
     return merger, described
 
 

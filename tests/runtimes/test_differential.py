@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from headrace.runtimes.front import answers, media
+from headrace.runtimes.front import answers, media, packing
 from headrace.runtimes.worker import loading
 from headrace.runtimes.worker.merging import Merger
 from headrace.runtimes.worker.scoring import Request, Scorer
@@ -376,3 +376,32 @@ def test_every_request_is_answered_as_mlflow_answers_it(models: dict[str, Any], 
 
 def test_enough_requests_are_compared() -> None:
     assert REQUESTS_PER_MODEL * len(NAMES) >= 2000
+
+
+def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(models: dict[str, Any]) -> None:
+    path, columns = models["probabilities"]
+    pair = Pair(path)
+    generator = random.Random("headrace packed")
+    names = [name for name, _, _ in columns]
+    packed = 0
+    for _ in range(40):
+        shuffled = generator.sample([*names, "extra"], len(names) + 1) if generator.random() < 0.5 else names
+        data = [
+            [generator.choice([generator.uniform(-9, 9), 3]) for _ in shuffled] for _ in range(generator.randint(1, 60))
+        ]
+        if generator.random() < 0.3:
+            generator.choice(data)[0] = generator.choice([None, "x", True, 10**300, [1]])
+        document = {"dataframe_split": {"columns": shuffled, "data": data}}
+        body = json.dumps(document).encode()
+        doubles = packing.doubles(document, pair.merger.packs)
+        packed += doubles is not None
+        request = Request(media.JSON, body) if doubles is None else Request(packing.DOUBLES, doubles)
+        small = Request(
+            media.JSON, json.dumps({"dataframe_records": [dict(zip(names, [1] * 4, strict=True))]}).encode()
+        )
+        for answer, asked in zip(pair.merger.answer([request, small]), (body, small.body), strict=True):
+            status, theirs = pair.ask_mlflow(media.JSON, asked)
+            assert answer.status == status
+            assert status != 200 or alike(theirs, json.loads(answer.body))
+
+    assert packed >= 20
