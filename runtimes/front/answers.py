@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+from headrace.contract import names
+
 JSON_HEADER = (b"content-type", b"application/json")
 
 _CLASSES = {
@@ -40,7 +42,10 @@ def refusal(
         body["error_class"] = error_class or (known[1] if known else "")
     headers = [JSON_HEADER]
     if retry_after_seconds is not None:
+        # Whoever is told to come back has been refused before any worker saw the request: the balancer may try
+        # another pod at once.
         headers.append((b"retry-after", str(retry_after_seconds).encode()))
+        headers.append((names.UNPROCESSED_HEADER.encode(), b"1"))
     if allow is not None:
         headers.append((b"allow", allow.encode()))
     return Answer(status, json.dumps(body).encode(), tuple(headers))

@@ -138,6 +138,7 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
         answer = await late
         assert answer.status == 429
         assert int(dict(answer.headers)[b"retry-after"]) >= 1
+        assert dict(answer.headers)[b"x-headrace-unprocessed"] == b"1"
         assert json.loads(answer.body)["error_code"] == "RESOURCE_EXHAUSTED"
         assert scene.load.refused == 1
         for task in tasks:
