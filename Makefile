@@ -49,7 +49,7 @@ clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.c
 .venv/installed: pyproject.toml locks/dev.lock locks/bootstrap.lock
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "Installing Debian package python3-venv (makes .venv)"; apt-get update -qq && apt-get install -y -qq python3-venv; }
 	@echo "Installing the Python environment into .venv"
-	@python3 -m venv --clear .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/bootstrap.lock
+	@[ -x .venv/bin/uv ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/bootstrap.lock; }
 	@.venv/bin/uv pip install -q --python $(PYTHON) --require-hashes -r locks/dev.lock
 	@.venv/bin/uv pip install -q --python $(PYTHON) --no-deps --editable . && touch $@
 
