@@ -3,6 +3,7 @@
 A component calls `require` before it registers anything, so that a bad input leaves nothing half-made.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 import pulumi
 
 from headrace.contract import names
+
+_LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+"""As Kubernetes checks the keys and values of labels."""
 
 NODE_PORTS = range(30000, 32768)
 """The API server's default --service-node-port-range."""
@@ -80,3 +85,30 @@ def node_port(field: str, value: int) -> Iterator[str]:
     """Inside the API server's default range of node ports."""
     if value not in NODE_PORTS:
         yield f"{field} = {value}, must be between {NODE_PORTS.start} and {NODE_PORTS.stop - 1}"
+
+
+def labels(field: str, value: object) -> Iterator[str]:
+    """Keys and values that Kubernetes accepts, and none of our own, which select pods."""
+    if not isinstance(value, Mapping):
+        yield f"{field} = {value!r}, must be a mapping"
+        return
+    for key, text in value.items():
+        if not isinstance(key, str) or not _LABEL_NAME.fullmatch(key):
+            yield f"{field} has the key {key!r}, must be a Kubernetes label name, for example team or example.com/team"
+        elif key.split("/")[0] == names.API_GROUP:
+            yield f"{field} has the key {key!r}, which belongs to Headrace; choose another"
+        elif not isinstance(text, str) or not _LABEL_VALUE.fullmatch(text):
+            yield (
+                f"{field}[{key!r}] = {text!r}, must be at most 63 letters, digits, '-', '_' and '.', starting and "
+                "ending with a letter or digit"
+            )
+
+
+def texts(field: str, value: object) -> Iterator[str]:
+    """A list of texts, none of them empty."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        yield f"{field} = {value!r}, must be a list of texts"
+        return
+    for position, text in enumerate(value):
+        if not isinstance(text, str) or not text:
+            yield f"{field}[{position}] = {text!r}, must be a text that is not empty"

@@ -55,6 +55,7 @@ class ControlPlane(pulumi.ComponentResource):
             checks.known_keys(args, ControlPlaneArgs.__annotations__),
             checks.present(args, "image"),
             checks.at_least("replicas", replicas, 1),
+            checks.labels("labels", args.get("labels", {})),
         )
         super().__init__("headrace:index:ControlPlane", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)

@@ -38,6 +38,7 @@ class LoadBalancer(pulumi.ComponentResource):
             checks.known_keys(args, LoadBalancerArgs.__annotations__),
             checks.present(args, "image"),
             checks.at_least("replicas", replicas, 1),
+            checks.labels("labels", args.get("labels", {})),
         )
         super().__init__("headrace:index:LoadBalancer", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)

@@ -236,6 +236,8 @@ def _faults(args: Mapping[str, Any]) -> Iterator[str]:
     for key, lowest in (("timeout_seconds", 0.001), ("cpu", 0.05), ("memory_mib", 256), ("start_seconds", 1)):
         if key in args:
             yield from checks.at_least(key, args[key], lowest)
+    yield from checks.labels("labels", args.get("labels", {}))
+    yield from checks.texts("allowed_subjects", args.get("allowed_subjects", []))
     quota = args.get("quota", {})
     for fault in checks.known_keys(quota, EndpointQuota.__annotations__):
         yield f"quota: {fault}"

@@ -69,8 +69,10 @@ class PopProxy(pulumi.ComponentResource):
             checks.present(args, "image"),
             checks.choice("exposure", exposure, [known.value for known in Exposure]),
             _node_port_has_host(args),
+            checks.texts("server_names", args.get("server_names", [])),
             checks.node_port("node_port", node_port),
             checks.at_least("replicas", replicas, 1),
+            checks.labels("labels", args.get("labels", {})),
         )
         exposure = Exposure(exposure)
         super().__init__("headrace:index:PopProxy", name, dict(args), opts)

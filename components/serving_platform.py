@@ -78,6 +78,7 @@ class ServingPlatform(pulumi.ComponentResource):
             checks.known_keys(args, ServingPlatformArgs.__annotations__),
             delivery_faults(delivery) if isinstance(delivery, Mapping) else (),
             base_faults(base),
+            checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
         )
         super().__init__("headrace:index:ServingPlatform", name, dict(args), opts)

@@ -39,7 +39,7 @@ def read() -> Settings:
     labels = config.require_object("labels")
     checks.require(
         f"Stack '{pulumi.get_stack()}'",
-        _faults_of_shape("labels", labels, dict),
+        checks.labels("labels", labels),
         _faults_of_shape("image_delivery", delivery, dict) or (delivery and delivery_faults(delivery)),
         _faults_of_shape("image_base", base, dict) or base_faults(base),
         _faults_of_endpoints(endpoints),

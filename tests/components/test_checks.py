@@ -75,3 +75,39 @@ def test_a_choice_outside_the_set_is_answered_with_the_set() -> None:
     assert list(checks.choice("exposure", "ingress", ["load_balancer", "node_port"])) == [
         "exposure = 'ingress', must be one of load_balancer, node_port"
     ]
+
+
+@pytest.mark.parametrize("value", [{}, {"team": "risk"}, {"example.com/cost-centre": "4711"}, {"team": ""}])
+def test_labels_that_kubernetes_takes_pass(value: dict[str, str]) -> None:
+    assert list(checks.labels("labels", value)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (["team"], "must be a mapping"),
+        ({"the team": "risk"}, "'the team', must be a Kubernetes label name"),
+        ({"team": "risk & fraud"}, "labels['team'] = 'risk & fraud', must be at most 63"),
+        ({"team": "x" * 64}, "must be at most 63"),
+        ({"team": 7}, "labels['team'] = 7"),
+        ({"serving.headrace.dev/endpoint": "other"}, "belongs to Headrace"),
+    ],
+)
+def test_labels_that_kubernetes_or_we_would_refuse_are_named(value: object, words: str) -> None:
+    (fault,) = checks.labels("labels", value)
+
+    assert words in fault
+
+
+@pytest.mark.parametrize("value", ["system:serviceaccount:shop:web", 7, None])
+def test_a_text_is_no_list_of_texts(value: object) -> None:
+    """Taken letter by letter it would admit nobody, and say nothing."""
+    (fault,) = checks.texts("allowed_subjects", value)
+
+    assert fault == f"allowed_subjects = {value!r}, must be a list of texts"
+
+
+def test_an_empty_text_in_a_list_is_named_by_its_place() -> None:
+    assert list(checks.texts("allowed_subjects", ["a", ""])) == [
+        "allowed_subjects[1] = '', must be a text that is not empty"
+    ]
