@@ -32,6 +32,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CONCURRENCY_PER_CORE = 100
 """Where the concurrency limit starts when nobody sets it: high, because workers take only what they can run and the
 queue is bounded anyway; the autoscaler lowers it from what it measures."""
+LEAST_HELD_BYTES = 256 * 1024 * 1024
+HELD_SHARE = 0.125
+"""Request bodies in the front, waiting ones included, may take this share of the pod's memory, and always this much."""
+_HELD = "headrace.held"
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _SWEEP_SECONDS = 0.1
 _WATCH_SECONDS = 0.02
@@ -71,6 +75,10 @@ class Front:
         """Why the model cannot be served, in one sentence; None while it can or may be."""
         self._on_fatal = on_fatal
         self._sweeper: asyncio.Task[None] | None = None
+        self.held_bytes = 0
+        """Bytes of request bodies in this process now."""
+        memory = settings.memory_bytes
+        self.most_held_bytes = LEAST_HELD_BYTES if memory is None else max(LEAST_HELD_BYTES, int(memory * HELD_SHARE))
         self._common: tuple[tuple[bytes, bytes], ...] = ()
         if settings.version:
             self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
@@ -103,6 +111,8 @@ class Front:
         except Exception:
             log.exception("a request failed inside the front")
             answer = refusal(500, "INTERNAL_ERROR", "The server failed to handle this request; its log says why.")
+        finally:
+            self._hold(scope, 0)
         request_id = media.header(scope["headers"], names.REQUEST_ID_HEADER.encode())
         identity = (request_id or "").encode("latin-1")
         if not _REQUEST_ID.fullmatch(identity):
@@ -180,9 +190,27 @@ class Front:
         return self.pool.description is not None and bool(self.pool.description["streams"])
 
     async def body(self, scope: Scope, receive: Receive) -> bytes | Answer:
-        """The request's body, decoded and within its limits, or the refusal."""
+        """The request's body, decoded and within its limits, or the refusal.
+
+        Bodies count against the pod's memory from before they are read until their request is answered: a queue that
+        is bounded in requests alone could hold 16 MiB for each.
+        """
+        length = media.header(scope["headers"], b"content-length")
+        expected = int(length) if length is not None and length.isdigit() else media.UNKNOWN_LENGTH
+        if expected <= media.BODY_LIMIT and self.held_bytes + expected > self.most_held_bytes:
+            self.load.arrived += 1
+            self.load.refused += 1
+            return self.dispatcher.refused()
+        self._hold(scope, min(expected, media.BODY_LIMIT))
         body = await read_body(scope, receive)
-        return body if isinstance(body, Answer) else media.decoded(scope["headers"], body)
+        if not isinstance(body, Answer):
+            body = media.decoded(scope["headers"], body)
+        self._hold(scope, 0 if isinstance(body, Answer) else len(body))
+        return body
+
+    def _hold(self, scope: Scope, size: int) -> None:
+        self.held_bytes += size - scope.get(_HELD, 0)
+        scope[_HELD] = size
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:
         if self.draining:

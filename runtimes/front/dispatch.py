@@ -133,7 +133,7 @@ class Dispatcher:
         load.arrived += 1
         if load.queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds):
             load.refused += 1
-            return self._refused()
+            return self.refused()
         now = self._clock()
         future = asyncio.get_running_loop().create_future()
         call = Call(content_type, body, now, now + self.timeout_seconds, future, pieces=pieces)
@@ -238,15 +238,6 @@ class Dispatcher:
             message = f"The request took longer than the time limit of {self.timeout_seconds:g} s."
             _settle(call, refusal(504, "DEADLINE_EXCEEDED", message))
 
-    def close(self, answer: Answer) -> None:
-        """Answers every waiting call; no worker will come."""
-        while self._queue:
-            call = self._queue.popleft()
-            if not call.gone:
-                self.load.queue(-1)
-                call.gone = True
-                _settle(call, answer)
-
     def retry_after_seconds(self) -> int:
         """When a refused caller may come back: the time in which the queue empties, 1 to 30 whole seconds."""
         return min(30, max(1, math.ceil(self.wait_seconds())))
@@ -258,7 +249,8 @@ class Dispatcher:
         at_once = min(self.limit, sum(seat.width() for seat in self.seats))
         return self.load.queued * self._seconds_per_call / max(1, at_once)
 
-    def _refused(self) -> Answer:
+    def refused(self) -> Answer:
+        """429, with when to come back."""
         return refusal(
             429,
             "RESOURCE_EXHAUSTED",

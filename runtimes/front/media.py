@@ -16,6 +16,8 @@ SUPPORTED = (CSV, JSON, PARQUET)
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a request body, decompressed: what the reference platform takes."""
+UNKNOWN_LENGTH = 1024 * 1024
+"""What a body without Content-Length is taken for until it is read."""
 DEPTH_LIMIT = 64
 """Levels of nesting in a JSON body; MLflow's parser answers 500 at a depth of 100,000."""
 
