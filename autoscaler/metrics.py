@@ -301,7 +301,7 @@ class PrometheusSource:
             for key in targets.pods:
                 if key not in taken_at and balancer:
                     taken_at[key] = balancer[0]
-        except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
+        except (requests.RequestException, PrometheusApiClientException, ValueError, TypeError, KeyError) as error:
             telemetry.scrape_failures.labels("prometheus").inc()
             log.warning("Prometheus cannot be read, present counts are held: %s", error)
             return {}

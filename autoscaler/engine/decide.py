@@ -36,7 +36,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
     reasons: list[Reason] = []
     inputs: dict[str, float] = {"ready": observation.pods.ready, "current": current}
     held = isinstance(read, Reason)
-    wanted = current
+    wanted = current if held or memory.wanted is None else memory.wanted
     share = memory.target_share
     after = memory
     if isinstance(read, Reason):
@@ -50,7 +50,8 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         load = observation.load
         queued = load.queued if load is not None else 0.0
         due = memory.horizontal_at is None or now - memory.horizontal_at >= horizontal.PERIOD_SECONDS - 1e-6
-        if due or queued > 0 or observation.wake or looked.reasons:
+        asked = current == 0 and read.arrived > 0
+        if due or asked or queued > 0 or observation.wake or looked.reasons:
             start = horizontal.cold_start(spec, observation)
             hold = horizontal.hold_seconds(start)
             demand = horizontal.measure(after, queued=queued, start_seconds=start)
@@ -106,6 +107,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
     return decision, replace(
         after,
         replicas=replicas,
+        wanted=wanted,
         decided_at=now,
         scaled_at=now if replicas != memory.replicas else memory.scaled_at,
         target_share=share,

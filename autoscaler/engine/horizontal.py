@@ -140,7 +140,8 @@ def replicas(
     target = demand.share * concurrency
     comfortable = max(1, _ceil(demand.slots / target))
     if current == 0:
-        if demand.slots > 0 or queued > 0:
+        # Only what came since counts: the minute before is why it sleeps.
+        if queued > 0 or any(bucket.arrived > 0 for bucket in memory.buckets if bucket.end > memory.scaled_at):
             wanted = comfortable if demand.service_seconds > 0 else 1
             return wanted, Reason(code=model.WOKEN, message=f"requests arrived for no pod: {wanted} wanted")
         return 0, Reason(code=model.IDLE, message="no request, no pod")
@@ -172,7 +173,7 @@ def replicas(
             )
         return kept, Reason(
             code=model.SCALE_DOWN,
-            message=f"at most {max(remembered, wished):.1f} slots of {concurrency} a pod were needed in {hold:.0f} s = {kept}",
+            message=f"{max(remembered, wished):.1f} slots at {concurrency} a pod were most in {hold:.0f} s: {kept}",
         )
     return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
 

@@ -232,6 +232,8 @@ class Memory:
     horizontal_at: float | None = None
     vertical_at: float | None = None
     replicas: int | None = None
+    wanted: int | None = None
+    """Pods wanted at the last look of the horizontal axis, before bounds."""
     peaks: tuple[Peak, ...] = ()
     """Needs that were proven, for as long as a need is remembered."""
     wishes: tuple[Peak, ...] = ()

@@ -1,0 +1,312 @@
+"""Reconcile against a cluster in memory: what the world looks like after a look, not which calls were made."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from headrace.autoscaler.engine import LoadCounters
+from headrace.autoscaler.fake_kube import FakeCluster
+from headrace.autoscaler.journal import Journal
+from headrace.autoscaler.kube import Key, named
+from headrace.autoscaler.metrics import Reading
+from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
+from headrace.contract.apa import AutoscalerSpec
+
+NAMESPACE = "endpoint-fraud"
+KEY: Key = (NAMESPACE, "v1")
+
+
+@dataclass
+class RecordingFronts:
+    """Pods that take every limit."""
+
+    limits: dict[str, int] = field(default_factory=dict)
+
+    def set_limit(self, address: str, limit: int) -> None:
+        self.limits[address] = limit
+
+
+class World:
+    """A cluster, its controller and a load, on a fake clock."""
+
+    def __init__(self, *, replicas: int = 1, **spec: Any) -> None:
+        self.cluster = FakeCluster()
+        self.fronts = RecordingFronts()
+        self.spec = AutoscalerSpec(target="v1", **spec)
+        self.cluster.add_version(*KEY, spec=self.spec.to_json(), replicas=replicas)
+        self.now = 1_780_000_000.0
+        self.total = 0.0
+        self.start_controller()
+
+    def start_controller(self) -> None:
+        """A new controller that knows nothing."""
+        self.reconciler = Reconciler(self.cluster, self.fronts, Journal(""))
+
+    def look(self, rate: float | None, *, key: Key = KEY, wake: bool = False, queued: float = 0.0) -> None:
+        """One second with that load (None: nothing is reported), one look."""
+        self.now += 1.0
+        reading = None
+        if rate is not None:
+            self.total += rate
+            load = LoadCounters(
+                arrived=self.total,
+                completed=self.total,
+                executing_seconds=0.05 * self.total,
+                queued_seconds=0.0,
+                queued=queued,
+                executing=0.05 * rate,
+            )
+            pods = self.cluster.pods(*key)
+            limits = {pod["status"]["podIP"]: self.fronts.limits.get(pod["status"]["podIP"], 1) for pod in pods}
+            reading = Reading(taken_at=self.now, load=load, limits=limits)
+        items = {named(item): item for item in self.cluster.autoscalers()}
+        self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key], wake=wake)
+
+    def run(self, seconds: int, rate: float | None) -> None:
+        """That many looks, pods following at once."""
+        for _ in range(seconds):
+            self.look(rate)
+            self.cluster.settle(*KEY)
+
+    @property
+    def replicas(self) -> int:
+        return int(self.cluster.deployments[KEY]["spec"]["replicas"])
+
+    def status(self, key: Key = KEY) -> dict[str, Any]:
+        found: dict[str, Any] = self.cluster.objects[key].get("status", {})
+        return found
+
+    def condition(self, kind: str, key: Key = KEY) -> tuple[str, str]:
+        """Status and reason."""
+        found = {condition["type"]: condition for condition in self.status(key)["conditions"]}
+        return found[kind]["status"], found[kind]["reason"]
+
+    def reasons(self) -> list[str]:
+        return [event["reason"] for event in self.cluster.events]
+
+
+def test_load_brings_pods_and_the_status_says_why() -> None:
+    world = World()
+    world.run(30, 400)
+
+    assert world.replicas >= 10
+    status = world.status()
+    assert status["desiredReplicas"] == world.replicas
+    assert status["decisions"][-1]["replicas"] == world.replicas
+    assert "ScaleUp" in " ".join(status["decisions"][-1]["reasons"])
+    assert status["decisions"][-1]["inputs"]["demand"] > 0
+    assert world.condition("Active") == ("True", "Scaling")
+    assert "Scaled" in world.reasons()
+
+
+def test_at_most_twenty_decisions_are_kept() -> None:
+    world = World(max_replicas=1000)
+    for step in range(30):
+        world.run(6, 100 * 1.3**step)
+
+    assert len(world.status()["decisions"]) == 20
+    assert world.status()["decisions"][-1]["replicas"] == world.replicas
+
+
+def test_every_ready_pod_gets_the_limit_and_gets_it_again() -> None:
+    world = World(replicas=3, initial_concurrency=6, min_concurrency=6, max_concurrency=6)
+    world.look(10)
+    addresses = [pod["status"]["podIP"] for pod in world.cluster.pods(*KEY)]
+    assert world.fronts.limits == dict.fromkeys(addresses, 6)
+
+    world.fronts.limits[addresses[0]] = 1  # a pod that restarted
+    world.look(10)
+    assert world.fronts.limits[addresses[0]] == 6
+
+
+def test_replicas_changed_by_hand_are_put_back() -> None:
+    world = World()
+    world.run(30, 100)
+    wanted = world.replicas
+
+    world.cluster.deployments[KEY]["spec"]["replicas"] = 50
+    world.look(100)
+
+    assert world.replicas == wanted
+
+
+def test_a_restarted_controller_removes_nothing_until_it_knows_the_load() -> None:
+    world = World(replicas=7)
+    world.start_controller()
+
+    for _ in range(15):
+        world.look(10)
+
+    assert world.replicas == 7
+
+
+def test_no_metrics_hold_and_one_event_tells() -> None:
+    """R22."""
+    world = World()
+    world.run(30, 400)
+    before = world.replicas
+
+    world.run(120, None)
+
+    assert world.replicas == before
+    assert world.condition("SignalsTrusted") == ("False", "NoData")
+    assert world.reasons().count("NoData") == 1
+    world.run(5, 400)
+    assert world.condition("SignalsTrusted")[0] == "True"
+
+
+def test_an_api_server_that_is_away_changes_nothing_and_is_caught_up_with() -> None:
+    """R18."""
+    world = World()
+    world.run(30, 100)
+    before = world.replicas
+
+    world.cluster.down = True
+    world.run(20, 800)
+    assert world.replicas == before
+
+    world.cluster.down = False
+    world.run(2, 800)
+    assert world.replicas > before
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ({"targetRef": {"name": "v1"}, "minReplicas": 5, "maxReplicas": 2}, "minReplicas = 5"),
+        ({"targetRef": {"name": "v1"}, "budget": {"costPerHour": 3.0}}, "podCostPerHour"),
+        ({"targetRef": {}}, "name"),
+        ({}, "targetRef"),
+        ({"targetRef": {"name": "v1"}, "minReplicas": "many"}, "many"),
+    ],
+)
+def test_a_spec_that_breaks_a_rule_is_refused_and_the_fault_named(spec: dict[str, Any], fault: str) -> None:
+    world = World(replicas=3)
+    world.cluster.objects[KEY]["spec"] = spec
+    world.run(3, 1000)
+
+    assert world.replicas == 3
+    assert world.condition("Active") == ("False", "InvalidSpec")
+    assert fault in world.status()["conditions"][0]["message"]
+    assert world.reasons().count("InvalidSpec") == 1
+
+
+def test_a_missing_target_is_said_and_healed_when_it_appears() -> None:
+    world = World()
+    deployment = world.cluster.deployments.pop(KEY)
+    world.look(100)
+    assert world.condition("Active") == ("False", "TargetMissing")
+
+    world.cluster.deployments[KEY] = deployment
+    world.look(100)
+    assert world.condition("Active") == ("True", "Scaling")
+
+
+def test_an_endpoint_deleted_while_it_scales_leaves_no_trace() -> None:
+    world = World()
+    world.run(10, 400)
+    world.cluster.deployments.pop(KEY)
+    world.look(4000)
+    world.cluster.objects.pop(KEY)
+
+    world.reconciler.release(keep=())
+
+    assert world.reconciler.tracked == {}
+
+
+def test_a_target_that_an_hpa_scales_too_is_left_to_it() -> None:
+    world = World(replicas=3)
+    world.cluster.namespace_rivals[NAMESPACE] = [
+        {"metadata": {"name": "old"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "v1"}}}
+    ]
+    world.run(10, 1000)
+
+    assert world.replicas == 3
+    assert world.condition("Active") == ("False", "HorizontalPodAutoscalerPresent")
+
+
+def test_of_two_autoscalers_on_one_deployment_the_older_scales() -> None:
+    world = World()
+    second: Key = (NAMESPACE, "copy")
+    world.cluster.add_version(*second, spec=world.spec.to_json())
+    world.look(100)
+    world.look(100, key=second)
+
+    assert world.condition("Active") == ("True", "Scaling")
+    assert world.condition("Active", second) == ("False", "TargetConflict")
+
+
+def test_a_pod_that_is_not_ready_blocks_nothing() -> None:
+    """aibrix#617."""
+    world = World(replicas=2)
+    world.cluster.version_pods[KEY][1] = world.cluster.pod("stuck", state="failing")
+    for _ in range(30):
+        world.look(400)
+
+    assert world.replicas >= 10
+    assert world.condition("CapacityAvailable") == ("False", "PodsFailing")
+
+
+def test_nodes_that_are_full_are_a_condition() -> None:
+    world = World(replicas=2, min_concurrency=2, max_concurrency=2)
+    world.cluster.version_pods[KEY][1] = world.cluster.pod("waiting", state="unschedulable")
+    counts = []
+    for _ in range(60):
+        world.look(100)
+        counts.append(world.replicas)
+
+    assert world.condition("CapacityAvailable") == ("False", "CapacityShort")
+    assert len(set(counts[45:])) == 1
+
+
+def test_a_budget_limits_and_its_condition_says_so() -> None:
+    world = World(cost_per_hour=4.0, pod_cost_per_hour=1.0)
+    world.run(30, 4000)
+
+    assert world.replicas == 4
+    assert world.condition("Limited") == ("True", "BudgetReached")
+
+
+def test_sleep_and_both_ways_of_waking() -> None:
+    world = World(min_replicas=0, idle_seconds=30.0, cold_start_seconds=5.0)
+    world.run(20, 10)
+    world.run(60, 0)
+    assert world.replicas == 0
+
+    world.look(0, wake=True)
+    assert world.replicas == 1
+
+    world.cluster.settle(*KEY)
+    world.run(90, 0)
+    assert world.replicas == 0
+    world.cluster.annotate(*KEY, {WAKE_ANNOTATION: "2026-11-22T00:00:00Z"})  # a replica without the lease was called
+    world.look(0)
+    assert world.replicas == 1
+
+
+def test_what_was_learned_outlives_the_controller_and_reaches_the_next_version() -> None:
+    world = World(initial_concurrency=2, max_concurrency=64)
+    for _ in range(200):
+        world.look(200)
+        world.cluster.settle(*KEY)
+    learned = world.status()["concurrency"]
+    assert learned > 2
+
+    world.start_controller()
+    world.look(200)
+    assert world.status()["concurrency"] == learned
+
+    successor: Key = (NAMESPACE, "v2")
+    spec = AutoscalerSpec(target="v2", predecessor="v1", initial_concurrency=2, max_concurrency=64)
+    world.cluster.add_version(*successor, spec=spec.to_json())
+    world.look(0, key=successor)
+    assert world.status(successor)["concurrency"] == learned
+
+
+def test_a_stored_profile_of_another_release_is_left_aside() -> None:
+    world = World()
+    world.cluster.objects[KEY]["status"] = {"profile": {"shape": "unknown"}}
+    world.look(10)
+
+    assert world.condition("Active") == ("True", "Scaling")
