@@ -98,7 +98,7 @@ def trend(buckets: Sequence[Bucket], spread: float) -> float:
         slow.append((group[-1].end - seconds / 2, sum(bucket.arrived for bucket in group), seconds))
     return max(
         _slope(fast, spread, wanted=FAST_POINTS, newest=3),
-        _slope(slow[-SLOW_POINTS:], spread, wanted=SLOW_POINTS - 1, newest=4),
+        _slope(slow[-SLOW_POINTS:], spread, wanted=SLOW_POINTS - 1, newest=3),
     )
 
 

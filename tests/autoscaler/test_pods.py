@@ -1,0 +1,58 @@
+"""What a version's pods amount to."""
+
+from headrace.autoscaler import pods
+from headrace.autoscaler.fake_kube import FakeCluster
+
+CLUSTER = FakeCluster()
+
+
+def test_each_pod_counts_once() -> None:
+    found = pods.fleet(
+        [
+            CLUSTER.pod("a", address="10.0.0.1"),
+            CLUSTER.pod("b", address="10.0.0.2", state="starting"),
+            CLUSTER.pod("c", state="unschedulable"),
+            CLUSTER.pod("d", state="failing"),
+        ],
+        desired=4,
+    )
+
+    counts = found.counts
+    assert (counts.ready, counts.starting, counts.unschedulable, counts.failing) == (1, 1, 1, 1)
+    assert found.ready == {"a": "10.0.0.1"}
+
+
+def test_pods_that_leave_or_have_ended_count_nowhere() -> None:
+    leaving = CLUSTER.pod("a", address="10.0.0.1")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    ended = CLUSTER.pod("b", address="10.0.0.2")
+    ended["status"]["phase"] = "Failed"
+
+    found = pods.fleet([leaving, ended], desired=2)
+
+    assert found.counts.ready + found.counts.starting + found.counts.failing == 0
+
+
+def test_the_cold_start_is_the_median_of_first_starts() -> None:
+    def started(name: str, seconds: int) -> dict[str, object]:
+        return CLUSTER.pod(
+            name, address=f"10.0.0.{seconds}", created="2026-01-01T00:00:00Z", ready=f"2026-01-01T00:00:{seconds:02d}Z"
+        )
+
+    restarted = started("d", 59)
+    restarted["status"]["containerStatuses"] = [{"restartCount": 3, "state": {}}]  # type: ignore[index]
+
+    assert (
+        pods.fleet([started("a", 5), started("b", 12), started("c", 20), restarted], desired=4).cold_start_seconds == 12
+    )
+    assert pods.fleet([], desired=0).cold_start_seconds is None
+
+
+def test_cores_are_read_in_both_spellings() -> None:
+    def deployment(*limits: str | int | None) -> dict[str, object]:
+        containers = [{"resources": {"limits": {"cpu": cpu} if cpu is not None else {}}} for cpu in limits]
+        return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+    assert pods.cores(deployment("2500m", "100m")) == 2.5
+    assert pods.cores(deployment(4, None)) == 4.0
+    assert pods.cores(deployment(None)) is None

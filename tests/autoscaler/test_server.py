@@ -1,0 +1,62 @@
+"""The controller's port."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from headrace.autoscaler.server import Server
+from headrace.contract.errors import TemporaryError
+
+
+class _Desk:
+    def __init__(self) -> None:
+        self.well = True
+        self.calls: list[tuple[str, str]] = []
+
+    def verdict(self) -> tuple[bool, str]:
+        return self.well, "as asked"
+
+    def wake(self, key: tuple[str, str]) -> bool:
+        if key[1] == "away":
+            raise TemporaryError("API server cannot be reached")
+        self.calls.append(key)
+        return key[1] == "v1"
+
+
+@pytest.fixture
+def desk() -> Iterator[tuple[_Desk, str]]:
+    found = _Desk()
+    server = Server(0, alive=found.verdict, ready=found.verdict, wake=found.wake)
+    server.start()
+    yield found, f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+def _status(url: str, *, post: bool = False) -> int:
+    request = urllib.request.Request(url, data=b"" if post else None)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_wake_up_call_is_accepted_refused_or_put_off(desk: tuple[_Desk, str]) -> None:
+    found, url = desk
+
+    assert _status(f"{url}/wake/endpoint-fraud/v1", post=True) == 202
+    assert found.calls == [("endpoint-fraud", "v1")]
+    assert _status(f"{url}/wake/endpoint-fraud/v9", post=True) == 404
+    assert _status(f"{url}/wake/endpoint-fraud/away", post=True) == 503
+    assert _status(f"{url}/wake/endpoint-fraud", post=True) == 404
+    assert _status(f"{url}/wake/endpoint-fraud/v1") == 404
+
+
+def test_health_is_what_the_loop_says(desk: tuple[_Desk, str]) -> None:
+    found, url = desk
+    assert [_status(f"{url}/{path}") for path in ("healthz", "readyz", "metrics", "nothing")] == [200, 200, 200, 404]
+
+    found.well = False
+    assert [_status(f"{url}/{path}") for path in ("healthz", "readyz", "metrics")] == [503, 503, 200]

@@ -1,0 +1,45 @@
+"""Queueing theory against exact Erlang formulas and its own limits."""
+
+import math
+
+import pytest
+
+from headrace.autoscaler.engine import staffing
+
+
+def _erlang_c(offered: float, slots: int) -> float:
+    """Share that waits, exactly, by the Erlang B recursion."""
+    blocked = 1.0
+    for count in range(1, slots + 1):
+        blocked = offered * blocked / (count + offered * blocked)
+    return slots * blocked / (slots - offered * (1.0 - blocked))
+
+
+@pytest.mark.parametrize(("offered", "slots"), [(8.0, 12), (75.0, 90), (500.0, 530)])
+def test_the_share_that_waits_is_near_the_exact_one(offered: float, slots: int) -> None:
+    assert staffing.waiting_share(offered, slots) == pytest.approx(_erlang_c(offered, slots), rel=0.35)
+
+
+@pytest.mark.parametrize("offered", [20.0, 75.0, 500.0])
+def test_the_slots_found_keep_the_promise(offered: float) -> None:
+    slots = math.ceil(staffing.slots_needed(offered, 0.05))
+    late = _erlang_c(offered, slots) * math.exp(-(slots - offered) * 0.01 / 0.05)
+
+    assert late <= 1.5 * staffing.WAIT_SHARE
+
+
+def test_larger_fleets_are_filled_more() -> None:
+    shares = [staffing.target_share(offered, 1.0, 0.05) for offered in (1, 5, 20, 75, 300, 3000)]
+
+    assert shares == sorted(shares)
+    assert shares[0] == staffing.LOWEST_SHARE
+    assert shares[-1] == staffing.HIGHEST_SHARE
+
+
+def test_uneven_arrivals_are_given_more_room() -> None:
+    assert staffing.target_share(75, 4.0, 0.05) < staffing.target_share(75, 1.0, 0.05)
+
+
+@pytest.mark.parametrize(("offered", "slots", "wait"), [(0.0, 4.0, 0.0), (4.0, 4.0, math.inf), (5.0, 4.0, math.inf)])
+def test_waits_at_the_edges(offered: float, slots: float, wait: float) -> None:
+    assert staffing.mean_wait(offered, slots, 0.05) == wait

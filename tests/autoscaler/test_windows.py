@@ -1,0 +1,93 @@
+"""Bursts, trends and maxima of the last minute."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.autoscaler.engine import windows
+from headrace.autoscaler.engine.model import Bucket, Peak
+
+
+def _buckets(*arrivals: float) -> tuple[Bucket, ...]:
+    found: tuple[Bucket, ...] = ()
+    for second, arrived in enumerate(arrivals, start=1):
+        found = windows.push(
+            found,
+            Bucket(
+                end=float(second),
+                seconds=1.0,
+                arrived=arrived,
+                completed=arrived,
+                executing_seconds=0,
+                queued_seconds=0,
+                executing=0,
+            ),
+        )
+    return found
+
+
+def _noise(rate: float, seconds: int, *, seed: int = 1) -> list[float]:
+    dice = random.Random(seed)
+    return [max(0.0, dice.gauss(rate, rate**0.5)) for _ in range(seconds)]
+
+
+def test_a_minute_is_kept() -> None:
+    assert len(_buckets(*[1.0] * 200)) == 60
+
+
+def test_a_step_is_believed_in_its_first_second() -> None:
+    buckets = _buckets(*[10.0] * 40, 10_000.0)
+
+    assert windows.proven_rate(buckets, windows.dispersion(buckets)) > 9_500
+
+
+def test_noise_is_not_believed() -> None:
+    for seed in range(20):
+        buckets = _buckets(*_noise(100, 60, seed=seed))
+
+        assert windows.proven_rate(buckets, windows.dispersion(buckets)) < 105
+
+
+def test_dispersion_sees_noise_and_not_a_step() -> None:
+    assert windows.dispersion(_buckets(*[100.0] * 30, *[10_000.0] * 30)) == pytest.approx(1.0)
+    assert windows.dispersion(_buckets(*_noise(100, 60))) == pytest.approx(1.0, abs=1.0)
+    uneven = [100.0 + 50.0 * (second % 2) for second in range(60)]
+    assert windows.dispersion(_buckets(*uneven)) > 5
+
+
+def test_a_ramp_has_its_slope_and_loses_it_when_it_ends() -> None:
+    ramp = [100.0 + 50.0 * second for second in range(30)]
+
+    assert windows.trend(_buckets(*ramp), 1.0) == pytest.approx(40, rel=0.3)
+    assert windows.trend(_buckets(*ramp, *[ramp[-1]] * 4), 1.0) == 0
+
+
+@pytest.mark.parametrize("seconds", range(1, 25))
+def test_a_step_has_no_trend_at_any_time_after_it(seconds: int) -> None:
+    assert windows.trend(_buckets(*[10.0] * 40, *[10_000.0] * seconds), 1.0) == 0
+
+
+def test_slow_growth_is_seen_over_the_minute() -> None:
+    buckets = _buckets(*[value + 0.4 * second for second, value in enumerate(_noise(50, 60))])
+
+    assert windows.trend(buckets, 1.0) == pytest.approx(0.4, rel=0.8)
+
+
+def test_few_arrivals_are_averaged_for_longer() -> None:
+    assert windows.mean_rate(_buckets(*[0.3] * 60))[2] == 60
+    assert windows.mean_rate(_buckets(*[300.0] * 60))[2] == 20
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 100)), max_size=40), st.floats(0, 50))
+def test_descending_maxima_know_every_maximum(steps: list[tuple[float, float]], back: float) -> None:
+    now, peaks, seen = 0.0, (), []
+    for pause, slots in steps:
+        now += pause + 0.001
+        seen.append(Peak(at=now, slots=slots))
+        peaks = windows.push_peak(peaks, seen[-1], keep_seconds=300.0)
+    since = now - back
+
+    expected = max((peak.slots for peak in seen if peak.at > since and peak.at > now - 300.0), default=0.0)
+    assert windows.highest(peaks, since) == expected
