@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from headrace.components.autoscaler import Autoscaler
     from headrace.components.control_plane import ControlPlane
     from headrace.components.load_balancer import LoadBalancer
     from headrace.components.model_endpoint import ModelEndpoint
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.components.serving_platform import ServingPlatform
 
 _MODULES: Final = {
+    "Autoscaler": "autoscaler",
     "ControlPlane": "control_plane",
     "LoadBalancer": "load_balancer",
     "ModelEndpoint": "model_endpoint",
@@ -29,6 +31,7 @@ _MODULES: Final = {
 }
 
 __all__ = [
+    "Autoscaler",
     "ControlPlane",
     "LoadBalancer",
     "ModelEndpoint",

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -112,3 +113,10 @@ def texts(field: str, value: object) -> Iterator[str]:
     for position, text in enumerate(value):
         if not isinstance(text, str) or not text:
             yield f"{field}[{position}] = {text!r}, must be a text that is not empty"
+
+
+def web_address(field: str, value: str) -> Iterator[str]:
+    """http:// or https:// and a host."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield f"{field} = {value!r}, must be an address such as http://prometheus.monitoring:9090"

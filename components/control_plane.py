@@ -5,8 +5,7 @@ ModelEndpoints, and reads the cluster's token-issuer documents. No secrets, no w
 is away.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 import pulumi
 
@@ -67,16 +66,16 @@ class ControlPlane(pulumi.ComponentResource):
         role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
         binding = KubernetesObject(
             f"{name}-binding",
-            manifests.cluster_role_binding(role_name, labels=labels, account=names.ROUTING, namespace=space),
+            manifests.cluster_role_binding(role_name, labels=labels, account=names.ROUTING, account_namespace=space),
             pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
-        ports = ApiServerEndpoints(f"{name}-api-server", child).ports.apply(api_server_ports)
+        ports = ApiServerEndpoints(f"{name}-api-server", child).ports.apply(flows.api_server_ports)
         platform_program(
             names.ROUTING,
             name=name,
             parent=self,
             labels=labels,
-            pod=pods.control_plane_pod(image=args["image"], account=names.ROUTING, labels=labels),
+            pod=pods.controller_pod(names.ROUTING, image=args["image"], labels=labels, ports={"xds": names.XDS_PORT}),
             policy=flows.control_plane(space, labels=labels, api_server_ports=ports),
             replicas=replicas,
             after=[binding],
@@ -94,8 +93,3 @@ class ControlPlane(pulumi.ComponentResource):
         )
         self.address = service.urn.apply(lambda _: f"{names.ROUTING}.{space}.svc:{names.XDS_PORT}")
         self.register_outputs({"address": self.address})
-
-
-def api_server_ports(behind: Sequence[Mapping[str, Any]]) -> list[manifests.Manifest]:
-    """Rule for the port of the Service `kubernetes` and those `behind` it: policies differ in which they see."""
-    return flows.tcp(*sorted({443, *(int(entry["port"]) for entry in behind)}))

@@ -4,7 +4,7 @@ Every namespace starts from nothing (`deny_all`); each function below opens exac
 two of our pods is opened on both sides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pulumi
@@ -70,7 +70,38 @@ def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.In
             {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
             _metrics_readers(names.CONTROL_HEALTH_PORT),
         ],
-        egress=[{"ports": api_server_ports}, _name_resolution()],
+        egress=[
+            {"ports": api_server_ports},
+            {"to": [_pods(names.AUTOSCALER)], "ports": tcp(names.CONTROL_HEALTH_PORT)},
+            _name_resolution(),
+        ],
+    )
+
+
+def autoscaler(
+    namespace: str,
+    *,
+    labels: Labels,
+    api_server_ports: pulumi.Input[Sequence[Manifest]],
+    prometheus_port: int | None = None,
+) -> Manifest:
+    """The control plane wakes it; it reaches the API server, the balancers' statistics, and the pods' admin ports.
+
+    With `prometheus_port` it reaches any address on that port, too: Prometheus is the user's and anywhere.
+    """
+    return _policy(
+        names.AUTOSCALER,
+        namespace,
+        labels=labels,
+        selector=_component(names.AUTOSCALER),
+        ingress=[{"from": [_pods(names.ROUTING), _pods(PROMETHEUS)], "ports": tcp(names.CONTROL_HEALTH_PORT)}],
+        egress=[
+            {"ports": api_server_ports},
+            {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ENVOY_STATS_PORT)},
+            {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)},
+            *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
+            _name_resolution(),
+        ],
     )
 
 
@@ -90,6 +121,11 @@ def model_pods(namespace: str, *, labels: Labels) -> Manifest:
         ],
         egress=[],
     )
+
+
+def api_server_ports(behind: Sequence[Mapping[str, Any]]) -> list[Manifest]:
+    """Rule for the port of the Service `kubernetes` and those `behind` it: policies differ in which they see."""
+    return tcp(*sorted({443, *(int(entry["port"]) for entry in behind)}))
 
 
 def _policy(

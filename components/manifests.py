@@ -200,14 +200,32 @@ def cluster_role(name: str, *, labels: Labels, rules: Sequence[Manifest]) -> Man
     }
 
 
-def cluster_role_binding(name: str, *, labels: Labels, account: str, namespace: str) -> Manifest:
-    """Gives the ClusterRole `name` to one ServiceAccount."""
+def cluster_role_binding(name: str, *, labels: Labels, account: str, account_namespace: str) -> Manifest:
+    """Gives the ClusterRole `name` to one ServiceAccount, in every namespace."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": metadata(name, labels=labels),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        **_grant(name, account, account_namespace),
+    }
+
+
+def role_binding(
+    name: str, namespace: str, *, labels: Labels, role: str, account: str, account_namespace: str
+) -> Manifest:
+    """Gives the ClusterRole `role` to one ServiceAccount, in one namespace."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata(name, namespace, labels=labels),
+        **_grant(role, account, account_namespace),
+    }
+
+
+def _grant(role: str, account: str, account_namespace: str) -> Manifest:
+    return {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
     }
 
 

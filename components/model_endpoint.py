@@ -13,6 +13,7 @@ from typing import Any, Final, NotRequired, Self, TypedDict
 import pulumi
 
 from headrace.components import checks, flows, manifests, model_source, pods, sizing
+from headrace.components.endpoint_scale import EndpointScale, scale_faults, scale_grant, scale_object
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.model_image import ModelImage, ModelImageArgs
 from headrace.contract import names
@@ -52,6 +53,8 @@ class ModelEndpointArgs(TypedDict):
     """Memory of one pod in MiB. Absent: derived from the size of the model."""
     start_seconds: NotRequired[int]
     """How long a pod may take to load the model and answer. Absent: derived from the size of the model."""
+    scale: NotRequired[EndpointScale]
+    """Bounds for the autoscaler, which the platform must run. Absent: one pod, or as many as others set."""
     quota: NotRequired[EndpointQuota]
     """Bounds of the whole endpoint. Absent: none."""
     labels: NotRequired[dict[str, str]]
@@ -70,6 +73,7 @@ class _Spec:
     cpu: float | None = None
     memory_mib: int | None = None
     start_seconds: int | None = None
+    scale: EndpointScale | None = None
     quota: EndpointQuota = field(default_factory=EndpointQuota)
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,6 +106,13 @@ class ModelEndpoint(pulumi.ComponentResource):
         # Destroyed with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
         inside = pulumi.ResourceOptions(parent=self, depends_on=closed, deleted_with=space)
         ready = self._served_version(name, spec, labels, image, inside)
+        if spec.scale is not None:
+            namespace, version = names.endpoint_namespace(name), image.version_name
+            versioned = {**labels, names.VERSION_LABEL: version}
+            bounds = scale_object(version, namespace, labels=versioned, scale=spec.scale, platform=platform)
+            scaled = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=ready))
+            KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
+            KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
                 versions=(ServedVersion(name=image.version_name, model_uri=spec.model_uri, image=reference),),
@@ -238,6 +249,7 @@ def _faults(args: Mapping[str, Any]) -> Iterator[str]:
             yield from checks.at_least(key, args[key], lowest)
     yield from checks.labels("labels", args.get("labels", {}))
     yield from checks.texts("allowed_subjects", args.get("allowed_subjects", []))
+    yield from scale_faults(args.get("scale", {}))
     quota = args.get("quota", {})
     for fault in checks.known_keys(quota, EndpointQuota.__annotations__):
         yield f"quota: {fault}"

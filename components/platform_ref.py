@@ -55,6 +55,8 @@ class PlatformRef(TypedDict):
     """How images reach the platform's nodes."""
     image_base: ImageBase
     """What lies under every layer of an image."""
+    autoscaler: NotRequired[bool]
+    """Whether the platform runs the autoscaler. Absent: it does not."""
 
 
 def settled(delivery: ImageDelivery) -> ImageDelivery | pulumi.Output[ImageDelivery]:

@@ -153,15 +153,26 @@ def proxy_pod(
     }
 
 
-def control_plane_pod(*, image: pulumi.Input[str], account: str, labels: Labels) -> Manifest:
-    """The pod template of the control plane, the only one here with a token for the API server."""
-    selector = {names.COMPONENT_LABEL: names.ROUTING}
+def controller_pod(
+    program: str,
+    *,
+    image: pulumi.Input[str],
+    labels: Labels,
+    ports: Mapping[str, int],
+    environment: Mapping[str, str] | None = None,
+) -> Manifest:
+    """The pod template of a program that talks to the API server: `python -m headrace.<program>`, with a token.
+
+    It answers /healthz and /readyz on its port `health`, which is added to `ports`.
+    """
+    selector = {names.COMPONENT_LABEL: program}
     container = {
-        "name": "routing",
+        "name": program,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/usr/bin/python3.11", "-m", "headrace.routing"],
-        "ports": _ports({"xds": names.XDS_PORT, "health": names.CONTROL_HEALTH_PORT}),
+        "command": ["/usr/bin/python3.11", "-m", f"headrace.{program}"],
+        "env": _environment(environment or {}),
+        "ports": _ports({**ports, "health": names.CONTROL_HEALTH_PORT}),
         "resources": {
             "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
             "limits": {"cpu": "1000m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
@@ -175,7 +186,7 @@ def control_plane_pod(*, image: pulumi.Input[str], account: str, labels: Labels)
     return {
         "metadata": {"labels": {**labels, **selector}},
         "spec": {
-            **_pod_base(account, selector),
+            **_pod_base(program, selector),
             "automountServiceAccountToken": True,
             "terminationGracePeriodSeconds": 15,
             "containers": [container],

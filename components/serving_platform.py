@@ -11,6 +11,7 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 
 from headrace.components import checks, flows, manifests
+from headrace.components.autoscaler import Autoscaler, AutoscalerArgs
 from headrace.components.control_plane import ControlPlane
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.load_balancer import LoadBalancer
@@ -45,6 +46,10 @@ class ServingPlatformArgs(TypedDict):
     """DNS names and addresses, besides `host`, for which the certificate is valid."""
     tls_secret: NotRequired[str]
     """Name of a kubernetes.io/tls Secret in headrace-system, made by others. Absent: a private authority is made."""
+    autoscaler: NotRequired[bool]
+    """Whether to run the AutoPilot Pod Autoscaler, for endpoints that give `scale`. Default false."""
+    prometheus_url: NotRequired[str]
+    """Prometheus that the autoscaler reads. Absent: it reads balancers and pods itself."""
     replicas: NotRequired[int]
     """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
@@ -65,7 +70,7 @@ class ServingPlatform(pulumi.ComponentResource):
     """PEM of the authority a client must trust; empty when `tls_secret` was given."""
     ref: pulumi.Output[Mapping[str, Any]]
     """What a ModelEndpoint needs to know of the platform; plain data, fit for a stack output: namespace, url,
-    image_delivery, image_base."""
+    image_delivery, image_base, autoscaler."""
 
     def __init__(
         self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
@@ -102,16 +107,26 @@ class ServingPlatform(pulumi.ComponentResource):
         envoy_image = PlatformImage(f"{name}-envoy-image", {"kind": "envoy", "delivery": delivery, "base": base}, child)
         ControlPlane(f"{name}-routing", {"image": control_image.image, "replicas": replicas, "labels": own}, inside)
         LoadBalancer(f"{name}-load-balancer", {"image": envoy_image.image, "replicas": replicas, "labels": own}, inside)
+        ready: list[pulumi.Input[str]] = [space.urn, kinds.urn]
+        if args.get("autoscaler", False):
+            scaler_args: AutoscalerArgs = {"image": control_image.image, "replicas": replicas, "labels": own}
+            if "prometheus_url" in args:
+                scaler_args["prometheus_url"] = args["prometheus_url"]
+            ready.append(Autoscaler(f"{name}-autoscaler", scaler_args, inside).kind)
         pop_args: PopProxyArgs = {"image": envoy_image.image, "replicas": replicas, "labels": own}
         pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[typeddict-item]
         pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
 
         self.url = pop.url
         self.ca_certificate = pop.ca_certificate
-        # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
-        self.ref = pulumi.Output.all(pop.url, delivery, space.urn, kinds.urn).apply(
+        # `ready` carries the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
+        self.ref = pulumi.Output.all(pop.url, delivery, *ready).apply(
             lambda known: PlatformRef(
-                namespace=names.SYSTEM_NAMESPACE, url=known[0], image_delivery=known[1], image_base=base
+                namespace=names.SYSTEM_NAMESPACE,
+                url=known[0],
+                image_delivery=known[1],
+                image_base=base,
+                autoscaler=bool(args.get("autoscaler", False)),
             )
         )
         self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate, "ref": self.ref})

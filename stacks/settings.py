@@ -50,9 +50,10 @@ def read() -> Settings:
         platform=cast(
             ServingPlatformArgs,
             {
-                **_set({key: config.require(key) for key in ("exposure", "host", "tls_secret")}),
+                **_set({key: config.require(key) for key in ("exposure", "host", "tls_secret", "prometheus_url")}),
                 "node_port": config.require_int("node_port"),
                 "server_names": config.require_object("server_names"),
+                "autoscaler": config.require_bool("autoscaler"),
                 "replicas": config.require_int("platform_replicas"),
                 **({"image_delivery": delivery} if delivery else {}),
                 "image_base": base,

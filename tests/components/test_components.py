@@ -11,6 +11,7 @@ import yaml
 from recorder import Recording, record
 from stand_ins import DELIVERY, FOUND, IMAGE
 
+from headrace.components.autoscaler import Autoscaler
 from headrace.components.control_plane import ControlPlane
 from headrace.components.load_balancer import LoadBalancer
 from headrace.components.model_endpoint import ModelEndpoint
@@ -20,18 +21,32 @@ from headrace.components.serving_platform import ServingPlatform
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 
-REF = {"namespace": "headrace-system", "url": "https://models.example", "image_delivery": DELIVERY, "image_base": {}}
+REF = {
+    "namespace": "headrace-system",
+    "url": "https://models.example",
+    "image_delivery": DELIVERY,
+    "image_base": {},
+    "autoscaler": True,
+}
 LABELS = {"team": "fraud"}
 NAME = "subject"
 
 MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
+    Autoscaler: {"image": IMAGE, "prometheus_url": "http://prometheus.monitoring:9090", "labels": LABELS},
     ControlPlane: {"image": IMAGE, "labels": LABELS},
     LoadBalancer: {"image": IMAGE, "labels": LABELS},
     PopProxy: {"image": IMAGE, "host": "models.example", "labels": LABELS},
-    ServingPlatform: {"image_delivery": DELIVERY, "host": "models.example", "labels": LABELS},
+    ServingPlatform: {
+        "image_delivery": DELIVERY,
+        "host": "models.example",
+        "autoscaler": True,
+        "prometheus_url": "http://prometheus.monitoring:9090",
+        "labels": LABELS,
+    },
     ModelEndpoint: {
         "platform": REF,
         "model_uri": "models:/fraud/7",
+        "scale": {"max_replicas": 4},
         "quota": {"cpu": 8.0, "memory_mib": 4096, "pods": 4},
         "labels": LABELS,
     },

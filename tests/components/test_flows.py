@@ -45,6 +45,7 @@ POLICIES = [
     flows.pop_proxy(SYSTEM, labels={}),
     flows.load_balancer(SYSTEM, labels={}),
     flows.control_plane(SYSTEM, labels={}, api_server_ports=flows.tcp(443, 6443)),
+    flows.autoscaler(SYSTEM, labels={}, api_server_ports=flows.tcp(443, 6443)),
     *(
         policy
         for endpoint in ("a", "b")
@@ -64,12 +65,22 @@ OPEN = {
     ("balancer", "model a", names.FRONT_PORT),
     ("balancer", "model b", names.FRONT_PORT),
     # By port and not by address (see flows.control_plane), so to whoever accepts on it; none of our pods does.
-    *(("control", target, port) for target in ("api server", "client", "stranger", "dns") for port in (443, 6443)),
+    *(
+        (source, target, port)
+        for source in ("control", "autoscaler")
+        for target in ("api server", "client", "stranger", "dns")
+        for port in (443, 6443)
+    ),
+    ("control", "autoscaler", names.CONTROL_HEALTH_PORT),
+    ("autoscaler", "balancer", names.ENVOY_STATS_PORT),
+    ("autoscaler", "model a", names.FRONT_ADMIN_PORT),
+    ("autoscaler", "model b", names.FRONT_ADMIN_PORT),
+    ("autoscaler", "dns", 53),
     ("pop", "dns", 53),
     ("balancer", "dns", 53),
     ("control", "dns", 53),
 }
-"""Everything that may connect, but for those whose egress is governed elsewhere (the autoscaler and Prometheus)."""
+"""Everything that may connect, but for Prometheus, whose egress is governed elsewhere."""
 
 PORTS = sorted(
     {
@@ -88,7 +99,9 @@ PORTS = sorted(
 )
 
 
-@pytest.mark.parametrize("source", ["client", "stranger", "pop", "balancer", "control", "model a", "model b"])
+@pytest.mark.parametrize(
+    "source", ["client", "stranger", "pop", "balancer", "control", "autoscaler", "model a", "model b"]
+)
 def test_exactly_the_intended_connections_are_open(source: str) -> None:
     found = {
         (source, target, port)
@@ -100,13 +113,12 @@ def test_exactly_the_intended_connections_are_open(source: str) -> None:
     assert found == {flow for flow in OPEN if flow[0] == source}
 
 
-@pytest.mark.parametrize("reader", ["autoscaler", "prometheus"])
-def test_those_who_measure_reach_every_port_that_measures_and_no_other(reader: str) -> None:
+def test_prometheus_reaches_every_port_that_measures_and_no_other() -> None:
     reached = {
         (target, port)
-        for target in ("pop", "balancer", "control", "model a")
+        for target in ("pop", "balancer", "control", "autoscaler", "model a")
         for port in PORTS
-        if accepts(PODS[reader], PODS[target], port)
+        if accepts(PODS["prometheus"], PODS[target], port)
     }
 
     assert reached == {
@@ -114,8 +126,16 @@ def test_those_who_measure_reach_every_port_that_measures_and_no_other(reader: s
         ("pop", names.ENVOY_STATS_PORT),
         ("balancer", names.ENVOY_STATS_PORT),
         ("control", names.CONTROL_HEALTH_PORT),
+        ("autoscaler", names.CONTROL_HEALTH_PORT),
         ("model a", names.FRONT_ADMIN_PORT),
     }
+
+
+def test_the_autoscaler_reaches_the_users_prometheus_by_its_port_alone() -> None:
+    policy = flows.autoscaler(SYSTEM, labels={}, api_server_ports=[], prometheus_port=9090)
+
+    open_to_all = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+    assert flows.tcp(9090) in open_to_all
 
 
 def test_a_new_pod_of_a_namespace_starts_with_no_connection_at_all() -> None:

@@ -32,7 +32,8 @@ PODS = {
         names.POP_PROXY, image=IMAGE, account="a", labels={}, port=8443, bootstrap={}, tls_secret="pop-proxy-tls"
     ),
     "load-balancer": pods.proxy_pod(names.LOAD_BALANCER, image=IMAGE, account="a", labels={}, port=8080, bootstrap={}),
-    "control plane": pods.control_plane_pod(image=IMAGE, account="a", labels={}),
+    "control plane": pods.controller_pod(names.ROUTING, image=IMAGE, labels={}, ports={"xds": names.XDS_PORT}),
+    "autoscaler": pods.controller_pod(names.AUTOSCALER, image=IMAGE, labels={}, ports={}),
 }
 
 
@@ -70,10 +71,10 @@ def test_alive_and_ready_are_different_questions(pod: dict[str, Any]) -> None:
         assert alive["periodSeconds"] * alive["failureThreshold"] > ready["periodSeconds"] * ready["failureThreshold"]
 
 
-def test_only_the_control_plane_holds_a_token() -> None:
+def test_only_programs_that_talk_to_the_api_server_hold_a_token() -> None:
     holders = [kind for kind, pod in PODS.items() if pod["spec"]["automountServiceAccountToken"]]
 
-    assert holders == ["control plane"]
+    assert holders == ["control plane", "autoscaler"]
 
 
 def test_a_pod_that_leaves_serves_on_until_every_proxy_has_heard() -> None:

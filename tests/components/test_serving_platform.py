@@ -56,6 +56,7 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
         "url": "https://models.example",
         "image_delivery": DELIVERY,
         "image_base": {},
+        "autoscaler": False,
     }
 
 
@@ -77,7 +78,8 @@ def test_no_argument_is_required() -> None:
 
 def test_one_number_sets_the_copies_of_everything_on_the_way_of_a_request() -> None:
     assert {d.inputs["spec"]["replicas"] for d in made().of_kind("Deployment")} == {2}
-    assert {d.inputs["spec"]["replicas"] for d in made(replicas=3).of_kind("Deployment")} == {3}
+    deployments = made(replicas=3, autoscaler=True).of_kind("Deployment")
+    assert [d.inputs["spec"]["replicas"] for d in deployments] == [3, 3, 3, 3]
 
 
 def test_the_control_plane_has_no_right_that_lets_it_read_secrets_or_grow() -> None:
