@@ -168,7 +168,8 @@ def _spec_schema() -> dict[str, Any]:
             "maxReplicas": {**_POSITIVE, "default": 100},
             "concurrency": {
                 "type": "object",
-                "default": {},
+                # Whole: the API server holds a default to the rules before it fills the defaults below in.
+                "default": {"min": 1, "max": CONCURRENCY_MAX},
                 "x-kubernetes-validations": [
                     {"rule": "self.min <= self.max", "message": "concurrency.min must be at most concurrency.max"}
                 ],
