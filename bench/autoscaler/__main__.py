@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.autoscaler import bars, bound, build, cells, learning, pace, report
+from bench.autoscaler import bars, bound, build, cells, learning, pace, page, report
 from bench.autoscaler.bars import Bar, Row
 from bench.autoscaler.cells import Cell
 from bench.autoscaler.entrants import OURS, STATIC, Entrant, entrants
@@ -194,6 +194,7 @@ def main() -> int:
     for name, traces in tracks.items():
         report.plot_runs(name, traces, RESULTS / f"autoscaler-{name}.png")
     report.plot_learning(drawn, RESULTS / "autoscaler-vertical.png")
+    page.main()
     print(report.bars_table(verdict))
     return 1 if peers.missing else 0
 

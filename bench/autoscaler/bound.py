@@ -3,7 +3,7 @@
 A linear programme per second t: pods N(t), starts s(t) >= N(t) - N(t-1), cumulative departures D(t).
     minimise    sum N(t) + C sum s(t)
     subject to  A(t - 1) <= D(t) <= A(t),   D(t) - D(t - 1) <= N(t) x pod rate
-Pods may be fractions and are created just early enough, so no policy that serves everyone within a second can cost less.
+Pods may be fractions and come just in time, so no policy that serves everyone within a second can cost less.
 """
 
 import numpy as np

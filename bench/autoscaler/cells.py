@@ -1,4 +1,4 @@
-"""The cells: which load meets which service, with which cold start. Nothing here is seen by a policy but its setting."""
+"""The cells: which load meets which service, with which cold start. A policy sees nothing of it but its setting."""
 
 import math
 from collections.abc import Callable

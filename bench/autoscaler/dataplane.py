@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917, PLR1730  compiled functions take arrays by position; numba compiles `if` faster than `max`
 """The data plane, event by event: balancer with a bounded queue, power of two choices, pods, drain. Compiled by numba.
 
 Every policy meets the same plane and, for one seed, the same arrivals and work. A request goes to the less busy of two
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Columns of `count` (integers) and `total` (floats): the plane's scalars, kept in arrays so that compiled code can write.
+# Columns of `count` (integers) and `total` (floats): the plane's scalars, in arrays so that compiled code can write.
 ARRIVED, COMPLETED, REJECTED, VIOLATED, FAILED, QUEUED, EXECUTING, NEXT, READY, HEAP, HEAD, CUT = range(12)
 NOW, EXECUTING_SECONDS, QUEUED_SECONDS, CPU_SECONDS, TENSOR_SECONDS, WAIT_MAX = range(6)
 NONE, STARTING, SERVING, DRAINING = range(4)

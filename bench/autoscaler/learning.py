@@ -1,5 +1,6 @@
 """The vertical axis alone: does it find what a model can bear, at what price, and is it quiet then?"""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -119,7 +120,7 @@ def study(lesson: Lesson, seed: int) -> Learned:
     return Learned(
         best=best,
         learned=watched.limits[BUDGET_SECONDS - 1],
-        changes_after=sum(a != b for a, b in zip(settled[:-1], settled[1:], strict=True)),
+        changes_after=sum(a != b for a, b in itertools.pairwise(settled)),
         extra_violations=outcome.violations - known.violations,
         best_after_shift=lesson.shifted.best if lesson.shifted is not None else None,
         learned_after_shift=watched.limits[end + BUDGET_SECONDS - 1] if lesson.shifted is not None else None,

@@ -1,7 +1,7 @@
 """The policies under test behind one door: `observe(stats) -> Wanted`, called once a virtual second.
 
-Apa is the shipped engine, the object the controller calls. Kpa, Hpa, Keda and Ray ask the peers' own code, which runs in
-a process beside (peers/). Literal is the published rule read literally. Bounds are applied to all alike by the run.
+Apa is the shipped engine, the object the controller calls. Kpa, Hpa, Keda and Ray ask the peers' own code, which runs
+in a process beside (peers/). Literal is the published rule read literally. Bounds are applied to all alike by the run.
 """
 
 import json
@@ -219,7 +219,7 @@ class Kpa:
 
 
 class Hpa:
-    """The Kubernetes controller on an external metric, which is what KEDA creates; `tuned`: +900 % per 15 s, 60 s down."""
+    """The Kubernetes controller on an external metric, as KEDA creates; `tuned`: +900 % per 15 s, 60 s down."""
 
     METRIC_LAG = 15
     """Seconds between a load and the metric the controller reads: half of the published average pipeline delay."""

@@ -193,7 +193,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
             capacity_at = min(capacity_at, now - case.capacity_from)
         step = plane.total - last
         last = plane.total.copy()
-        wanted = policy.observe(_stats(case, service, plane, fleet, step, now))
+        wanted = policy.observe(_stats(case, service, plane, fleet, step=step, now=now))
         if keep_trace:
             for name, value in (
                 ("load", plane.scalar(dataplane.ARRIVED) - arrived_before),
@@ -241,7 +241,7 @@ def _overdue(plane: Plane, case: Case, slo: float) -> int:
     return int((case.seconds - case.arrivals[requests] > slo).sum())
 
 
-def _stats(case: Case, service: Service, plane: Plane, fleet: _Fleet, step: Floats, now: float) -> Stats:
+def _stats(case: Case, service: Service, plane: Plane, fleet: _Fleet, *, step: Floats, now: float) -> Stats:
     ready = plane.scalar(dataplane.READY)
     executing = float(step[dataplane.EXECUTING_SECONDS])
     pods = max(ready, 1)
