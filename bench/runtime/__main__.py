@@ -23,6 +23,7 @@ from bench.runtime.systems import Model, Served
 
 SYSTEMS = ("headrace", "mlflow", "fastapi", "bentoml", "ray", "mlserver")
 SINGLE = ("logistic", "forest", "xgboost")
+COUNTS = {"logistic": (1, 8, 64), "forest": (1, 64), "xgboost": (1, 64)}
 WAITING_CONNECTIONS = 32
 WAITING_SECONDS = 0.1
 
@@ -110,7 +111,7 @@ def cases_for(model: Model, seconds: float) -> list[Case]:
         return [Case("wide 1000 x 30, 4 connections", [row] * 1000, 4, seconds)]
     if model.name == "waiting":
         return [Case(f"waiting 100 ms, {WAITING_CONNECTIONS} connections", [row], WAITING_CONNECTIONS, seconds)]
-    return [Case(f"{model.name}, {count} connections", [row], count, seconds) for count in (1, 8, 64)]
+    return [Case(f"{model.name}, {count} connections", [row], count, seconds) for count in COUNTS[model.name]]
 
 
 def csv_cells(model: Model, running: list[Served], turns: int, seconds: float) -> list[report.Cell]:

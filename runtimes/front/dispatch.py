@@ -79,6 +79,7 @@ class Dispatcher:
         self.timeout_seconds = timeout_seconds
         self._clock = clock
         self._queue: deque[Call] = deque()
+        self._pump_due = False
         self._running: set[Call] = set()
         self._streams: dict[Call, Batch] = {}
         """Running streams."""
@@ -139,8 +140,16 @@ class Dispatcher:
         call = Call(content_type, body, now, now + self.timeout_seconds, future, pieces=pieces)
         self._queue.append(call)
         load.queue(+1)
-        self.pump()
+        if not self._pump_due:
+            # After all that arrived in this turn of the event loop: requests that came together are merged together,
+            # and a lone one waits for nothing.
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_once)
         return call
+
+    def _pump_once(self) -> None:
+        self._pump_due = False
+        self.pump()
 
     def pump(self) -> None:
         """Hands waiting calls to free workers, as many as the limit allows."""

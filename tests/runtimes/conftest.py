@@ -45,7 +45,7 @@ class RunningFront:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{"))
 
 
-def eventually(condition: Callable[[], bool], *, within_seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 120.0) -> None:
     """Waits until the world is in a state."""
     deadline = time.monotonic() + within_seconds
     while not condition():

@@ -58,7 +58,8 @@ class Scene:
 
     async def send(self, count: int = 1, body: bytes = b"x") -> list["asyncio.Task[Answer]"]:
         tasks = [asyncio.create_task(self.dispatcher.score("application/json", body)) for _ in range(count)]
-        await asyncio.sleep(0)
+        for _ in range(3):  # the tasks start, and the dispatcher acts after the last of them
+            await asyncio.sleep(0)
         return tasks
 
     def finish(self, worker: Worker, *results: tuple[int, bytes]) -> Batch:
@@ -86,10 +87,22 @@ def test_a_lone_request_is_handed_on_at_once() -> None:
     story(play)
 
 
+def test_requests_that_come_together_are_merged_at_once() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        tasks = await scene.send(5)
+
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [5]
+        for task in tasks:
+            task.cancel()
+
+    story(play)
+
+
 def test_what_waits_for_a_busy_worker_is_merged_when_it_is_free() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        tasks = await scene.send(10)
+        tasks = await scene.send() + await scene.send(9)
         scene.finish(scene.workers[0])
 
         assert len(scene.workers[0].batches[0].calls) == 9
@@ -132,7 +145,7 @@ def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
 def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
     async def play() -> None:
         scene = Scene(Worker(), limit=1)
-        tasks = await scene.send(1 + scene.dispatcher.queue_limit)
+        tasks = await scene.send() + await scene.send(scene.dispatcher.queue_limit)
         [late] = await scene.send()
 
         answer = await late
@@ -167,7 +180,7 @@ def test_a_client_that_leaves_the_queue_is_never_executed() -> None:
 def test_a_client_that_leaves_while_executing_takes_nobody_with_it() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        lone, gone, stays = await scene.send(3)
+        lone, gone, stays = await scene.send() + await scene.send(2)
         scene.finish(scene.workers[0])
         gone.cancel()
         await asyncio.sleep(0)
@@ -210,7 +223,7 @@ def test_a_lost_batch_fails_its_own_requests_only() -> None:
 def test_each_request_of_a_batch_gets_its_own_answer() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        first, second, third = await scene.send(3)
+        first, second, third = await scene.send() + await scene.send(2)
         scene.finish(scene.workers[0])
         fault = json.dumps({"error_code": "BAD_REQUEST", "message": "no"}).encode()
         scene.finish(scene.workers[0], (400, fault), (200, b"[3]"))
@@ -228,7 +241,7 @@ def test_while_processes_compete_a_small_call_waits_for_the_busy_worker() -> Non
         for count in range(20):
             scene.dispatcher.batch_size.observe((10, 50)[count % 2], 0.01)  # all overhead
         scene.dispatcher.contended = True
-        tasks = await scene.send(3)
+        tasks = await scene.send() + await scene.send(2)
         assert [len(worker.batches) for worker in scene.workers] == [1, 0]
 
         scene.dispatcher.contended = False

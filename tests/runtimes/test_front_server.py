@@ -29,7 +29,7 @@ class Model(PythonModel):
 """
 
 
-def eventually(condition: Callable[[], bool], *, within_seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + within_seconds
     while not condition():
         assert time.monotonic() < deadline, "the expected state did not come"
@@ -167,7 +167,7 @@ def test_sigterm_takes_the_pod_out_and_finishes_what_runs(start_front: Any, pyth
         caller.join()
 
         assert [response.status_code for response in responses] == [200]
-        assert front.process.wait(12) == 0
+        assert front.process.wait(60) == 0
         assert not list(front.run_directory.glob("worker-*.pid"))
 
 
@@ -181,7 +181,7 @@ def test_a_model_that_does_not_load_says_why_and_ends_the_pod(
         eventually(lambda: "licence" in _text(front.url + "/ping"))
 
         assert "the licence file is missing" in _text(front.url + "/ping")
-        assert front.process.wait(10) != 0
+        assert front.process.wait(60) != 0
 
 
 def test_a_model_that_fails_on_its_own_example_is_never_ready(
@@ -199,7 +199,7 @@ def test_a_model_that_fails_on_its_own_example_is_never_ready(
     with start_front(path, wait=False) as front:
         eventually(lambda: "own input example" in _text(front.url + "/ping"))
 
-        assert front.process.wait(10) != 0
+        assert front.process.wait(60) != 0
 
 
 def _status(url: str) -> int:

@@ -34,7 +34,7 @@ class Model(PythonModel):
 """
 
 
-def eventually(condition: Callable[[], bool], *, within_seconds: float = 40.0) -> None:
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + within_seconds
     while not condition():
         assert time.monotonic() < deadline, "the expected state did not come"
