@@ -30,7 +30,7 @@ _INTEGER_BOUNDS = {"long": (-(1 << 63), (1 << 63) - 1), "integer": (-(1 << 31), 
 Rows = "list[Any]"  # each row: a list or tuple of values in the order of the signature
 
 
-def form_of(document: Any) -> str | None:
+def form_of(document: Any) -> "str | None":
     """The one input form of a request without params; None when MLflow must look at it."""
     if type(document) is not dict or document.get("params") is not None or not _UNIFIED.isdisjoint(document):
         return None

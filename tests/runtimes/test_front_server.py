@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ pytestmark = pytest.mark.slow
 
 COLUMNS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
 ROW = [5.1, 3.5, 1.4, 0.2]
-SPLIT = json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [ROW]}})
+
+
+def split(row: list[Any]) -> str:
+    return json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [row]}})
+
+
+SPLIT = split(ROW)
 
 SLOW_MODEL = """
 import time
@@ -88,6 +95,25 @@ def test_mlflows_own_client_is_served(iris_front: Any) -> None:
 
     assert client.get_version()
     assert client.invoke(pd.DataFrame([ROW], columns=COLUMNS)).get_predictions().iloc[0, 0] == 0
+
+
+def test_one_bad_row_among_merged_requests_fails_alone(iris_front: Any) -> None:
+    calls = iris_front.metric("headrace_model_calls_total")
+
+    def ask(index: int) -> tuple[int, int]:
+        body = (
+            split([*ROW[:3], "wrong"]) if index % 8 == 0 else split([*ROW[:2], float(index % 3 * 2.5), index % 3 * 1.0])
+        )
+        response = iris_front.post(body)
+        return response.status_code, response.json().get("predictions", [-1])[0]
+
+    with ThreadPoolExecutor(32) as pool:
+        together = list(pool.map(ask, range(96)))
+    alone = [ask(index) for index in range(24)]
+
+    assert together == alone * 4
+    assert {status for status, _ in together[::8]} == {400}
+    assert iris_front.metric("headrace_model_calls_total") - calls <= 96 + 24
 
 
 def test_the_concurrency_limit_is_read_and_set_through_the_admin_port(iris_front: Any) -> None:
