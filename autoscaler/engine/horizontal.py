@@ -29,6 +29,9 @@ DOUBT_SIGMAS = 2.0
 OVERSHOOT = 1.9
 """Most pods with a backlog, over those that the load would fill: the goal for a step is two, and the rate is known to a
 few hundredths. A queue of 10,000 once bought 21 times."""
+SMALLEST_DRAIN = 0.5
+"""Least share of the load by which a backlog may add slots: small fleets, whose soft target alone is half the limit
+or little more, would else have no room to drain one."""
 TRIM_SHARE = 0.05
 """Smallest cut of a fleet: every action disturbs caches and connections."""
 
@@ -109,7 +112,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
 def _backlog(work: float, offered: float, share: float) -> float:
     """Slots for the waiting work (slot seconds). Whoever arrives behind a backlog waits too, so it is to be gone within
     a second, the period of the scrapes; but never with more than OVERSHOOT times the pods that the load would fill."""
-    return max(0.0, min(work, (OVERSHOOT * share - 1.0) * offered))
+    return max(0.0, min(work, max(OVERSHOOT * share - 1.0, SMALLEST_DRAIN) * offered))
 
 
 def _share(offered: float, spread: float, service: float, burst: float) -> float:
