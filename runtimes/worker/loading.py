@@ -20,6 +20,12 @@ def load(model_directory: str) -> Any:
     return model
 
 
+def loader_of(model: Any) -> str:
+    """The module that MLflow loaded the model with, for example mlflow.sklearn; PyFuncModel says so since 2.11."""
+    flavors = getattr(model.metadata, "flavors", None) or {}
+    return str(flavors.get("python_function", {}).get("loader_module", ""))
+
+
 def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
     """The JSON request made of the model's own input example; None when it was logged without one."""
     info = getattr(metadata, "saved_input_example_info", None)
@@ -46,7 +52,7 @@ def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "
     return {
         "mlflow_version": version,
         "python_version": ".".join(str(part) for part in sys.version_info[:3]),
-        "loader": str(getattr(model, "loader_module", "")),
+        "loader": loader_of(model),
         "task": str((getattr(metadata, "metadata", None) or {}).get("task", "")),
         "streams": getattr(model, "_predict_stream_fn", None) is not None,
         "flavors": sorted(getattr(metadata, "flavors", {}) or {}),

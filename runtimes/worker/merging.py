@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from . import trial
+from . import loading, trial
 from .columns import Columns, form_of
 from .scoring import JSON, Answer, Request, Scorer
 from .tensors import Tensor
@@ -69,7 +69,7 @@ class Merger:
     def _prepare(self, warm_up: "bytes | None") -> None:
         scorer = self._scorer
         model = scorer.model
-        loader = getattr(model, "loader_module", None)
+        loader = loading.loader_of(model)
         if loader not in trial.ROW_WISE_LOADERS | trial.PYTHON_MODEL_LOADERS or not hasattr(model, "_predict_fn"):
             self.reason = f"models of {loader} may do anything with their rows"
             return
