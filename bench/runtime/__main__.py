@@ -79,9 +79,10 @@ def main() -> None:
             finally:
                 for served in running:
                     served.stop()
-    bars = judge(Table(cells))
-    path = report.write("runtime", versions=versions | environment_versions(), cells=cells, bars=bars)
-    plot(Table(cells), path.with_suffix(".png"))
+            # After each model: a run that is cut short leaves what it measured, and the bars it cannot judge as missed.
+            bars = judge(Table(cells))
+            path = report.write("runtime", versions=versions | environment_versions(), cells=cells, bars=bars)
+            plot(Table(cells), path.with_suffix(".png"))
 
 
 def started(system: str, model: Model, logs: Path) -> Served | None:
