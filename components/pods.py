@@ -14,7 +14,10 @@ from headrace.components.sizing import Allotment
 from headrace.contract import names
 
 PRE_STOP_SECONDS: Final = 5
-"""A pod goes on serving this long after it leaves the EndpointSlice: time for every proxy to hear of it."""
+"""How long a pod that must go stays ready. The front serves on for 5 s more after SIGTERM, so that a version's only pod
+answers for 10 s, in which a small model's next pod starts."""
+_FRONT_LEAVES_SECONDS: Final = 7
+"""Of its grace, the front spends 5 s serving on and up to 2 s stopping its workers."""
 _EXIT_SECONDS: Final = 5
 """Between the end of the drain and SIGKILL."""
 _PROXY_DRAIN_SECONDS: Final = 300
@@ -44,7 +47,7 @@ def model_pod(
     loading may take, `timeout_seconds` how long one request may: after SIGTERM a pod lives on until the last one it
     accepted can be done, and ends at once when it has none.
     """
-    drain_seconds = math.ceil(timeout_seconds)
+    drain_seconds = math.ceil(timeout_seconds) + _FRONT_LEAVES_SECONDS
     selector = {names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: version}
     container = {
         "name": "model",
