@@ -279,7 +279,8 @@ class PrometheusSource:
     """Asks Prometheus, which scrapes each second; three instant queries serve all versions."""
 
     def __init__(self, url: str) -> None:
-        self._prometheus = PrometheusConnect(url=url)
+        # The client's own retries wait for seconds between attempts; the next tick is the better retry.
+        self._prometheus = PrometheusConnect(url=url, retry=urllib3.Retry(total=0, raise_on_status=False))
         self._totals = Totals()
 
     def read(self, targets: Targets, now: float) -> dict[Key, Reading]:

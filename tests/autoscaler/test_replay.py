@@ -18,15 +18,15 @@ KEY = ("endpoint-fraud", "v1")
 
 @pytest.fixture
 def recorded(tmp_path: Path, story: Story) -> Path:
-    """Ten minutes of a load that rises and falls."""
+    """Some minutes of a load that rises and falls."""
     path = tmp_path / "journal.jsonl"
     writer = journal.Journal(str(path))
     memory = Memory()
     spec = AutoscalerSpec(target="v1", min_concurrency=4, max_concurrency=4)
     story.spec = spec
-    for second in range(400):
+    for second in range(200):
         story.now += 1
-        story._serve(20 + 600 * (100 < second < 250))
+        story._serve(20 + 600 * (50 < second < 120))
         seen = story.observation()
         before = memory
         decision, memory = decide(spec, seen, memory, story.now)
@@ -39,7 +39,7 @@ def recorded(tmp_path: Path, story: Story) -> Path:
 def test_a_journal_replays_to_the_same_decisions(recorded: Path) -> None:
     (found,) = replay.replay(replay.read(recorded))
 
-    assert len(found.steps) == 400
+    assert len(found.steps) == 200
     assert found.differences == 0
     assert all(encode(step.was) == encode(step.would) for step in found.steps)
 
@@ -64,7 +64,7 @@ def test_a_journal_cut_short_is_read_to_its_last_whole_line(recorded: Path) -> N
 
     (found,) = replay.replay(replay.read(recorded))
 
-    assert len(found.steps) == 399
+    assert len(found.steps) == 199
 
 
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_command_prints_the_changes_and_draws_them(recorded: Path, tmp_path:
         [*command, "--spec", '{"maxReplicas": 3}', "--plot", str(picture)], capture_output=True, text=True, check=True
     )
 
-    assert "endpoint-fraud/v1: 400 looks" in ran.stdout
+    assert "endpoint-fraud/v1: 200 looks" in ran.stdout
     assert "LimitReached" in ran.stdout
     assert picture.read_text().startswith("<?xml")
 

@@ -53,10 +53,10 @@ def test_a_batching_model_is_given_its_knee(story: Story) -> None:
 def test_it_is_quiet_when_settled(story: Story) -> None:
     _learner(story, first=4)
     story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
-    story.run(1500, lambda second: 400 + 100 * ((second // 60) % 2))
+    story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
     story.log.clear()
 
-    story.run(1200, lambda second: 400 + 100 * ((second // 60) % 2))
+    story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
 
     assert _changes(story) == []
 
@@ -64,7 +64,7 @@ def test_it_is_quiet_when_settled(story: Story) -> None:
 def test_a_changed_model_is_learned_anew(story: Story) -> None:
     _learner(story, first=4)
     story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
-    story.run(1500, lambda second: 400 + 100 * ((second // 60) % 2))
+    story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
 
     story.service = lambda executing: 0.2 * (8 + 1.6 * executing) / 8  # the knee falls to 5
     story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
