@@ -1,0 +1,61 @@
+"""The admin port: names the autoscaler reads, and a limit it sets."""
+
+import asyncio
+import json
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.contract import metrics
+from headrace.runtimes.front.admin import Admin
+from headrace.runtimes.front.answers import Answer
+from headrace.runtimes.front.app import Front
+from headrace.runtimes.front.settings import Settings
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Front:
+    settings = Settings(
+        model=tmp_path, python=Path(sys.executable), run_directory=tmp_path, endpoint="fraud", version="v7", cores=2.0
+    )
+    return Front(settings, pipes=[], on_fatal=lambda reason: None)
+
+
+def ask(front: Front, method: str, path: str, body: bytes = b"") -> Answer:
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return asyncio.run(Admin(front).answer({"method": method, "path": path}, receive))
+
+
+def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front) -> None:
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    always = [getattr(metrics, name) for name in dir(metrics) if name.startswith("FRONT_") and "RATIO" not in name]
+
+    for name in always:
+        assert f'{name}{{endpoint="fraud",version="v7"}} ' in text
+    assert len([line for line in text.splitlines() if line.startswith("# TYPE")]) == len(set(text.split("# TYPE")[1:]))
+
+
+def test_the_limit_starts_from_the_cores_and_is_set_by_put(front: Front) -> None:
+    assert json.loads(ask(front, "GET", metrics.CONCURRENCY_PATH).body) == {"limit": 200}
+    assert json.loads(ask(front, "PUT", metrics.CONCURRENCY_PATH, b'{"limit": 4}').body) == {"limit": 4}
+    assert front.dispatcher.limit == 4
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"4", b"[]", b'{"limit": 0}', b'{"limit": true}', b'{"limit": 1.5}', b'{"limit": "4"}']
+)
+def test_a_limit_that_is_no_number_changes_nothing(front: Front, body: bytes) -> None:
+    answer = ask(front, "PUT", metrics.CONCURRENCY_PATH, body)
+
+    assert answer.status == 400
+    assert front.dispatcher.limit == 200
+
+
+def test_nothing_else_is_there(front: Front) -> None:
+    assert ask(front, "GET", "/invocations").status == 404
+    assert ask(front, "POST", metrics.CONCURRENCY_PATH).status == 405
