@@ -110,19 +110,20 @@ def predict(description: dict[str, Any], body: dict[str, Any], *, seconds: float
 def down() -> None:
     """Removes what the demo made: the stack, the cluster if it is ours, the registry, and all state but the cache."""
     state = state_directory()
+    progress = Progress("down", steps=1)
     if description_file().exists():
         description = json.loads(description_file().read_text())
         kubeconfig = Path(description["kubeconfig"])
         if kubeconfig.is_file() and not target.embedded_wanted():
-            progress = Progress("down", steps=1)
             with progress.step("pulumi destroy"):
                 Deployment(programs=builder.deployer(progress)).destroy()
             caller.remove(kubeconfig)
             target.remove(kubeconfig)
-    end_orphans()
-    cluster.reset()
-    registry.stop()
-    shutil.rmtree(state, ignore_errors=True)
+    with progress.step("stop what runs and delete its files"):
+        end_orphans()
+        cluster.reset()
+        registry.stop()
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _model(progress: Progress) -> RegisteredModel:
