@@ -20,6 +20,7 @@ endpoints = {
 }
 
 pulumi.export("url", platform.url)
+pulumi.export("address", platform.address)
 pulumi.export("ca_certificate", platform.ca_certificate)
 pulumi.export("platform", platform.ref)
 pulumi.export("endpoints", {name: endpoint.url for name, endpoint in endpoints.items()})

@@ -56,6 +56,8 @@ class PopProxy(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """Base address for clients, https://host:port."""
+    address: pulumi.Output[str]
+    """Name or address where it can be reached: what the DNS name `host` must lead to."""
     ca_certificate: pulumi.Output[str]
     """PEM of the authority a client must trust; empty when `tls_secret` was given."""
 
@@ -123,8 +125,9 @@ class PopProxy(pulumi.ComponentResource):
             after=after,
         )
         service = KubernetesObject(f"{name}-service", _service(exposure, node_port, labels, selector), child)
-        self.url = _url(exposure, args.get("host"), node_port, service)
-        self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate})
+        self.address = _address(exposure, args.get("host", ""), service)
+        self.url = _url(exposure, args.get("host", ""), node_port, self.address)
+        self.register_outputs({"url": self.url, "address": self.address, "ca_certificate": self.ca_certificate})
 
 
 def _node_port_has_host(args: PopProxyArgs) -> Iterator[str]:
@@ -157,15 +160,21 @@ def _service(
     )
 
 
-def _url(exposure: Exposure, host: str | None, node_port: int, service: KubernetesObject) -> pulumi.Output[str]:
+def _address(exposure: Exposure, host: str, service: KubernetesObject) -> pulumi.Output[str]:
     if exposure is Exposure.NODE_PORT:
-        return pulumi.Output.from_input(f"https://{host}:{node_port}")
-    if host:
-        return pulumi.Output.from_input(f"https://{host}")
-    return service.status.apply(lambda status: f"https://{_ingress_address(status)}")
+        return pulumi.Output.from_input(host)
+    return service.status.apply(_ingress_address)
 
 
 def _ingress_address(status: Mapping[str, Any]) -> str:
     """The name (AWS) or address (others) that a load balancer got."""
     ingress = status["loadBalancer"]["ingress"][0]
     return str(ingress.get("hostname") or ingress["ip"])
+
+
+def _url(exposure: Exposure, host: str, node_port: int, address: pulumi.Output[str]) -> pulumi.Output[str]:
+    if exposure is Exposure.NODE_PORT:
+        return pulumi.Output.from_input(f"https://{host}:{node_port}")
+    if host:  # known in a preview, and before there is an address
+        return pulumi.Output.from_input(f"https://{host}")
+    return pulumi.Output.concat("https://", address)

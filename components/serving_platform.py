@@ -66,6 +66,8 @@ class ServingPlatform(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """Base address for clients, https://host:port."""
+    address: pulumi.Output[str]
+    """Name or address where the platform can be reached: what the DNS name `host` must lead to."""
     ca_certificate: pulumi.Output[str]
     """PEM of the authority a client must trust; empty when `tls_secret` was given."""
     ref: pulumi.Output[Mapping[str, Any]]
@@ -118,6 +120,7 @@ class ServingPlatform(pulumi.ComponentResource):
         pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
 
         self.url = pop.url
+        self.address = pop.address
         self.ca_certificate = pop.ca_certificate
         # `ready` carries the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
         self.ref = pulumi.Output.all(pop.url, delivery, *ready).apply(
@@ -129,4 +132,6 @@ class ServingPlatform(pulumi.ComponentResource):
                 autoscaler=bool(args.get("autoscaler", False)),
             )
         )
-        self.register_outputs({"url": self.url, "ca_certificate": self.ca_certificate, "ref": self.ref})
+        self.register_outputs(
+            {"url": self.url, "address": self.address, "ca_certificate": self.ca_certificate, "ref": self.ref}
+        )

@@ -17,8 +17,9 @@ FOUND = {
         "ca_private_key": "authority key",
     },
     "kubernetes:discovery.k8s.io/v1:EndpointSlice": {"ports": [{"port": 16443}]},
+    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
 }
-"""What the engine would find out: a Certificate, and where the API server listens."""
+"""What the engine would find out: a Certificate, where the API server listens, and a load balancer's address."""
 
 
 def resolve(model_uri: str, tracking_uri: str = "") -> SimpleNamespace:

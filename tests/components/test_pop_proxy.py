@@ -9,11 +9,9 @@ from stand_ins import FOUND, IMAGE
 from headrace.components.checks import ArgsError
 from headrace.components.pop_proxy import PopProxy
 
-INGRESS = {"kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}}}
-
 
 def made(**args: Any) -> Recording:
-    return record(lambda: PopProxy("edge", {"image": IMAGE, **args}), answers={**FOUND, **INGRESS})
+    return record(lambda: PopProxy("edge", {"image": IMAGE, **args}), answers=FOUND)
 
 
 def outputs(recording: Recording) -> dict[str, Any]:
@@ -24,6 +22,7 @@ def test_on_a_node_port_the_url_is_the_given_host_and_port() -> None:
     recording = made(exposure="node_port", host="10.0.0.7", node_port=31000)
 
     assert outputs(recording)["url"] == "https://10.0.0.7:31000"
+    assert outputs(recording)["address"] == "10.0.0.7"
     spec = recording.named("edge-service").inputs["spec"]
     assert spec["type"] == "NodePort"
     assert [(port["nodePort"], port["targetPort"]) for port in spec["ports"]] == [(31000, "proxy")]
@@ -33,6 +32,7 @@ def test_behind_a_load_balancer_the_url_is_the_users_name_for_it() -> None:
     recording = made(host="models.example")
 
     assert outputs(recording)["url"] == "https://models.example"
+    assert outputs(recording)["address"] == "lb.example", "what the name must lead to"
     assert recording.named("edge-service").inputs["spec"]["type"] == "LoadBalancer"
 
 

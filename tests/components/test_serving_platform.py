@@ -69,11 +69,9 @@ def test_the_repository_of_images_may_be_made_by_the_same_program() -> None:
 
 
 def test_no_argument_is_required() -> None:
-    ingress = {"kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"ip": "10.1.1.1"}]}}}}
+    recording = record(lambda: ServingPlatform("platform"), answers=FOUND)
 
-    recording = record(lambda: ServingPlatform("platform"), answers={**FOUND, **ingress})
-
-    assert recording.outputs[recording.named("platform").urn]["url"] == "https://10.1.1.1"
+    assert recording.outputs[recording.named("platform").urn]["url"] == "https://lb.example"
 
 
 def test_one_number_sets_the_copies_of_everything_on_the_way_of_a_request() -> None:

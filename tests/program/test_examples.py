@@ -17,7 +17,6 @@ EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir(
 PROGRAMS = [path for path in EXAMPLES if (path / "__main__.py").exists()]
 ANSWERS = {
     **FOUND,
-    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
     "pulumi:pulumi:StackReference": {
         "outputs": {
             "platform": {
@@ -29,7 +28,11 @@ ANSWERS = {
         }
     },
 }
-CONFIG = {"headrace:registry": "registry.example/models", "headrace:platform_stack": "acme/platform/dev"}
+CONFIG = {
+    "headrace:registry": "registry.example/models",
+    "headrace:host": "models.example",
+    "headrace:platform_stack": "acme/platform/dev",
+}
 
 
 def run(example: Path) -> Recording:
