@@ -11,6 +11,9 @@ from headrace.autoscaler.kube import Key
 from headrace.contract import metrics
 from headrace.contract.errors import TemporaryError
 
+LARGEST_BODY = 65_536
+"""Bytes; a body is read and thrown away."""
+
 Verdict = tuple[bool, str]
 """Well or not, and why, as one line."""
 
@@ -38,7 +41,12 @@ class Server:
                     self._answer(404, b"not found\n")
 
             def do_POST(self) -> None:
-                self.rfile.read(min(int(self.headers.get("content-length", "0")), 65_536))
+                length = self.headers.get("content-length", "0")
+                if not length.isdecimal() or int(length) > LARGEST_BODY:
+                    self.close_connection = True
+                    self._answer(400, b"a wake-up call needs no body\n")
+                    return
+                self.rfile.read(int(length))
                 parts = self.path.split("?", 1)[0].strip("/").split("/")
                 if len(parts) != 3 or f"/{parts[0]}" != metrics.WAKE_PATH:
                     self._answer(404, b"not found\n")

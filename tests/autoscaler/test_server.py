@@ -54,6 +54,17 @@ def test_a_wake_up_call_is_accepted_refused_or_put_off(desk: tuple[_Desk, str]) 
     assert _status(f"{url}/wake/endpoint-fraud/v1") == 404
 
 
+@pytest.mark.parametrize("length", ["many", "-1", "99999999"])
+def test_a_body_that_is_none_is_refused_and_the_port_lives_on(desk: tuple[_Desk, str], length: str) -> None:
+    _, url = desk
+    request = urllib.request.Request(f"{url}/wake/endpoint-fraud/v1", headers={"content-length": length}, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=5)
+
+    assert caught.value.code == 400
+    assert _status(f"{url}/healthz") == 200
+
+
 def test_health_is_what_the_loop_says(desk: tuple[_Desk, str]) -> None:
     found, url = desk
     assert [_status(f"{url}/{path}") for path in ("healthz", "readyz", "metrics", "nothing")] == [200, 200, 200, 404]
