@@ -8,6 +8,7 @@ refusals by the HTTP parser are JSON like all others, and SIGTERM first takes th
 import asyncio
 import json
 import os
+import socket
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -31,6 +32,7 @@ class FrontProtocol(ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remembers the connection, for the drain."""
         self.worker.protocols.add(self)
+        self._opened = self.worker.loop.time()
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,8 +41,12 @@ class FrontProtocol(ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
         super().connection_lost(exc)
 
     def close_if_idle(self) -> None:
-        """Closes a connection that waits for its next request, as its keep-alive timer would."""
-        if self._awaiting_request and self._callback_parser is not None:
+        """Closes a connection that waits for its next request, as its keep-alive timer would.
+
+        One that has just been opened gets a second for its first request, which is probably on its way.
+        """
+        fresh = self.req_count <= 1 and self.worker.loop.time() - self._opened < 1.0
+        if self._awaiting_request and self._callback_parser is not None and not fresh:
             self._keepalive_timeout()
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
@@ -90,13 +96,28 @@ class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no typ
         self.loop.call_later(rotation, super().handle_exit_signal)
 
     async def _shutdown(self) -> None:
+        listeners = [wrapped.sock.dup() for wrapped in self.sockets]
         for server in self.servers:
             server.close()
+        for listener in listeners:
+            await self._accept_the_rest(listener)
         closer = asyncio.create_task(self._close_idle())
         try:
             await super()._shutdown()
         finally:
             closer.cancel()
+
+    async def _accept_the_rest(self, listener: socket.socket) -> None:
+        """Takes connections that the kernel has accepted already: closing the listener would reset them."""
+        listener.setblocking(False)
+        with listener:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # nobody waits any more
+                    return
+                connection.setblocking(False)
+                await self.loop.connect_accepted_socket(lambda: FrontProtocol(self), connection)
 
     async def _close_idle(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 -- MLflow and scikit-learn take seconds to import; only tests that need them pay.
 
+import http.client
 import json
 import os
 import signal
@@ -195,6 +196,44 @@ def test_sigterm_takes_the_pod_out_and_finishes_what_runs(start_front: Any, pyth
         assert [response.status_code for response in responses] == [200]
         assert front.process.wait(60) == 0
         assert not list(front.run_directory.glob("worker-*.pid"))
+
+
+def test_sigterm_under_load_loses_no_request(start_front: Any, iris_model: Path) -> None:
+    with start_front(iris_model, HEADRACE_GRACE_SECONDS="8") as front:
+        host, port = front.url.removeprefix("http://").split(":")
+        answered, lost = [], []
+
+        def call_until_refused() -> None:
+            while True:
+                connection = http.client.HTTPConnection(host, int(port), timeout=60)
+                try:
+                    connection.connect()
+                except ConnectionRefusedError:
+                    return
+                try:
+                    closing = False
+                    while not closing:  # a client keeps to "Connection: close"
+                        connection.request("POST", "/invocations", SPLIT, {"content-type": "application/json"})
+                        response = connection.getresponse()
+                        response.read()
+                        answered.append(response.status)
+                        closing = response.will_close
+                except (http.client.HTTPException, OSError) as error:
+                    lost.append(error)
+                    return
+                finally:
+                    connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            callers = [pool.submit(call_until_refused) for _ in range(8)]
+            eventually(lambda: len(answered) > 50)
+            front.process.send_signal(signal.SIGTERM)
+            for caller in callers:
+                caller.result()
+
+        assert lost == []
+        assert set(answered) == {200}
+        assert front.process.wait(60) == 0
 
 
 def test_a_model_that_does_not_load_says_why_and_ends_the_pod(
