@@ -1,8 +1,9 @@
 """gunicorn around the application: one process that serves, and a parent that replaces it should it ever end.
 
-gunicorn 27.0.1 with its own ASGI worker is what loses no request on SIGTERM (docs/decisions/0301). Three things are
-added here, each by overriding one method: idle connections are closed when a drain ends instead of holding it up,
-refusals by the HTTP parser are JSON like all others, and SIGTERM first takes the pod out of rotation.
+gunicorn 27.0.1 with its own ASGI worker is what loses no request on SIGTERM (docs/decisions/0301). Four things are
+added here: SIGTERM first takes the pod out of rotation, connections that the kernel has accepted when the listener
+closes are taken over, idle ones are closed when a drain ends instead of holding it up, and refusals by the HTTP parser
+are JSON like all others.
 """
 
 import asyncio
