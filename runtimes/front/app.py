@@ -32,9 +32,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CONCURRENCY_PER_CORE = 100
 """Where the concurrency limit starts when nobody sets it: high, because workers take only what they can run and the
 queue is bounded anyway; the autoscaler lowers it from what it measures."""
-LEAST_HELD_BYTES = 256 * 1024 * 1024
+LEAST_HELD_BYTES = 4 * media.BODY_LIMIT
 HELD_SHARE = 0.125
 """Request bodies in the front, waiting ones included, may take this share of the pod's memory, and always this much."""
+UNLIMITED_HELD_BYTES = 32 * media.BODY_LIMIT
+"""The same where the pod's memory has no limit."""
 _HELD = "headrace.held"
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _SWEEP_SECONDS = 0.1
@@ -78,7 +80,9 @@ class Front:
         self.held_bytes = 0
         """Bytes of request bodies in this process now."""
         memory = settings.memory_bytes
-        self.most_held_bytes = LEAST_HELD_BYTES if memory is None else max(LEAST_HELD_BYTES, int(memory * HELD_SHARE))
+        self.most_held_bytes = UNLIMITED_HELD_BYTES
+        if memory is not None:
+            self.most_held_bytes = max(LEAST_HELD_BYTES, int(memory * HELD_SHARE))
         self._common: tuple[tuple[bytes, bytes], ...] = ()
         if settings.version:
             self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace.runtimes.front.app import LEAST_HELD_BYTES, Front
+from headrace.runtimes.front.app import Front
 from headrace.runtimes.front.settings import Settings
 
 
@@ -55,11 +55,11 @@ def test_bodies_are_let_go_with_their_requests(front: Front) -> None:
 
 
 def test_bodies_beyond_the_pods_memory_are_refused_before_they_are_read(front: Front) -> None:
-    front.held_bytes = LEAST_HELD_BYTES - 10
+    front.held_bytes = front.most_held_bytes - 10
     status, told, _ = asyncio.run(ask(front, body=b"[" * 100))
 
     assert (status, told["error_code"]) == (429, "RESOURCE_EXHAUSTED")
-    assert front.held_bytes == LEAST_HELD_BYTES - 10
+    assert front.held_bytes == front.most_held_bytes - 10
 
 
 @pytest.mark.parametrize(
