@@ -17,6 +17,7 @@ from headrace.components.platform_program import platform_program
 from headrace.contract import names
 
 _TLS_SECRET = f"{names.POP_PROXY}-tls"
+_NODE_PORT = 30443
 
 
 class Exposure(StrEnum):
@@ -63,16 +64,13 @@ class PopProxy(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PopProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         exposure = args.get("exposure", Exposure.LOAD_BALANCER)
-        node_port = int(args.get("node_port", 30443))
+        node_port = int(args.get("node_port", _NODE_PORT))
         replicas = int(args.get("replicas", 2))
         checks.require(
             f"PopProxy '{name}'",
             checks.known_keys(args, PopProxyArgs.__annotations__),
             checks.present(args, "image"),
-            checks.choice("exposure", exposure, [known.value for known in Exposure]),
-            _node_port_has_host(args),
-            checks.texts("server_names", args.get("server_names", [])),
-            checks.node_port("node_port", node_port),
+            exposure_faults(args),
             checks.at_least("replicas", replicas, 1),
             checks.labels("labels", args.get("labels", {})),
         )
@@ -130,8 +128,13 @@ class PopProxy(pulumi.ComponentResource):
         self.register_outputs({"url": self.url, "address": self.address, "ca_certificate": self.ca_certificate})
 
 
-def _node_port_has_host(args: PopProxyArgs) -> Iterator[str]:
-    if args.get("exposure") == Exposure.NODE_PORT and not args.get("host"):
+def exposure_faults(args: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of the inputs on how clients reach the proxy, which ServingPlatform passes on."""
+    exposure = args.get("exposure", Exposure.LOAD_BALANCER)
+    yield from checks.choice("exposure", exposure, [known.value for known in Exposure])
+    yield from checks.node_port("node_port", args.get("node_port", _NODE_PORT))
+    yield from checks.texts("server_names", args.get("server_names", []))
+    if exposure == Exposure.NODE_PORT and not args.get("host"):
         yield "host is missing with exposure = node_port; set it to a name or address of a node that clients reach"
 
 

@@ -24,7 +24,7 @@ from headrace.components.platform_ref import (
     delivery_faults,
     settled,
 )
-from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs
+from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
 from headrace.contract import names
 from headrace.contract.model_endpoint import model_endpoint_crd
 
@@ -85,6 +85,8 @@ class ServingPlatform(pulumi.ComponentResource):
             checks.known_keys(args, ServingPlatformArgs.__annotations__),
             delivery_faults(delivery) if isinstance(delivery, Mapping) else (),
             base_faults(base),
+            exposure_faults(args),
+            checks.web_address("prometheus_url", args["prometheus_url"]) if "prometheus_url" in args else (),
             checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
         )

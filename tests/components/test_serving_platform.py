@@ -107,10 +107,22 @@ def test_the_control_plane_has_no_right_that_lets_it_read_secrets_or_grow() -> N
 
 def test_all_faults_are_told_at_once_and_nothing_is_registered() -> None:
     def program() -> None:
-        bad: Any = {"image_delivery": {"kind": "registry"}, "image_base": {"python": "3"}, "replicas": 0}
+        bad: Any = {
+            "image_delivery": {"kind": "registry"},
+            "image_base": {"python": "3"},
+            "exposure": "node_port",
+            "prometheus_url": "prometheus",
+            "replicas": 0,
+        }
         with pytest.raises(ArgsError) as caught:
             ServingPlatform("platform", bad)
-        for word in ("repository is missing", "python = '3'", "replicas = 0"):
+        for word in (
+            "repository is missing",
+            "python = '3'",
+            "host is missing",
+            "prometheus_url = 'prometheus'",
+            "replicas = 0",
+        ):
             assert word in str(caught.value)
 
     assert record(program).resources == {}
