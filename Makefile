@@ -51,6 +51,8 @@ clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.c
 	@echo "Installing the Python environment into .venv"
 	@[ -x .venv/bin/uv ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/bootstrap.lock; }
 	@.venv/bin/uv pip install -q --python $(PYTHON) --require-hashes -r locks/dev.lock
+	@# xds-protos carries older copies of opentelemetry-proto's files, which MLflow needs: whoever is written last wins
+	@.venv/bin/uv pip install -q --python $(PYTHON) --require-hashes --reinstall-package opentelemetry-proto -r locks/dev.lock
 	@.venv/bin/uv pip install -q --python $(PYTHON) --no-deps --editable . && touch $@
 
 build/types: pyproject.toml
