@@ -1,0 +1,34 @@
+"""The page of benchmarks says what the results say."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
+
+from bench import page
+
+RESULT = {
+    "machine": {"cores": 2},
+    "versions": {"python": "3.11"},
+    "cells": [],
+    "bars": [
+        {"name": "cluster start", "rule": "<= 40 s", "value": 14.25, "holds": True},
+        {"name": "rollback", "rule": "<= 15 s", "value": 16.0, "holds": False},
+    ],
+}
+
+
+def test_the_page_is_what_the_results_make_of_it() -> None:
+    assert page.PAGE.read_text() == page.page(), "run `python -m bench.page`"
+
+
+def test_a_bar_that_was_missed_is_called_missed(tmp_path: Path) -> None:
+    (tmp_path / "deploy.json").write_text(json.dumps(RESULT))
+    (tmp_path / "deploy.png").touch()
+
+    written = page.page(tmp_path)
+
+    assert "| cluster start | <= 40 s | 14.25 | holds |" in written
+    assert "| rollback | <= 15 s | 16 | **missed** |" in written
+    assert "![Coming up, changing, going back](../bench/results/deploy.png)" in written
