@@ -139,11 +139,14 @@ def bare_milliseconds(python: str, model: Model) -> float:
 def overload_cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
     """Three times what it can do, arriving at fixed times whatever it answers."""
     row = [1.0] * len(model.columns)
-    capacity = measure.load(served.job([row], connections=64, seconds=seconds))["requests_per_second"]
+    # Merging makes more of more connections: what 64 of them reach is not what the server can do.
+    capacity = measure.load(served.job([row], connections=256, seconds=seconds))["requests_per_second"]
     result = measure.load(served.job([row], rate=3 * capacity, seconds=seconds))
+    if "refused_p99_ms" not in result:
+        return []  # nothing was refused: there was no overload to judge, and the bars count as missed
     values = {
         "goodput share": (result["requests_per_second"] / capacity, "of capacity"),
-        "refused p99_ms": (result.get("refused_p99_ms", 0.0), "ms"),
+        "refused p99_ms": (result["refused_p99_ms"], "ms"),
         "broken": (float(result["broken"]), "connections"),
     }
     return [report.single("overload 3x", metric, value, unit) for metric, (value, unit) in values.items()]
