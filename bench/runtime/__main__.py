@@ -5,10 +5,12 @@
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -209,7 +211,10 @@ def judge(table: Table) -> list[report.Bar]:
         report.at_most("overload: refusals, p99", table.value("overload 3x", "headrace", "refused p99_ms"), 50, "ms")
     )
     bars.append(report.at_most("soak: memory growth", table.value("soak", "headrace", "memory growth"), 32, "MiB"))
-    return bars
+    return [
+        bar if math.isfinite(bar.value) else replace(bar, value=0.0, holds=False, rule=f"{bar.rule}, not measured")
+        for bar in bars
+    ]
 
 
 def environment_versions() -> dict[str, str]:
