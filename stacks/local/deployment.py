@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
+from headrace.stacks.local import half_made
 from headrace.stacks.local.places import CHECKOUT, state_directory
 from headrace.stacks.local.processes import end
 
@@ -78,7 +79,7 @@ class Deployment:
             self._pulumi("cancel", "--yes")
             done = self._pulumi(*verb)
         if done.returncode != 0 and _PENDING in done.stdout:
-            self._adopt_pending()
+            self._forget_pending(Path(settings["kubeconfig"]))
             done = self._pulumi(*verb)
         if done.returncode != 0:
             raise TemporaryError(
@@ -127,18 +128,21 @@ class Deployment:
             check=False,
         )
 
-    def _adopt_pending(self) -> None:
-        """Takes into the state what an update that was cut off had begun to make: it may be in the cluster already."""
+    def _forget_pending(self, kubeconfig: Path) -> None:
+        """Removes what an update that was cut off had begun to make, from the cluster and from the state."""
+        end_orphans()
         exported = json.loads(self._pulumi("stack", "export").stdout)
-        adopted: list[str] = []
-        for operation in exported["deployment"].get("pending_operations", []):
+        for operation in exported["deployment"].pop("pending_operations", []):
             resource = operation["resource"]
-            metadata = resource.get("inputs", {}).get("metadata")
-            if operation["type"] == "creating" and resource["type"].startswith("kubernetes:") and metadata:
-                id_ = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
-                for value in (resource["urn"], id_):
-                    adopted += ["--import-pending-creates", value]
-        self._pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *adopted)
+            if operation["type"] == "creating" and resource["type"].startswith("kubernetes:"):
+                half_made.remove(kubeconfig, resource["inputs"])
+        repaired = self._folder / "repaired.json"
+        repaired.touch(mode=0o600)
+        repaired.write_text(json.dumps(exported))
+        done = self._pulumi("stack", "import", "--file", str(repaired))
+        repaired.unlink()
+        if done.returncode != 0:
+            raise TemporaryError(f"the state of stack {self.stack} could not be repaired: {done.stderr.strip()}")
 
     def _alive(self) -> bool:
         """Whether another `pulumi` process works on this state: then the lock must be left alone."""
