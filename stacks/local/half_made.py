@@ -20,7 +20,8 @@ def remove(kubeconfig: Path, manifest: Mapping[str, Any]) -> None:
     Raises TemporaryError when it does not go.
     """
     connect: Any = kubernetes.config.new_client_from_config
-    client: Any = kubernetes.dynamic.DynamicClient(connect(str(kubeconfig)))
+    dynamic: Any = kubernetes.dynamic.DynamicClient
+    client = dynamic(connect(str(kubeconfig)))
     name, namespace = manifest["metadata"]["name"], manifest["metadata"].get("namespace")
     try:
         kind = client.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
