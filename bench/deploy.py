@@ -30,7 +30,7 @@ from headrace.stacks.local.deployment import Deployment
 from headrace.stacks.local.places import cache_directory
 from headrace.stacks.local.progress import Progress
 from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import DEPLOYER, KUBERNETES, KUBERNETES_VERSION, PULUMI_VERSION
+from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION, PULUMI_VERSION
 
 
 def main() -> None:
@@ -47,7 +47,6 @@ def main() -> None:
         cells.append(_timed("first demo", demo.run))
         cells.append(_timed("second demo", demo.run))
         cells += _changes(Deployment(programs=programs))
-    cells += _toolchain()
     value = {(cell.case, cell.metric): cell.value for cell in cells}
     bars = [
         report.at_most("cluster start", value["cluster start", "wall"], 40, "s"),
@@ -65,7 +64,6 @@ def main() -> None:
         report.at_most("failed requests during change", value["changes", "failed requests"], 0, "requests"),
         report.at_most("idle control plane, memory", value["idle control plane", "resident memory"], 1536, "MiB"),
         report.at_most("idle control plane, processor", value["idle control plane", "processor"], 0.5, "cores"),
-        report.at_most("cold toolchain build", value["cold toolchain", "processor"] / 60, 25, "CPU-min"),
     ]
     versions = {"kubernetes": KUBERNETES_VERSION, "pulumi": PULUMI_VERSION}
     path = report.write("deploy", versions=versions, cells=cells, bars=bars)
@@ -188,15 +186,6 @@ def _idle_cores(seconds: float = 20.0) -> float:
     before = ticks()
     time.sleep(seconds)
     return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
-
-
-def _toolchain() -> list[report.Cell]:
-    """What the cached programs cost when they were built; honest only if that build was cold."""
-    costs = builder.costs([KUBERNETES, *DEPLOYER])
-    return [
-        report.single("cold toolchain", "processor", sum(float(str(cost["cpu_seconds"])) for cost in costs), "s"),
-        report.single("cold toolchain", "wall", sum(float(str(cost["wall_seconds"])) for cost in costs), "s"),
-    ]
 
 
 @contextmanager
