@@ -1,6 +1,8 @@
 """Makes tests/recorder.py and tests/stand_ins.py importable: under importlib mode no folder of tests is on the path."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +21,10 @@ def stand_in_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_endpoint, "ModelImage", stand_ins.StandInModelImage)
     monkeypatch.setattr(model_source, "resolve", stand_ins.resolve)
     monkeypatch.setattr(serving_platform, "PlatformImage", stand_ins.StandInPlatformImage)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """An empty folder whose path is short enough for sockets; pytest's own grows with the name and number of runs."""
+    with tempfile.TemporaryDirectory(prefix="hr-", dir="/tmp") as folder:
+        yield Path(folder)

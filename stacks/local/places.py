@@ -1,9 +1,11 @@
 """Where the embedded default keeps things: a cache that may be deleted at any time, and the state of one cluster.
 
 `HEADRACE_CACHE` (default `~/.cache/headrace`) holds what was built, keyed by content, shared by every checkout.
-`HEADRACE_STATE` (default `.headrace` in the checkout) holds the cluster, the model registry and the Pulumi state.
+`HEADRACE_STATE` (default `.headrace` in the checkout) holds the cluster, the model registry and the Pulumi state. A
+checkout so deep that sockets could not be made below it keeps its state in `/var/tmp/headrace-<digest of its path>`.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -27,12 +29,23 @@ def state_directory() -> Path:
 
     Raises PermanentError when sockets below it would have paths longer than Linux allows.
     """
-    path = Path(os.environ.get("HEADRACE_STATE") or CHECKOUT / ".headrace").absolute()
-    longest = path / "cluster" / "containerd" / "containerd.sock.ttrpc"
-    if len(str(longest)) > _LONGEST_SOCKET_PATH:
+    path = Path(os.environ.get("HEADRACE_STATE") or default_state(CHECKOUT)).absolute()
+    if not _fits(path):
         raise PermanentError(
             f"HEADRACE_STATE = {path}, {len(str(path))} characters, makes socket paths longer than "
             f"{_LONGEST_SOCKET_PATH}; set HEADRACE_STATE to a shorter directory"
         )
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def default_state(checkout: Path) -> Path:
+    """Where a checkout keeps its state unless told otherwise."""
+    beside = checkout / ".headrace"
+    return (
+        beside if _fits(beside) else Path(f"/var/tmp/headrace-{hashlib.sha256(str(checkout).encode()).hexdigest()[:8]}")
+    )
+
+
+def _fits(state: Path) -> bool:
+    return len(str(state / "cluster" / "containerd" / "containerd.sock.ttrpc")) <= _LONGEST_SOCKET_PATH

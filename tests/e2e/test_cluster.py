@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from live_platform import Platform, eventually, quiet
@@ -47,9 +48,9 @@ def test_its_programs_stay_within_their_memory(platform: Platform) -> None:
 
 
 def test_another_checkouts_cluster_is_not_started_beside_this_one(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, short_path: Path
 ) -> None:
-    monkeypatch.setenv("HEADRACE_STATE", str(tmp_path))
+    monkeypatch.setenv("HEADRACE_STATE", str(short_path))
 
     with pytest.raises(PermanentError, match=r"another embedded cluster runs .* run `make down` in that checkout"):
         cluster.start(quiet())

@@ -60,7 +60,7 @@ def test_without_docker_and_kind_the_embedded_cluster_is_wanted(
 
 
 def test_a_kind_cluster_is_made_once_and_its_kubeconfig_kept_private(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: Progress
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, short_path: Path, progress: Progress
 ) -> None:
     # Stand-ins for docker and kind, which cannot run where there is no container engine.
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 0\n")
@@ -71,7 +71,7 @@ def test_a_kind_cluster_is_made_once_and_its_kubeconfig_kept_private(
     for program in ("docker", "kind"):
         (tmp_path / program).chmod(0o755)
     monkeypatch.delenv("HEADRACE_KUBECONFIG", raising=False)
-    monkeypatch.setenv("HEADRACE_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HEADRACE_STATE", str(short_path / "state"))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     first, second = target.ensure(progress), target.ensure(progress)
