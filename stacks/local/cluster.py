@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -136,11 +136,6 @@ def status() -> ClusterStatus:
         kubeconfig=str(folders.admin_kubeconfig),
         resident_bytes=sum(_resident_bytes(pid) for pid in pids.values() if pid is not None),
     )
-
-
-def status_json() -> str:
-    """`status` for scripts."""
-    return json.dumps(asdict(status()), indent=1)
 
 
 def _resident_bytes(pid: int) -> int:
