@@ -46,6 +46,16 @@ def test_a_program_is_built_once_and_found_afterwards(hello: Program) -> None:
 
 
 @pytest.mark.slow
+def test_a_machine_without_go_gets_one_that_compiles(hello: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_go = [folder for folder in os.environ["PATH"].split(":") if not (Path(folder) / "go").exists()]
+    monkeypatch.setenv("PATH", ":".join(without_go))
+
+    place = builder.ensure(hello, quiet())
+
+    assert (place / "hello").read_bytes()[:4] == b"\x7fELF"
+
+
+@pytest.mark.slow
 def test_a_build_cut_off_half_way_is_not_taken_for_a_program(hello: Program) -> None:
     partial = builder.location(hello).with_name(f"{builder.location(hello).name}.partial")
     partial.mkdir(parents=True)

@@ -175,14 +175,18 @@ def go_command() -> str:
                     f"Go >= 1.26 is not on this machine and {_GO_PACKAGE} could not be installed: {done.stderr.strip()}"
                 )
             partial.rename(place)
-    found = [path for path in place.rglob("bin/go") if os.access(path, os.X_OK)]
-    if not found:
-        raise PermanentError(f"{_GO_PACKAGE} brought no `go`; install Go >= 1.26 and put it on PATH")
-    return str(found[0])
+    # Not the package's own bin/go: a script that finds the tree below only where its package is importable.
+    compiler = place / "go" / "bin" / "go"
+    if _go_version(str(compiler)) < _GO_MINIMUM:
+        raise PermanentError(f"{_GO_PACKAGE} brought no Go that runs here; install Go >= 1.26 and put it on PATH")
+    return str(compiler)
 
 
 def _go_version(go: str) -> tuple[int, ...]:
-    done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    except OSError:  # not there, or not a program
+        return (0, 0)
     numbers = re.match(r"go(\d+)\.(\d+)", done.stdout.strip())
     return tuple(int(number) for number in numbers.groups()) if numbers else (0, 0)
 
