@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast check fmt lock bench bench-deploy bench-toolchain bench-runtime bench-autoscaler clean
+.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-runtime bench-autoscaler clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -19,12 +19,17 @@ status: .venv/installed ## what runs
 	@$(LOCAL) status
 
 test: .venv/installed check ## every test, on a real cluster
-	@$(PYTHON) -m pytest tests/routing
-	@$(PYTHON) -m pytest
+	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster" test-routing test-rest
+	@$(PYTHON) -m pytest -m cluster
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
-	@$(PYTHON) -m pytest -q -m "not cluster and not slow" tests/routing
-	@$(PYTHON) -m pytest -q -m "not cluster and not slow"
+	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" test-routing test-rest
+
+test-routing: .venv/installed # in a process of its own, as in production (pyproject.toml says why), beside the rest
+	@$(PYTHON) -m pytest -q -m "$(SELECT)" tests/routing
+
+test-rest: .venv/installed
+	@$(PYTHON) -m pytest -q -m "$(SELECT)"
 
 check: .venv/installed build/types ## lint, types and architecture
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports

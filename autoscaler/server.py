@@ -70,7 +70,12 @@ class Server:
 
         self._server = ThreadingHTTPServer(("", port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="server", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            args=(0.05,),  # s until it sees that it is to end
+            name="server",
+            daemon=True,
+        )
 
     @property
     def port(self) -> int:

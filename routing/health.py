@@ -44,7 +44,12 @@ class HealthServer:
 
         self._server = ThreadingHTTPServer(("", port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            args=(0.05,),  # s until it sees that it is to end
+            name="health",
+            daemon=True,
+        )
 
     @property
     def port(self) -> int:

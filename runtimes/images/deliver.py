@@ -1,9 +1,10 @@
 """Putting a finished image where pods find it: a node's containerd, a registry, or the nodes of a kind cluster."""
 
+import re
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Final, cast
 
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.contract.image import LOCAL_REPOSITORY, Delivery, DeliveryKind
@@ -14,11 +15,13 @@ from headrace.runtimes.images.store import Store
 NAMESPACE = "k8s.io"
 """containerd's namespace of the images that the kubelet sees."""
 
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
 
 def deliver(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> tuple[str, frozenset[str]]:
     """Delivers the image; returns its reference, pinned by digest, and the blobs that the destination held already."""
     if delivery.kind is DeliveryKind.REGISTRY:
-        return _push(store, image, name=name, delivery=delivery, log=log), frozenset()
+        return _push(store, image, name=name, delivery=delivery, log=log)
     reference = f"{LOCAL_REPOSITORY}/{name}@{image.digest}"
     if delivery.kind is DeliveryKind.KIND:
         _load_into_kind(store, image, reference, delivery=delivery, log=log)
@@ -90,10 +93,26 @@ def _import_without(
     return "" if process.returncode == 0 else _last(text)
 
 
-def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> str:
+def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> tuple[str, frozenset[str]]:
     skopeo = require("skopeo", why="images are pushed with it", remedy="install the package skopeo")
     repository = f"{delivery.repository}/{name}"
     tag = image.digest.removeprefix("sha256:")[:16]
+    verify = "false" if delivery.plain_http else "true"
+    # The tag names our own digest, so whoever pushed it, on whatever machine, pushed this image.
+    status, output = execute(
+        [
+            skopeo,
+            "inspect",
+            "--no-tags",
+            "--format={{.Digest}}",
+            f"--tls-verify={verify}",
+            f"docker://{repository}:{tag}",
+        ],
+        log=log,
+        timeout_seconds=60,
+    )
+    if status == 0 and (found := _DIGEST.search(output)):
+        return f"{repository}@{found[0]}", frozenset(image.blobs)
     with store.scratch() as scratch:
         write_layout(store, image, scratch / "layout", reference=tag)
         digest_file = scratch / "digest"
@@ -103,19 +122,29 @@ def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Pat
                 "--insecure-policy",  # the image is our own, made a moment ago
                 "copy",
                 f"--digestfile={digest_file}",
-                f"--dest-tls-verify={'false' if delivery.plain_http else 'true'}",
+                f"--dest-tls-verify={verify}",
                 f"oci:{scratch / 'layout'}:{tag}",
                 f"docker://{repository}:{tag}",
             ],
             log=log,
         )
         if status != 0:
-            raise TemporaryError(
-                f"The image could not be pushed to {repository}, skopeo says: {_last(output)}; "
-                f"see that the registry answers and that this machine is logged in to it (log: {log})"
-            )
+            raise _refusal(repository, _last(output), log)
         # the registry's own: skopeo compresses layers on the way, which changes the manifest
-        return f"{repository}@{digest_file.read_text().strip()}"
+        return f"{repository}@{digest_file.read_text().strip()}", frozenset()
+
+
+def _refusal(repository: str, said: str, log: Path) -> PermanentError | TemporaryError:
+    host = repository.partition("/")[0]
+    if re.search(r"unauthorized|authentication required|denied|forbidden", said, re.IGNORECASE):
+        return PermanentError(
+            f"The registry refused the image {repository}, skopeo says: {said}; log in with `skopeo login {host}` as "
+            f"somebody who may push there (log: {log})"
+        )
+    return TemporaryError(
+        f"The image could not be pushed to {repository}, skopeo says: {said}; "
+        f"see that the registry answers (log: {log})"
+    )
 
 
 def _load_into_kind(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> None:

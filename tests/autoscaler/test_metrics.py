@@ -204,7 +204,7 @@ def serve() -> Iterator[Callable[[Callable[[str], tuple[int, str]]], int]]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return int(server.server_address[1])
 
     yield start

@@ -32,6 +32,7 @@ CLUSTER_PACKAGES: Final = (
     DebianPackage(name="iproute2", command="ip", reason="the pods' bridge"),
     DebianPackage(name="mmdebstrap", command="mmdebstrap", reason="makes the base image without a registry"),
 )
+REGISTRY_PACKAGE: Final = DebianPackage(name="skopeo", command="skopeo", reason="pushes images to registries")
 
 
 def present(package: DebianPackage) -> bool:

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from headrace.contract.errors import HeadraceError
 from headrace.contract.image import Base, BaseKind, Delivery, DeliveryKind
 from headrace.runtimes.images.oci import write_image, write_layout
 from headrace.runtimes.images.store import Store
 from headrace.runtimes.images.tarball import Entry, write_layer
+from headrace.stacks.local.progress import Progress
+from headrace.stacks.local.toolchain import packages
 
 MakeWheel = Callable[..., str]
 
@@ -81,8 +84,17 @@ def _digest(text: str) -> str:
     return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+@pytest.fixture(scope="session")
+def skopeo() -> None:
+    """The program that copies images from and to registries; Debian's is installed where it is missing."""
+    try:
+        packages.ensure([packages.REGISTRY_PACKAGE], Progress("tests", steps=1))
+    except HeadraceError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
-def small_base(tmp_path: Path) -> Base:
+def small_base(tmp_path: Path, skopeo: None) -> Base:
     """A base of a few bytes, in a directory instead of a registry."""
     store = Store(tmp_path / "registry")
     layer = write_layer(store, [Entry(path="etc/os-release", data=b"ID=small\n")])

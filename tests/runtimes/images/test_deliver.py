@@ -1,11 +1,11 @@
-"""Delivery: into a real containerd of our own (slow), to a real registry protocol, and what is said when it fails."""
+"""Delivery into a real containerd of our own (slow) and into kind, and what is said when it fails.
+
+kind is a stand-in program: there is neither a container engine nor a node image where these tests run.
+"""
 
 import stat
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,7 +13,7 @@ from headrace.contract.errors import InputError, PermanentError, TemporaryError
 from headrace.contract.image import Delivery, DeliveryKind
 from headrace.runtimes.images.deliver import deliver, present
 from headrace.runtimes.images.oci import Image, write_image
-from headrace.runtimes.images.store import Store, digest_of
+from headrace.runtimes.images.store import Store
 from headrace.runtimes.images.tarball import Entry, write_layer
 
 
@@ -113,112 +113,10 @@ def _with_program(folder: Path, name: str, script: str) -> Delivery:
     return Delivery(kind=DeliveryKind.CONTAINERD, address="/nowhere/c.sock", ctr=str(program))
 
 
-# --- a registry ------------------------------------------------------------------------------------------------------
-
-
-class _Registry(BaseHTTPRequestHandler):
-    """As much of the OCI distribution protocol as a push and a look need."""
-
-    stored: dict[str, bytes]
-
-    def do_HEAD(self) -> None:
-        self._serve(body=False)
-
-    def do_GET(self) -> None:
-        self._serve(body=True)
-
-    def do_POST(self) -> None:
-        self._read()
-        self._answer(202, {"Location": f"http://{self.headers['Host']}{self.path}upload"})
-
-    def do_PATCH(self) -> None:
-        self.stored["upload " + self.path] = self._read()
-        self._answer(202, {"Location": f"http://{self.headers['Host']}{self.path}"})
-
-    def do_PUT(self) -> None:
-        data = self._read()
-        path, _, query = self.path.partition("?")
-        if "/manifests/" in path:
-            folder = path.rpartition("/")[0]
-            self.stored[path] = self.stored[f"{folder}/{digest_of(data)}"] = data
-        else:
-            digest = query.split("digest=")[1].replace("%3A", ":").split("&")[0]
-            self.stored[path.split("uploads/")[0] + digest] = data or self.stored.pop("upload " + path)
-        self._answer(201, {})
-
-    def _serve(self, *, body: bool) -> None:
-        if self.path == "/v2/":
-            self._answer(200, {})
-        elif (data := self.stored.get(urlsplit(self.path).path)) is None:
-            self._answer(404, {"Content-Type": "application/json"}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
-        else:
-            kind = (
-                "application/vnd.oci.image.manifest.v1+json"
-                if "/manifests/" in self.path
-                else "application/octet-stream"
-            )
-            headers = {"Content-Type": kind, "Docker-Content-Digest": digest_of(data)}
-            self._answer(200, headers, data, body=body)
-
-    def _read(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return data
-
-    def _answer(self, status: int, headers: dict[str, str], data: bytes = b"", *, body: bool = True) -> None:
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
-
-
-@pytest.fixture
-def registry() -> Iterator[Delivery]:
-    handler = type("Registry", (_Registry,), {"stored": {}, "protocol_version": "HTTP/1.1"})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    host = f"127.0.0.1:{server.server_address[1]}"
-    yield Delivery(kind=DeliveryKind.REGISTRY, repository=f"{host}/team", plain_http=True)
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_a_pushed_image_is_pinned_by_the_registrys_digest(store: Store, log: Path, registry: Delivery) -> None:
-    image = _image(store, b"base", b"model")
-
-    first, _ = deliver(store, image, name="models/x", delivery=registry, log=log)
-    second, _ = deliver(store, image, name="models/x", delivery=registry, log=log)
-
-    assert first == second
-    assert first.startswith(f"{registry.repository}/models/x@sha256:")
-    assert present(first, registry, log=log) is True
-    assert present(first[:-64] + "0" * 64, registry, log=log) is False
-
-
-def test_a_registry_that_does_not_answer_is_named(store: Store, log: Path) -> None:
-    delivery = Delivery(kind=DeliveryKind.REGISTRY, repository="127.0.0.1:9/team", plain_http=True)
-
-    with pytest.raises(TemporaryError, match=r"could not be pushed to 127\.0\.0\.1:9/team/x, skopeo says: .*refused"):
-        deliver(store, _image(store, b"x"), name="x", delivery=delivery, log=log)
-    assert present("127.0.0.1:9/team/x@sha256:" + "0" * 64, delivery, log=log) is None
-
-
 # --- kind ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_for_kind_is_loaded_as_an_archive(
+def test_an_image_for_a_stand_in_of_kind_is_loaded_as_an_archive(
     store: Store, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = _image(store, b"x")
