@@ -30,7 +30,8 @@ class ModelImageArgs(TypedDict):
     delivery: pulumi.Input[ImageDelivery]
     """How the image reaches the nodes."""
     base: NotRequired[pulumi.Input[ImageBase]]
-    """What lies under every layer. Absent: a Debian with Python 3.11 made here."""
+    """What lies under every layer. Absent: a Debian made here, with the
+    Python that the model was logged with."""
 
 
 class ModelImage(pulumi.ComponentResource):
@@ -78,7 +79,7 @@ class ModelImage(pulumi.ComponentResource):
 
 
 def _request(source: model_source.ModelSource, delivery: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    parsed_base = Base.from_json(base)
+    parsed_base = Base.for_model(base, source.python_version)
     return plain(
         ImageRequest(
             kind=ImageKind.MODEL,

@@ -35,7 +35,10 @@ class ImageBase(TypedDict):
     reference: NotRequired[str]
     """registry: the image to copy, best pinned by digest."""
     python: NotRequired[str]
-    """Minor version of the interpreter it holds. Default 3.11."""
+    """Minor version of the interpreter it holds. Absent: 3.11, and for a model the one that it was logged with where a
+    Debian release has it."""
+    revision: NotRequired[str]
+    """debian: any text; another one makes the base again, with the packages of that day."""
     python_path: NotRequired[str]
     """registry: path of the interpreter in it. Default that of the official Python images."""
 

@@ -173,7 +173,7 @@ def controller_pod(
         "name": program,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/usr/bin/python3.11", "-m", f"headrace.{program}"],
+        "args": ["-m", f"headrace.{program}"],  # to the interpreter that the image starts
         "env": _environment(environment or {}),
         "ports": _ports({**ports, "health": names.CONTROL_HEALTH_PORT}),
         "resources": {

@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,13 @@ that lacks an image fails at once instead of asking a stranger for it."""
 
 PLATFORM: Final = "linux/amd64"
 """What every image here runs on."""
+
+
+DEBIAN_RELEASES: Final[Mapping[str, str]] = {"3.11": "bookworm", "3.13": "trixie"}
+"""Debian's stable release with each minor version of Python that a base made from packages can hold."""
+
+LOWEST_PYTHON: Final = (3, 11)
+"""Of a base: the front runs on the base's interpreter too, and is written for this version and later ones."""
 
 
 class ImageKind(StrEnum):
@@ -103,7 +110,8 @@ class Base:
     reference: str = ""
     """registry: what is copied, for example a `python:3.11-slim`; pin it by digest to make builds repeatable."""
     python: str = "3.11"
-    """Minor version of the interpreter it holds; the only one whose models it can run."""
+    """Minor version of the interpreter it holds; the only one whose models it can run. debian: one of
+    DEBIAN_RELEASES."""
     revision: str = ""
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
@@ -125,10 +133,12 @@ class Base:
             faults.append("reference is missing; kind = 'registry' needs the image to copy")
         if not re.fullmatch(r"3\.\d{1,2}", python):
             faults.append(f"python = {python!r}, must be a minor version such as '3.11'")
-        elif kind == BaseKind.DEBIAN and python != "3.11":
+        elif minor_version(python) < LOWEST_PYTHON:
+            faults.append(f"python = {python!r}, must be 3.11 or later, which the server in front of the model needs")
+        elif kind == BaseKind.DEBIAN and python not in DEBIAN_RELEASES:
             faults.append(
-                f"python = {python!r}, but the Debian base holds 3.11 only; "
-                "name a base of kind 'registry' that holds it, for example a python:" + python + "-slim"
+                f"python = {python!r}, but bases made from Debian packages hold {' or '.join(DEBIAN_RELEASES)}; "
+                f"name a base of kind 'registry' that holds it, for example a python:{python}-slim"
             )
         if faults:
             raise InputError("base", faults)
@@ -139,6 +149,15 @@ class Base:
             python_path=str(value.get("python_path") or ""),
             revision=str(value.get("revision") or ""),
         )
+
+    @classmethod
+    def for_model(cls, value: Mapping[str, Any], python: str) -> "Base":
+        """As `from_json`; where `value` leaves the interpreter open, the Debian release with the one that the model
+        was logged with, if there is one."""
+        base = cls.from_json(value)
+        minor = ".".join(python.split(".")[:2])
+        is_open = base.kind is BaseKind.DEBIAN and not value.get("python")
+        return replace(base, python=minor) if is_open and minor in DEBIAN_RELEASES else base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +289,12 @@ class BuildFailure:
         if tail:
             text += "\n" + tail
         return TemporaryError(text) if self.temporary else PermanentError(text)
+
+
+def minor_version(python: str) -> tuple[int, int]:
+    """(3, 11) of "3.11" or "3.11.7"; what is missing counts as 0."""
+    major, minor = [*map(int, re.findall(r"\d+", python)[:2]), 0, 0][:2]
+    return major, minor
 
 
 def local_directory(source: str) -> Path | None:

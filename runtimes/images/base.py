@@ -2,29 +2,36 @@
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from headrace.contract.errors import TemporaryError
-from headrace.contract.image import PLATFORM, Base, BaseKind
-from headrace.runtimes.images.bytecode import compile_tree, compiler_key
+from headrace.contract.image import DEBIAN_RELEASES, PLATFORM, Base, BaseKind
+from headrace.runtimes.images.bytecode import (
+    LIBRARIES,
+    Compiler,
+    bytecode_key,
+    compile_tree,
+    foreign_compiler,
+    own_compiler,
+)
 from headrace.runtimes.images.commands import execute, require
-from headrace.runtimes.images.debian import SUITE, bootstrap
+from headrace.runtimes.images.debian import bootstrap
 from headrace.runtimes.images.sbom import Package, debian_packages
 from headrace.runtimes.images.store import TAR, TAR_GZIP, Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
 
-PACKAGES: Final = (
+_PACKAGES: Final = (
     "ca-certificates",
     "libgomp1",  # LightGBM's wheels link against it and do not carry it
-    "libpython3.11-stdlib",
     "libstdc++6",  # every manylinux wheel with C++ in it counts on the system's
-    "python3-distutils",  # older models import distutils, which Debian ships apart from its Python 3.11
-    "python3.11-minimal",
     "tzdata",
 )
+_WITH_PYTHON: Final[Mapping[str, Sequence[str]]] = {
+    "3.11": ("python3-distutils",),  # older models import distutils, which Debian ships apart from its Python 3.11
+}
 _RECIPE: Final = 2
 """Raised when what this module does to the packages changes."""
 
@@ -69,7 +76,7 @@ def describe(base: Base) -> str:
     """Changes when the recipe does; what packages the mirrors serve today is not part of it (see docs/images.md)."""
     if base.kind is BaseKind.REGISTRY:
         return key_of("registry", base.reference, base.revision, base.python, interpreter(base))
-    return key_of("debian", SUITE, base.revision, PACKAGES, _LEFT_OUT, _RECIPE, compiler_key(base.python))
+    return key_of("debian", DEBIAN_RELEASES[base.python], base.revision, _packages(base), _LEFT_OUT, _RECIPE)
 
 
 def interpreter(base: Base) -> str:
@@ -77,6 +84,33 @@ def interpreter(base: Base) -> str:
     if base.kind is BaseKind.DEBIAN:
         return f"/usr/bin/python{base.python}"
     return base.python_path or f"/usr/local/bin/python{base.python}"
+
+
+def _packages(base: Base) -> tuple[str, ...]:
+    interpreter = (f"libpython{base.python}-stdlib", f"python{base.python}-minimal")
+    return (*_PACKAGES, *interpreter, *_WITH_PYTHON.get(base.python, ()))
+
+
+def compiler_key(base: Base) -> str:
+    """Part of the key of every layer that holds bytecode: whether there is something that makes it."""
+    return bytecode_key(base.kind is BaseKind.DEBIAN or own_compiler(base.python) is not None)
+
+
+def compiler(store: Store, base: Base, *, log: Path) -> Compiler | None:
+    """What makes bytecode for the base's interpreter: this process's own where it is of the same minor version, else
+    that of a base made here, taken out of its layer."""
+    own = own_compiler(base.python)
+    if own is not None or base.kind is not BaseKind.DEBIAN:
+        return own
+    (layer,) = base_layers(store, base, log=log).layers
+    folders = (f"usr/bin/python{base.python}", f"usr/lib/python{base.python}/", f"usr/lib/{LIBRARIES}/")
+
+    def take_out(target: Path) -> None:
+        with tarfile.open(store.path(layer.digest)) as tar:
+            tar.extraction_filter = _as_they_are()
+            tar.extractall(target, [member for member in tar if member.name.startswith(folders)])
+
+    return foreign_compiler(store.directory(key_of("interpreter", layer.digest), take_out), base.python)
 
 
 def wheel_platform(base: Base) -> str:
@@ -101,23 +135,29 @@ def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
     archive = scratch / "base.tar"
     options = (f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info", "doc"))
     keep = "--dpkgopt=path-include=/usr/share/doc/*/copyright"  # the licences ask for it
-    remedy = "name another base: base = {'kind': 'registry', 'reference': 'python:3.11-slim'}"
-    bootstrap("essential", PACKAGES, archive, [*options, keep], remedy=remedy, log=log)
+    remedy = f"name another base: base = {{'kind': 'registry', 'reference': 'python:{base.python}-slim'}}"
+    release = DEBIAN_RELEASES[base.python]
+    bootstrap("essential", _packages(base), archive, [*options, keep], release=release, remedy=remedy, log=log)
     root = scratch / "root"
     modes: dict[str, int] = {}
     with tarfile.open(archive) as tar:
-        # Files as they are: apt checked their signature. An attribute, since `extract` takes no filter before 3.11.4.
-        tar.extraction_filter = tarfile.fully_trusted_filter if hasattr(tarfile, "fully_trusted_filter") else None
+        tar.extraction_filter = _as_they_are()
         for member in tar:
             name = str(PurePosixPath(member.name))
             if _kept(PurePosixPath(name)) and (member.isfile() or member.isdir() or member.issym() or member.islnk()):
                 modes[name] = member.mode
                 member.mode |= 0o700 if member.isdir() else 0o600  # readable here; the layer gets the true mode
                 tar.extract(member, root, set_attrs=True)
-    for folder in ("usr/lib/python3.11", "usr/lib/python3"):
-        compile_tree(store, root / folder, f"/{folder}", python=base.python)
+    by = own_compiler(base.python) or foreign_compiler(root, base.python)
+    for folder in (f"usr/lib/python{base.python}", "usr/lib/python3"):
+        compile_tree(store, root / folder, f"/{folder}", by=by)
     packages = debian_packages((root / "var/lib/dpkg/status").read_text(errors="replace"))
     return write_layer(store, _with_modes(root, modes), facts={"packages": json.dumps(packages)})
+
+
+def _as_they_are() -> Any:
+    """For files whose signature apt checked. Set as an attribute, since `extract` takes no filter before 3.11.4."""
+    return tarfile.fully_trusted_filter if hasattr(tarfile, "fully_trusted_filter") else None
 
 
 def _with_modes(root: Path, modes: Mapping[str, int]) -> Iterator[Entry]:

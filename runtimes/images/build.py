@@ -9,7 +9,16 @@ from typing import Final
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
-from headrace.contract.image import ImageDescription, ImageKind, ImageRequest, ImageResult, Layer
+from headrace.contract.image import (
+    DEBIAN_RELEASES,
+    LOWEST_PYTHON,
+    ImageDescription,
+    ImageKind,
+    ImageRequest,
+    ImageResult,
+    Layer,
+    minor_version,
+)
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images import environment, envoy, prometheus, site
 from headrace.runtimes.images.base import BaseLayers
@@ -98,12 +107,18 @@ def _check_python(request: ImageRequest) -> None:
         return
     logged, has = request.model.python, request.base.python
     minor = ".".join(logged.split(".")[:2])
-    if minor != has:
-        other = {"kind": "registry", "reference": f"python:{minor}-slim", "python": minor}
-        raise PermanentError(
-            f"The model was logged with Python {logged}, and the base has {has}; "
-            f"log it with Python {has}, or name a base that has {minor}: base = {other}"
-        )
+    if minor == has:
+        return
+    made_here = " or ".join(DEBIAN_RELEASES)
+    other = {"kind": "registry", "reference": f"python:{minor}-slim", "python": minor}
+    remedy = f"log it with Python {has}"
+    if minor in DEBIAN_RELEASES:
+        remedy += f", or leave the base's Python open: bases made here can have {made_here}"
+    elif minor_version(logged) < LOWEST_PYTHON:
+        remedy = f"log it with Python {made_here}; the server in front of the model needs 3.11 or later"
+    else:
+        remedy = f"log it with Python {made_here}, or name a base that has {minor}: base = {other}"
+    raise PermanentError(f"The model was logged with Python {logged}, and the base has {has}; {remedy}")
 
 
 class _Assembly:
@@ -169,7 +184,9 @@ class _Assembly:
 
     def _code(self) -> None:
         self._report("code")
-        self._add("code", *site.code_layer(self._store, _CODE[self._request.kind][1], self._request.base))
+        self._add(
+            "code", *site.code_layer(self._store, _CODE[self._request.kind][1], self._request.base, log=self._log)
+        )
 
     def _add(self, name: str, blob: Blob, created: bool) -> None:
         self.layers.append((name, blob, created))

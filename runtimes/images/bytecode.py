@@ -11,17 +11,17 @@ the same NumPy does not compile it again.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from headrace.runtimes.images.store import Store, digest_of, key_of
 
 _RECIPE: Final = 1
-_MINORS: Final = {"3.11", "3.12", "3.13", "3.14"}
-"""Minor versions of CPython that we may run on; bytecode is the same within one."""
+LIBRARIES: Final = "x86_64-linux-gnu"
+"""Debian's folder of libraries for contract.image.PLATFORM."""
 
 # Compiled in a fresh process with a fixed hash seed and in sorted order: the same sources give the same bytes.
 _PROGRAM: Final = """
@@ -48,35 +48,52 @@ class _Group:
     """Changes with the sources; empty for modules of no distribution, which are not kept."""
 
 
-def compiler(python: str) -> str | None:
-    """An interpreter on this machine whose bytecode that minor version reads; None when there is none."""
-    if python not in _MINORS or sys.implementation.name != "cpython":
-        return None
-    return sys.executable if python == f"{sys.version_info.major}.{sys.version_info.minor}" else None
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """A CPython that can be run here; its bytecode is read by every one of the same minor version."""
+
+    python: str
+    """Minor version."""
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def compiler_key(python: str) -> str:
-    """Part of the key of every layer that holds bytecode."""
-    return key_of("bytecode", _RECIPE, compiler(python) is not None)
+def own_compiler(python: str) -> Compiler | None:
+    """This process's interpreter, where it is of that minor version."""
+    own = sys.implementation.name == "cpython" and python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Compiler(python=python, command=(sys.executable,)) if own else None
 
 
-def compile_tree(store: Store, root: Path, shown_at: str, *, python: str) -> None:
+def foreign_compiler(root: Path, python: str) -> Compiler:
+    """The interpreter of a Debian unpacked at `root`, run on that Debian's own C library by its own loader."""
+    libraries = root / "usr/lib" / LIBRARIES
+    loader = (str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries))
+    command = (*loader, str(root / f"usr/bin/python{python}"))
+    return Compiler(python=python, command=command, environment={"PYTHONHOME": str(root / "usr")})
+
+
+def bytecode_key(is_made: bool) -> str:
+    """Part of the key of every layer that may hold bytecode."""
+    return key_of("bytecode", _RECIPE, is_made)
+
+
+def compile_tree(store: Store, root: Path, shown_at: str, *, by: Compiler | None) -> None:
     """Writes `__pycache__` files for the modules below `root`, which an image shows at `shown_at`.
 
-    Does nothing where this machine has no interpreter of that minor version: imports are then slower, nothing else.
+    Does nothing without a compiler: imports are then slower, nothing else.
     """
-    interpreter = compiler(python)
-    if interpreter is None or not root.is_dir():
+    if by is None or not root.is_dir():
         return
     # the largest first, or the last of the threads would work alone for a while
-    groups = sorted(_groups(root, shown_at, python), key=lambda group: group.size, reverse=True)
+    groups = sorted(_groups(root, shown_at, by.python), key=lambda group: group.size, reverse=True)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for _ in pool.map(lambda group: _compile(store, interpreter, root, shown_at, group), groups):
+        for _ in pool.map(lambda group: _compile(store, by, root, shown_at, group), groups):
             pass
 
 
 def _groups(root: Path, shown_at: str, python: str) -> Iterator[_Group]:
-    rest = {path.relative_to(root).as_posix() for path in root.rglob("*.py")}
+    # no links: Debian has some to absolute paths, which here lead into this machine
+    rest = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if not path.is_symlink()}
     for record in sorted(root.glob("*.dist-info/RECORD")):
         lines = [line for line in record.read_text(errors="replace").splitlines() if line.split(",")[0] in rest]
         sources = sorted(line.split(",")[0] for line in lines)
@@ -97,8 +114,8 @@ def _wanted(source: str) -> bool:
     return not {"tests", "test"} & set(source.split("/")[:-1])
 
 
-def _compile(store: Store, interpreter: str, root: Path, shown_at: str, group: _Group) -> None:
-    tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
+def _compile(store: Store, by: Compiler, root: Path, shown_at: str, group: _Group) -> None:
+    tag = f"cpython-{by.python.replace('.', '')}"
 
     def make(target: Path) -> None:
         jobs = []
@@ -106,7 +123,7 @@ def _compile(store: Store, interpreter: str, root: Path, shown_at: str, group: _
             folder, _, name = source.rpartition("/")
             cache = target / folder / "__pycache__"
             jobs.append((str(root / source), f"{cache}/{name.removesuffix('.py')}.{tag}.pyc", f"{shown_at}/{source}"))
-        _run(interpreter, jobs)
+        _run(by, jobs)
 
     if not group.sources:
         return
@@ -121,13 +138,13 @@ def _compile(store: Store, interpreter: str, root: Path, shown_at: str, group: _
         target.hardlink_to(path)  # the scratch directory lies in the store, on the same file system
 
 
-def _run(interpreter: str, jobs: Sequence[tuple[str, str, str]]) -> None:
+def _run(by: Compiler, jobs: Sequence[tuple[str, str, str]]) -> None:
     subprocess.run(
-        [interpreter, "-P", "-S", "-c", _PROGRAM],
+        [*by.command, "-P", "-S", "-c", _PROGRAM],
         input="".join("\t".join(job) + "\n" for job in jobs),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={"PYTHONHASHSEED": "0"},
+        env={**by.environment, "PYTHONHASHSEED": "0"},
         check=False,  # what did not compile is compiled, or fails, when it is imported
     )

@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import Final
 
 from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.image import DEBIAN_RELEASES
 from headrace.runtimes.images.commands import execute, require
 
-SUITE: Final = "bookworm"
+RELEASE: Final = DEBIAN_RELEASES["3.11"]
+"""What programs come from that do not depend on a version of Python."""
 
 
 def bootstrap(
-    variant: str, packages: Sequence[str], archive: Path, options: Sequence[str] = (), *, remedy: str, log: Path
+    variant: str,
+    packages: Sequence[str],
+    archive: Path,
+    options: Sequence[str] = (),
+    *,
+    release: str = RELEASE,
+    remedy: str,
+    log: Path,
 ) -> None:
-    """Writes the packages, with all they need, as the tar archive `archive`.
+    """Writes the packages of a Debian release, with all they need, as the tar archive `archive`.
 
     `variant` is mmdebstrap's: `essential` configures them on top of the essential packages, `extract` only unpacks.
     Raises PermanentError, which ends in `remedy`, where this machine cannot, TemporaryError when the mirrors fail.
@@ -33,9 +42,9 @@ def bootstrap(
             f"--variant={variant}",
             f"--include={','.join(packages)}",
             *options,
-            SUITE,
+            release,
             str(archive),
-            *_mirrors(),
+            *_mirrors(release),
         ],
         log=log,
         env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(archive.parent)},
@@ -47,15 +56,16 @@ def bootstrap(
         )
 
 
-def _mirrors() -> list[str]:
-    """The machine's own sources of this Debian release, if it has any: they reach a mirror from here."""
+def _mirrors(release: str) -> list[str]:
+    """The machine's own sources of this Debian release, if it has any: they reach a mirror from here. Without any,
+    mmdebstrap asks Debian's own mirrors, those with security updates too."""
     found = []
     for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
         if path.suffix not in {".list", ".sources"} or not path.is_file():
             continue
         text = path.read_text(errors="replace")
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        if lines and all(SUITE in line for line in lines if line.startswith(("deb ", "Suites:"))):
+        if lines and all(release in line for line in lines if line.startswith(("deb ", "Suites:"))):
             found.append(str(path))
     return found
 

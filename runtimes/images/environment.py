@@ -11,7 +11,7 @@ from typing import Final
 from headrace.contract import names
 from headrace.contract.image import Base, ModelInput
 from headrace.runtimes.images import base as base_module
-from headrace.runtimes.images.bytecode import compile_tree, compiler_key
+from headrace.runtimes.images.bytecode import compile_tree
 from headrace.runtimes.images.resolver import Resolver, options_of
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
@@ -60,10 +60,10 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
             # a requirement on a Git commit has no hash
             resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
         shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages"
-        compile_tree(store, site, shown_at, python=base.python)
+        compile_tree(store, site, shown_at, by=base_module.compiler(store, base, log=log))
         return write_layer(store, _entries(site, lock_text, interpreter=interpreter, python=base.python))
 
-    made_for = (interpreter, base.python, base_module.wheel_platform(base), compiler_key(base.python))
+    made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_key(base))
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 

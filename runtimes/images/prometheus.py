@@ -7,7 +7,7 @@ from typing import Final
 
 from headrace.contract.errors import PermanentError
 from headrace.contract.image import Base
-from headrace.runtimes.images.debian import SUITE, bootstrap
+from headrace.runtimes.images.debian import RELEASE, bootstrap
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, write_layer
 
@@ -19,7 +19,7 @@ _CHANGES: Final = "usr/share/doc/prometheus/changelog.Debian.gz"
 
 def describe(base: Base) -> str:
     """Changes with the recipe; another revision of the base takes the mirrors' newer package too."""
-    return key_of("prometheus", _RECIPE, SUITE, base.revision)
+    return key_of("prometheus", _RECIPE, RELEASE, base.revision)
 
 
 def prometheus_layer(store: Store, base: Base, *, log: Path) -> tuple[Blob, bool]:

@@ -11,7 +11,7 @@ from headrace.contract import names
 from headrace.contract.errors import PermanentError
 from headrace.contract.image import Base
 from headrace.runtimes.images import base as base_module
-from headrace.runtimes.images.bytecode import compile_tree, compiler_key
+from headrace.runtimes.images.bytecode import compile_tree
 from headrace.runtimes.images.resolver import Resolver
 from headrace.runtimes.images.store import Blob, Store, digest_of, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
@@ -43,7 +43,7 @@ def packages_key(lock: str, base: Base) -> str:
         digest_of(lock.encode()),
         base.python,
         base_module.wheel_platform(base),
-        compiler_key(base.python),
+        base_module.compiler_key(base),
     )
 
 
@@ -54,7 +54,7 @@ def packages_layer(store: Store, lock: str, base: Base, *, log: Path) -> tuple[B
         site = scratch / "site"
         platform = base_module.wheel_platform(base)
         Resolver(python=base.python, platform=platform, log=log).install(lock, site, scratch=scratch)
-        compile_tree(store, site, names.FRONT_SITE, python=base.python)
+        compile_tree(store, site, names.FRONT_SITE, by=base_module.compiler(store, base, log=log))
         # programs are started with `python -m`; scripts would name this machine's interpreter
         return write_layer(store, tree(site, _SITE, keep=lambda path: path.parts[0] not in {"bin", ".lock"}))
 
@@ -64,10 +64,10 @@ def packages_layer(store: Store, lock: str, base: Base, *, log: Path) -> tuple[B
 def code_key(folders: Sequence[str], base: Base) -> str:
     """Changes with what `code_layer` would make."""
     files = [(str(path.relative_to(PACKAGE_ROOT)), digest_of(path.read_bytes())) for path in _sources(folders)]
-    return key_of("code", _RECIPE, files, base_module.interpreter(base), base.python, compiler_key(base.python))
+    return key_of("code", _RECIPE, files, base_module.interpreter(base), base.python, base_module.compiler_key(base))
 
 
-def code_layer(store: Store, folders: Sequence[str], base: Base) -> tuple[Blob, bool]:
+def code_layer(store: Store, folders: Sequence[str], base: Base, *, log: Path) -> tuple[Blob, bool]:
     """Our own code as `headrace.<folder>`, at names.FRONT_SITE, and /usr/bin/python3.x where the base has it
     elsewhere."""
 
@@ -77,7 +77,7 @@ def code_layer(store: Store, folders: Sequence[str], base: Base) -> tuple[Blob, 
             target = package / path.relative_to(PACKAGE_ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-        compile_tree(store, package, f"{names.FRONT_SITE}/headrace", python=base.python)
+        compile_tree(store, package, f"{names.FRONT_SITE}/headrace", by=base_module.compiler(store, base, log=log))
         entries = list(tree(package, f"{_SITE}/headrace"))
         interpreter, expected = base_module.interpreter(base), f"/usr/bin/python{base.python}"
         if interpreter != expected:

@@ -1,6 +1,8 @@
 """The lowest layers: copied from a registry, or made from Debian packages."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -10,7 +12,7 @@ import pytest
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
 from headrace.contract.image import Base, BaseKind
 from headrace.runtimes.images import base as base_module
-from headrace.runtimes.images import debian
+from headrace.runtimes.images import debian, site
 from headrace.runtimes.images.oci import write_image
 from headrace.runtimes.images.store import Store, cache_directory
 
@@ -74,7 +76,8 @@ def test_a_machine_that_is_not_linux_is_told_to_copy_a_base(
 @pytest.mark.parametrize(
     ("value", "faults"),
     [
-        ({"kind": "debian", "python": "3.12"}, ["the Debian base holds 3.11 only"]),
+        ({"kind": "debian", "python": "3.12"}, ["Debian packages hold 3.11 or 3.13; name a base of kind 'registry'"]),
+        ({"kind": "registry", "reference": "python:3.9", "python": "3.9"}, ["python = '3.9', must be 3.11 or later"]),
         ({"kind": "registry"}, ["reference is missing"]),
         ({"kind": "alpine", "python": "three", "colour": "red"}, ["'colour' is not", "kind = 'alpine'", "'three'"]),
     ],
@@ -103,6 +106,49 @@ def test_every_fault_of_a_base_is_reported_at_once(value: dict[str, str], faults
 )
 def test_a_debian_base_holds_what_a_server_needs(path: str, kept: bool) -> None:
     assert base_module._kept(PurePosixPath(path)) == kept
+
+
+@pytest.mark.parametrize(
+    ("base", "logged", "python"),
+    [
+        ({}, "3.11.7", "3.11"),
+        ({}, "3.13.5", "3.13"),
+        ({}, "3.12.4", "3.11"),  # refused later, in a sentence that says which can be had
+        ({}, "", "3.11"),
+        ({"revision": "2026-12"}, "3.13.5", "3.13"),
+        ({"python": "3.11"}, "3.13.5", "3.11"),
+        ({"kind": "registry", "reference": "python:3.12-slim", "python": "3.12"}, "3.13.5", "3.12"),
+    ],
+)
+def test_a_base_that_leaves_its_python_open_gets_the_models(base: dict[str, str], logged: str, python: str) -> None:
+    assert Base.for_model(base, logged).python == python
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info[:2] == (3, 13), reason="here 3.13 compiles for itself")
+def test_a_debian_base_with_another_python_runs_the_front_and_is_compiled_by_itself(log: Path, tmp_path: Path) -> None:
+    store, base = Store(cache_directory()), Base(python="3.13")
+    try:
+        made = base_module.base_layers(store, base, log=log)
+    except (PermanentError, TemporaryError) as error:
+        pytest.skip(str(error))
+    packages, _ = site.packages_layer(store, site.lock_text("front"), base, log=log)
+    code, _ = site.code_layer(store, site.FRONT_CODE, base, log=log)
+
+    for layer in (*made.layers, packages, code):
+        with tarfile.open(store.path(layer.digest)) as tar:
+            tar.extractall(tmp_path, filter="fully_trusted")
+
+    compiled = {path.name.split(".")[-2] for path in tmp_path.rglob("*.pyc")}
+    assert compiled == {"cpython-313"}
+    assert (tmp_path / "usr/lib/python3.13/__pycache__/os.cpython-313.pyc").exists()
+    assert (tmp_path / "opt/headrace/site/headrace/contract/__pycache__/names.cpython-313.pyc").exists()
+    by = base_module.compiler(store, base, log=log)
+    assert by is not None
+    program = "import sys, headrace.runtimes.front.server, uvloop, orjson; print(sys.version_info[:2])"
+    environment = {"PYTHONHOME": str(tmp_path / "usr"), "PYTHONPATH": str(tmp_path / "opt/headrace/site")}
+    ran = subprocess.run([*by.command, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert ran.stdout == "(3, 13)\n", ran.stderr
 
 
 @pytest.mark.slow

@@ -55,6 +55,7 @@ def request_for(wheels: MakeWheel, monkeypatch: pytest.MonkeyPatch) -> Callable[
     monkeypatch.setattr(build_module.base_module, "base_layers", _small_base)
     for module in (build_module.environment, site):  # tested by itself; here it would only take time
         monkeypatch.setattr(module, "compile_tree", lambda *_, **__: None)
+    monkeypatch.setattr(build_module.base_module, "compiler", lambda *_, **__: None)
 
     def deliver(store: Store, image: Image, **_: object) -> tuple[str, frozenset[str]]:
         return f"registry.example/x@{image.digest}", frozenset()
@@ -146,16 +147,30 @@ def test_what_a_preview_resolved_is_what_is_built(
     assert _build(request, store, log)[0].pins == ("scorer==2.0",)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("3.13.5", "log it with Python 3.11, or leave the base's Python open: bases made here can have 3.11 or 3.13"),
+        ("3.12.1", "log it with Python 3.11 or 3.13, or name a base that has 3.12: base = {.*python:3.12-slim"),
+        ("3.9.18", "log it with Python 3.11 or 3.13; the server in front of the model needs 3.11 or later"),
+        ("3", "log it with Python 3.11 or 3.13; the server in front of the model needs 3.11 or later"),
+    ],
+)
 def test_a_python_that_cannot_be_had_is_refused_before_anything_is_made(
-    request_for: Callable[[Path], ImageRequest], model_directory: Path, store: Store, log: Path
+    request_for: Callable[[Path], ImageRequest],
+    model_directory: Path,
+    tmp_path: Path,
+    case: tuple[str, str],
 ) -> None:
+    logged, remedy = case
+    store, log = Store(tmp_path / "cache"), tmp_path / "log"
     request = request_for(model_directory)
     assert request.model is not None
-    request = replace(request, model=replace(request.model, python="3.9.18"))
+    request = replace(request, model=replace(request.model, python=logged))
 
-    with pytest.raises(PermanentError, match=r"Python 3\.9\.18, and the base has 3\.11.*python:3\.9-slim"):
+    with pytest.raises(PermanentError, match=f"Python {logged}, and the base has 3.11; {remedy}"):
         _build(request, store, log)
-    with pytest.raises(PermanentError, match=r"Python 3\.9\.18"):  # a preview asks for this
+    with pytest.raises(PermanentError, match=f"Python {logged}"):  # a preview asks for this
         describe(request)
 
     assert list((store.blobs / "sha256").iterdir()) == []

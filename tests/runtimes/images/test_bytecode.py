@@ -11,6 +11,7 @@ from headrace.runtimes.images.store import Store
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TAG = sys.implementation.cache_tag
+OWN = bytecode.own_compiler(PYTHON)
 
 
 def _site(root: Path, *, body: str = "x = 1\n") -> Path:
@@ -20,6 +21,7 @@ def _site(root: Path, *, body: str = "x = 1\n") -> Path:
     (package / "template.py").write_text("{% not python %}\n")
     (package / "tests" / "test_x.py").write_text("x = 2\n")
     (root / "single.py").write_text("y = {'a', 'b', 'c'}\n")
+    (root / "customized.py").symlink_to("/etc/nowhere/customized.py")
     info = root / "package-1.0.dist-info"
     info.mkdir()
     (info / "RECORD").write_text(
@@ -35,14 +37,14 @@ def _compiled(root: Path) -> dict[str, bytes]:
 def test_modules_are_compiled_and_tests_are_not(store: Store, tmp_path: Path) -> None:
     root = _site(tmp_path / "site")
 
-    bytecode.compile_tree(store, root, "/opt/site", python=PYTHON)
+    bytecode.compile_tree(store, root, "/opt/site", by=OWN)
 
     assert set(_compiled(root)) == {f"package/__pycache__/__init__.{TAG}.pyc", f"__pycache__/single.{TAG}.pyc"}
 
 
 def test_the_files_are_used_whatever_the_date_of_the_source(store: Store, tmp_path: Path) -> None:
     root = _site(tmp_path / "site")
-    bytecode.compile_tree(store, root, "/opt/site", python=PYTHON)
+    bytecode.compile_tree(store, root, "/opt/site", by=OWN)
     (root / "single.py").write_text("y = 'the source is not read'\n")
 
     spec = importlib.util.spec_from_file_location("single", root / "single.py")
@@ -57,8 +59,8 @@ def test_the_files_are_used_whatever_the_date_of_the_source(store: Store, tmp_pa
 def test_two_builds_give_the_same_bytes(store: Store, tmp_path: Path) -> None:
     first, second = _site(tmp_path / "first"), _site(tmp_path / "second")
 
-    bytecode.compile_tree(store, first, "/opt/site", python=PYTHON)
-    bytecode.compile_tree(Store(tmp_path / "other"), second, "/opt/site", python=PYTHON)
+    bytecode.compile_tree(store, first, "/opt/site", by=OWN)
+    bytecode.compile_tree(Store(tmp_path / "other"), second, "/opt/site", by=OWN)
 
     assert _compiled(first) == _compiled(second)
 
@@ -69,23 +71,23 @@ def test_a_distribution_is_compiled_once_and_a_changed_one_again(
     compiled: list[str] = []
     run = bytecode._run
 
-    def counting(interpreter: str, jobs: list[tuple[str, str, str]]) -> None:
+    def counting(by: bytecode.Compiler, jobs: list[tuple[str, str, str]]) -> None:
         compiled.extend(shown for _, _, shown in jobs)
-        run(interpreter, jobs)
+        run(by, jobs)
 
     monkeypatch.setattr(bytecode, "_run", counting)
     for name in ("first", "second"):
-        bytecode.compile_tree(store, _site(tmp_path / name), "/opt/site", python=PYTHON)
+        bytecode.compile_tree(store, _site(tmp_path / name), "/opt/site", by=OWN)
     assert compiled.count("/opt/site/package/__init__.py") == 1
 
-    bytecode.compile_tree(store, _site(tmp_path / "third", body="x = 3\n"), "/opt/site", python=PYTHON)
+    bytecode.compile_tree(store, _site(tmp_path / "third", body="x = 3\n"), "/opt/site", by=OWN)
     assert compiled.count("/opt/site/package/__init__.py") == 2
 
 
 def test_without_that_python_nothing_is_compiled(store: Store, tmp_path: Path) -> None:
     root = _site(tmp_path / "site")
 
-    bytecode.compile_tree(store, root, "/opt/site", python="3.99")
+    bytecode.compile_tree(store, root, "/opt/site", by=bytecode.own_compiler("3.99"))
 
     assert _compiled(root) == {}
-    assert bytecode.compiler_key("3.99") != bytecode.compiler_key(PYTHON)
+    assert bytecode.bytecode_key(True) != bytecode.bytecode_key(False)
