@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-runtime bench-autoscaler clean
+.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -43,9 +43,9 @@ lock: .venv/installed ## resolve the lock files anew
 	@$(COMPILE) pyproject.toml --extra control -o locks/control.lock
 	@$(COMPILE) pyproject.toml --extra front -o locks/front.lock
 
-bench: bench-deploy bench-toolchain bench-runtime bench-autoscaler ## every benchmark
+bench: bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler ## every benchmark
 
-bench-deploy bench-toolchain bench-runtime bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
+bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
 	@$(PYTHON) -m bench.$(@:bench-%=%)
 
 clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.cache/headrace)

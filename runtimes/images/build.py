@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,33 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
 
     Raises PermanentError or TemporaryError with one sentence; what was finished before stays in the cache.
     """
+    made = assemble(request, store, log=log, report=report)
+    report("deliver")
+    reference, held = deliver(store, made.image, name=request.name, delivery=request.delivery, log=log)
+    return ImageResult(
+        image=reference,
+        digest=reference.rsplit("@", 1)[1],
+        layers=tuple(
+            Layer(name=name, digest=blob.digest, size=blob.size, created=created, delivered=blob.digest not in held)
+            for name, blob, created in made.layers
+        ),
+        log=str(log),
+        pins=made.pins,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """An image in the store, not delivered yet."""
+
+    image: Image
+    layers: tuple[tuple[str, Blob, bool], ...]
+    """Each layer's name and blob, and whether this build made it; from the bottom."""
+    pins: tuple[str, ...]
+
+
+def assemble(request: ImageRequest, store: Store, *, log: Path, report: Report) -> Assembled:
+    """Builds what is missing of the image; raises as `build` does."""
     _check_python(request)
     report("base")
     # The base is the slowest to make, and nothing above it needs it: the others are made meanwhile.
@@ -88,18 +116,7 @@ def build(request: ImageRequest, store: Store, *, log: Path, report: Report) -> 
             ImageKind.PROMETHEUS: assembly.prometheus,
         }
         image = makers[request.kind]()
-    report("deliver")
-    reference, held = deliver(store, image, name=request.name, delivery=request.delivery, log=log)
-    return ImageResult(
-        image=reference,
-        digest=reference.rsplit("@", 1)[1],
-        layers=tuple(
-            Layer(name=name, digest=blob.digest, size=blob.size, created=created, delivered=blob.digest not in held)
-            for name, blob, created in assembly.layers
-        ),
-        log=str(log),
-        pins=assembly.pins,
-    )
+    return Assembled(image=image, layers=tuple(assembly.layers), pins=assembly.pins)
 
 
 def _check_python(request: ImageRequest) -> None:

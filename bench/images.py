@@ -1,0 +1,166 @@
+"""What a model's image weighs and how long it takes: `make bench-images`.
+
+The cache of images is empty at first and uv's is warm, as on a machine that has installed those packages before.
+Nothing is delivered: `make bench-deploy` measures that. Two models: one that requires all of MLflow, as MLflow writes
+it by itself, and one whose author wrote mlflow-skinny instead.
+"""
+
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import report
+from headrace.contract.image import (
+    Base,
+    Delivery,
+    DeliveryKind,
+    ImageKind,
+    ImageRequest,
+    ModelInput,
+    directory_listing,
+    model_identity,
+)
+from headrace.runtimes.images.build import Assembled, assemble
+from headrace.runtimes.images.sbom import BILL
+from headrace.runtimes.images.store import Store, cache_directory
+
+_CLASSIC = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
+_NOWHERE = Delivery(kind=DeliveryKind.CONTAINERD, address="/nowhere")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """One build and what it took."""
+
+    made: Assembled
+    seconds: float
+
+    def size(self, layer: str) -> int:
+        """Bytes of a layer, as it lies unpacked on a node."""
+        return sum(blob.size for name, blob, _ in self.made.layers if name == layer)
+
+    @property
+    def created(self) -> set[str]:
+        """Layers that this build made."""
+        return {name for name, _, created in self.made.layers if created}
+
+
+def main() -> None:
+    """Builds images in an empty cache, weighs and times them."""
+    cells, bars = [], []
+    with _empty_store() as store, _model(1) as model, _model(2) as newer:
+        everything = _requirements("mlflow")
+        first = _build(store, model, everything)
+        again = _build(store, model, everything)
+        version_two = _build(store, newer, everything)
+        warm = _build(store, model, [*everything, "toolz==1.0.0"])
+        skinny = _build(store, model, _requirements("mlflow-skinny"))
+        patched = _build(store, model, everything, revision="patched", pins=first.made.pins)
+        packages = _bill_of_materials(store, first)
+
+        for name, built in (("all of mlflow", first), ("mlflow-skinny", skinny)):
+            for layer in ("base", "front", "environment", "code", "sbom", "model"):
+                cells.append(report.single(name, f"{layer}, unpacked", built.size(layer) / 1e6, "MB"))
+                cells.append(report.single(name, f"{layer}, compressed", _compressed(store, built, layer) / 1e6, "MB"))
+            over = sum(built.size(layer) for layer in ("front", "environment", "code", "sbom", "model")) / 1e6
+            moved = sum(_compressed(store, built, layer) for layer in ("front", "environment", "code", "sbom", "model"))
+            bars.append(report.at_most(f"{name}: over the base, unpacked", over, 450, "MB"))
+            bars.append(report.at_most(f"{name}: over the base, compressed", moved / 1e6, 450, "MB"))
+    for case, built in (
+        ("everything from nothing", first),
+        ("nothing changed", again),
+        ("new version, same environment", version_two),
+        ("environment whose packages another had", warm),
+        ("same model on a patched base", patched),
+    ):
+        cells.append(report.single(case, "build", built.seconds, "s"))
+    bars += [
+        report.at_most("front over the base, unpacked", (first.size("front") + first.size("code")) / 1e6, 60, "MB"),
+        report.at_most("build of a warm environment", warm.seconds, 10, "s"),
+        report.at_most("layers that a new version makes", len(version_two.created), 1, "layers"),
+        report.at_most(
+            "layers that differ after the base was patched, but base and bill",
+            len(_digests(first) ^ _digests(patched)),
+            0,
+            "layers",
+        ),
+        report.at_least("packages in the bill of materials", packages, len(first.made.pins), "packages"),
+    ]
+    report.write("images", versions={name: version(name) for name in ("mlflow", *_CLASSIC)}, cells=cells, bars=bars)
+
+
+@contextmanager
+def _empty_store() -> Iterator[Store]:
+    folder = Path(tempfile.mkdtemp(dir=cache_directory().parent, prefix="bench-"))
+    os.environ["HEADRACE_CACHE"] = str(folder)
+    try:
+        yield Store(cache_directory())
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _model(number: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "MLmodel").write_text(f"flavors: {{python_function: {{}}}}\nmodel_uuid: m-{number}\n")
+        (Path(folder) / "model.pkl").write_bytes(bytes(2000))
+        yield Path(folder)
+
+
+def _requirements(mlflow: str) -> list[str]:
+    """As MLflow writes them for a scikit-learn model, at the versions that are installed here."""
+    return [f"{mlflow}=={version('mlflow')}", *(f"{name}=={version(name)}" for name in _CLASSIC)]
+
+
+def _build(
+    store: Store, model: Path, requirements: list[str], *, revision: str = "", pins: tuple[str, ...] = ()
+) -> Built:
+    source = ModelInput(
+        source=str(model),
+        identity=model_identity(directory_listing(model, hashed=True)),
+        python="3.11",
+        requirements=tuple(requirements),
+    )
+    request = ImageRequest(kind=ImageKind.MODEL, name="models/bench", delivery=_NOWHERE, model=source, pins=pins)
+    request = replace(request, base=Base(revision=revision))
+    started = time.monotonic()
+    made = assemble(request, store, log=store.new_log("bench"), report=lambda _: None)
+    return Built(made=made, seconds=time.monotonic() - started)
+
+
+def _compressed(store: Store, built: Built, layer: str) -> int:
+    """Bytes of a layer on its way to a registry (gzip)."""
+    total = 0
+    for name, blob, _ in built.made.layers:
+        if name == layer:
+            packer = zlib.compressobj(wbits=31)
+            with store.path(blob.digest).open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    total += len(packer.compress(chunk))
+            total += len(packer.flush())
+    return total
+
+
+def _digests(built: Built) -> set[str]:
+    return {blob.digest for name, blob, _ in built.made.layers if name not in {"base", "sbom"}}
+
+
+def _bill_of_materials(store: Store, built: Built) -> int:
+    (blob,) = (blob for name, blob, _ in built.made.layers if name == "sbom")
+    with tarfile.open(store.path(blob.digest)) as tar:
+        file = tar.extractfile(BILL.lstrip("/"))
+        assert file is not None
+        return len(json.load(file)["components"])
+
+
+if __name__ == "__main__":
+    main()
