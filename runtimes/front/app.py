@@ -1,6 +1,7 @@
 """The ASGI application of a model pod: routes, limits and the common headers of every answer."""
 
 import asyncio
+import gc
 import logging
 import re
 import secrets
@@ -14,7 +15,7 @@ from headrace.contract import names
 from headrace.runtimes.front import admin, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.contention import Contention
-from headrace.runtimes.front.dispatch import Dispatcher
+from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
 from headrace.runtimes.front.inference import OpenInference
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe
@@ -83,9 +84,10 @@ class Front:
         self.most_held_bytes = UNLIMITED_HELD_BYTES
         if memory is not None:
             self.most_held_bytes = max(LEAST_HELD_BYTES, int(memory * HELD_SHARE))
-        self._common: tuple[tuple[bytes, bytes], ...] = ()
+        self.common: tuple[tuple[bytes, bytes], ...] = ()
+        """Headers of every answer, besides its request id."""
         if settings.version:
-            self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
+            self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
         self._inference = OpenInference(self)
         self._openai = OpenAI(self)
@@ -121,7 +123,7 @@ class Front:
         identity = (request_id or "").encode("latin-1")
         if not _REQUEST_ID.fullmatch(identity):
             identity = secrets.token_hex(16).encode()
-        common = [(names.REQUEST_ID_HEADER.encode(), identity), *self._common]
+        common = [(names.REQUEST_ID_HEADER.encode(), identity), *self.common]
         if isinstance(answer, Events):
             self.load.answers[200] += 1
             headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), *common]
@@ -177,11 +179,38 @@ class Front:
         if self.streams and type(document) is dict and document.get("stream") is True:
             stream = await self.dispatcher.stream(content_type, body)
             return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
+        return await self.dispatcher.score(*self._packed(content_type, document, body))
+
+    def submit(self, content_type: str, body: bytes, waiting: Waiting) -> Call | Answer | None:
+        """Hands a request in without a coroutine: `waiting` gets its answer unless it is refused here and now.
+
+        None: not a case for the short way (streams, refusals of the request itself, a pod that is not ready). A call
+        that was taken ends with `let_go`.
+        """
+        if not self.pool.ready or self.streams or self.held_bytes + len(body) > self.most_held_bytes:
+            return None
+        if self.dispatcher.full():  # before any work is done for it: this is what overload consists of
+            return self.counted(self.dispatcher.turn_away())
+        document = media.parse_json(body) if content_type == media.JSON else None
+        if isinstance(document, Answer):
+            return None
+        call = self.dispatcher.admit(*self._packed(content_type, document, body), waiting)
+        if isinstance(call, Answer):
+            return self.counted(call)
+        self.held_bytes += len(body)
+        return call
+
+    def let_go(self, size: int) -> None:
+        """A body of the short way is no longer needed."""
+        self.held_bytes -= size
+
+    def _packed(self, content_type: str, document: Any, body: bytes) -> tuple[str, bytes]:
+        """What goes to the worker: a large table of numbers as raw doubles, everything else as it came."""
         if document is not None and len(body) >= packing.WORTH_BYTES and (columns := self._packed_columns()):
             packed = packing.doubles(document, columns)
             if packed is not None:
-                return await self.dispatcher.score(packing.DOUBLES, packed)
-        return await self.dispatcher.score(content_type, body)
+                return packing.DOUBLES, packed
+        return content_type, body
 
     def _packed_columns(self) -> list[str]:
         """Columns of a model that takes nothing but numbers; empty for others."""
@@ -202,9 +231,7 @@ class Front:
         length = media.header(scope["headers"], b"content-length")
         expected = int(length) if length is not None and length.isdigit() else media.UNKNOWN_LENGTH
         if expected <= media.BODY_LIMIT and self.held_bytes + expected > self.most_held_bytes:
-            self.load.arrived += 1
-            self.load.refused += 1
-            return self.dispatcher.refused()
+            return self.dispatcher.turn_away()
         self._hold(scope, min(expected, media.BODY_LIMIT))
         body = await read_body(scope, receive)
         if not isinstance(body, Answer):
@@ -252,6 +279,8 @@ class Front:
             if message["type"] == "lifespan.startup":
                 await self.pool.start()
                 self._sweeper = asyncio.create_task(self._sweep())
+                gc.collect()
+                gc.freeze()  # collections need not walk what was imported
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._sweeper is not None:

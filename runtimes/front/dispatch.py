@@ -1,6 +1,7 @@
 """Queues requests and hands them to workers: work-conserving, bounded, in order of arrival."""
 
 import asyncio
+import functools
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,6 +16,16 @@ LONGEST_WAIT_SECONDS = 10.0
 """A request that would wait longer than this is refused at once: its caller does better elsewhere, or later."""
 
 
+class Waiting(Protocol):
+    """Who waits for an answer: a future, or a connection itself."""
+
+    def done(self) -> bool:
+        """Whether the answer has come."""
+
+    def set_result(self, answer: Answer) -> None:
+        """Takes the answer, once."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One request on its way through the front."""
@@ -23,7 +34,7 @@ class Call:
     body: bytes
     arrived: float
     deadline: float
-    answer: "asyncio.Future[Answer]"
+    answer: Waiting
     gone: bool = False
     """The client went away, or the deadline passed: nobody waits for the answer any more."""
     pieces: "asyncio.Queue[bytes | None] | None" = None
@@ -102,42 +113,43 @@ class Dispatcher:
 
     async def score(self, content_type: str, body: bytes) -> Answer:
         """Answers one request, or refuses it at once when there is no room."""
-        call = self._admit(content_type, body)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        call = self.admit(content_type, body, answer)
         if isinstance(call, Answer):
             return call
         try:
-            return await call.answer
+            return await answer
         except asyncio.CancelledError:
             self.abandon(call)
             raise
 
     async def stream(self, content_type: str, body: bytes) -> "Answer | Stream":
         """Starts a streamed answer; an Answer when it is refused or fails before its first piece."""
-        call = self._admit(content_type, body, pieces=asyncio.Queue())
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        call = self.admit(content_type, body, answer, pieces)
         if isinstance(call, Answer):
             return call
-        assert call.pieces is not None
         try:
-            first = await call.pieces.get()
+            first = await pieces.get()
             if first is not None:
-                return Stream(self, call, first)
-            answer = await call.answer
-            return Stream(self, call, None) if answer.status == 200 else answer
+                return Stream(self, call, first, answer)
+            ending = await answer
+            return Stream(self, call, None, answer) if ending.status == 200 else ending
         except asyncio.CancelledError:
             self.abandon(call)
             raise
 
-    def _admit(
-        self, content_type: str, body: bytes, *, pieces: "asyncio.Queue[bytes | None] | None" = None
+    def admit(
+        self, content_type: str, body: bytes, waiting: Waiting, pieces: "asyncio.Queue[bytes | None] | None" = None
     ) -> Call | Answer:
+        """Queues a request whose answer `waiting` gets, or refuses it at once."""
         load = self.load
+        if self.full():
+            return self.turn_away()
         load.arrived += 1
-        if load.queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds):
-            load.refused += 1
-            return self.refused()
         now = self._clock()
-        future = asyncio.get_running_loop().create_future()
-        call = Call(content_type, body, now, now + self.timeout_seconds, future, pieces=pieces)
+        call = Call(content_type, body, now, now + self.timeout_seconds, waiting, pieces=pieces)
         self._queue.append(call)
         load.queue(+1)
         if not self._pump_due:
@@ -146,6 +158,19 @@ class Dispatcher:
             self._pump_due = True
             asyncio.get_running_loop().call_soon(self._pump_once)
         return call
+
+    def full(self) -> bool:
+        """Whether a request that came now would be refused."""
+        queued = self.load.queued
+        if queued == 0:
+            return False
+        return queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds)
+
+    def turn_away(self) -> Answer:
+        """Counts a request that is refused, and refuses it."""
+        self.load.arrived += 1
+        self.load.refused += 1
+        return self.refused()
 
     def _pump_once(self) -> None:
         self._pump_due = False
@@ -223,14 +248,12 @@ class Dispatcher:
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)
-        for call, (status, body) in zip(batch.calls, results, strict=True):
-            self._end(call, from_worker(status, body))
+        self._end(batch, [from_worker(status, body) for status, body in results])
         self.pump()
 
     def lost(self, batch: Batch, answer: Answer) -> None:
         """A worker ended with the batch unanswered."""
-        for call in batch.calls:
-            self._end(call, answer)
+        self._end(batch, [answer] * len(batch.calls))
         self.pump()
 
     def expire(self) -> None:
@@ -260,13 +283,7 @@ class Dispatcher:
 
     def refused(self) -> Answer:
         """429, with when to come back."""
-        return refusal(
-            429,
-            "RESOURCE_EXHAUSTED",
-            f"The model is at its limit: {self.load.executing} requests execute and {self.load.queued} wait."
-            " Try again after the time in Retry-After.",
-            retry_after_seconds=self.retry_after_seconds(),
-        )
+        return _at_the_limit(self.load.executing, self.load.queued, self.retry_after_seconds())
 
     def abandon(self, call: Call) -> None:
         """The client went away: a waiting call is dropped, a running one is left to end, a stream is told to."""
@@ -278,12 +295,23 @@ class Dispatcher:
             call.gone = True  # pump() drops it
             self.load.queue(-1)
 
-    def _end(self, call: Call, answer: Answer) -> None:
-        if call in self._running:
-            self._running.discard(call)
-            self.load.execute(-1)
-        self._streams.pop(call, None)
-        _settle(call, answer)
+    def _end(self, batch: Batch, answers: Sequence[Answer]) -> None:
+        self._running.difference_update(batch.calls)
+        self._streams.pop(batch.calls[0], None)
+        self.load.execute(-len(batch.calls))
+        for call, answer in zip(batch.calls, answers, strict=True):
+            _settle(call, answer)
+
+
+@functools.lru_cache(maxsize=16)  # under overload thousands a second are alike
+def _at_the_limit(executing: int, queued: int, retry_after_seconds: int) -> Answer:
+    return refusal(
+        429,
+        "RESOURCE_EXHAUSTED",
+        f"The model is at its limit: {executing} requests execute and {queued} wait."
+        " Try again after the time in Retry-After.",
+        retry_after_seconds=retry_after_seconds,
+    )
 
 
 def _settle(call: Call, answer: Answer) -> None:
@@ -296,10 +324,13 @@ def _settle(call: Call, answer: Answer) -> None:
 class Stream:
     """A streamed answer: its pieces, then how it ended."""
 
-    def __init__(self, dispatcher: Dispatcher, call: Call, first: bytes | None) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, call: Call, first: bytes | None, answer: "asyncio.Future[Answer]"
+    ) -> None:
         self._dispatcher = dispatcher
         self._call = call
         self._first = first
+        self._answer = answer
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """JSON documents in order; a listener that stops early is reported to the worker."""
@@ -315,4 +346,4 @@ class Stream:
 
     async def ending(self) -> Answer:
         """200, or what went wrong after the first piece."""
-        return await self._call.answer
+        return await self._answer

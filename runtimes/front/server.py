@@ -7,64 +7,23 @@ are JSON like all others.
 """
 
 import asyncio
-import json
 import os
 import socket
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
-from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
 from gunicorn.workers import gasgi  # type: ignore[import-untyped]
 
 from headrace.runtimes.front import logs
 from headrace.runtimes.front.app import Front
+from headrace.runtimes.front.connection import FrontProtocol
 from headrace.runtimes.front.settings import Settings
 
 KEEPALIVE_SECONDS = 75
 """Longer than Envoy's 60 s idle timeout, so that Envoy closes first and never reuses a connection we just closed."""
 ROTATION_SECONDS = 5.0
 """After SIGTERM: how long the pod serves on, not ready, while routing takes it out; a quarter of a short grace."""
-
-
-class FrontProtocol(ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
-    """A connection."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remembers the connection, for the drain."""
-        self.worker.protocols.add(self)
-        self._opened = self.worker.loop.time()
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the connection."""
-        self.worker.protocols.discard(self)
-        super().connection_lost(exc)
-
-    def close_if_idle(self) -> None:
-        """Closes a connection that waits for its next request, as its keep-alive timer would.
-
-        One that has just been opened gets a second for its first request, which is probably on its way.
-        """
-        fresh = self.req_count <= 1 and self.worker.loop.time() - self._opened < 1.0
-        if self._awaiting_request and self._callback_parser is not None and not fresh:
-            self._keepalive_timeout()
-
-    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
-        # While draining, every answer says "Connection: close", so that clients move on by themselves.
-        return bool(self.worker.front.draining or super()._will_close(request, response_requires_close))
-
-    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
-        # The parser's message may quote the request: a fixed sentence instead, and JSON.
-        code = "BAD_REQUEST" if status < 500 else "NOT_IMPLEMENTED"
-        texts = {414: "The request line is too long.", 431: "The request headers are too large or too many."}
-        body = {"error_code": code, "message": texts.get(status, "The request is not valid HTTP.")}
-        payload = json.dumps(body).encode()
-        head = (
-            f"HTTP/1.1 {status} {self._get_reason_phrase(status)}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
-        )
-        self._safe_write(head.encode("latin-1") + payload)
 
 
 gasgi.ASGIProtocol = FrontProtocol  # the worker looks the class up in its module for each connection

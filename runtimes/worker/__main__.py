@@ -13,6 +13,9 @@ import os
 import sys
 
 _PACKAGE = "_headrace_worker"
+YIELDING = 5
+"""Steps of niceness below the front, which needs little and must be quick: it refuses what is too much, and a worker
+whose answers wait for it gets no work."""
 
 
 def main() -> int:
@@ -23,6 +26,7 @@ def main() -> int:
     parser.add_argument("--slot", type=int, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    os.nice(YIELDING)
     faulthandler.enable()  # a crash in native code leaves a trace in the log
     folder = os.path.dirname(os.path.abspath(__file__))
     spec = importlib.util.spec_from_file_location(

@@ -1,10 +1,12 @@
 """The worker's life: dial in to the front, load, warm up, answer until told to leave.
 
-Threads take turns at the socket: whoever holds the turn reads one frame and handles it itself, so that a lone request
-changes threads nowhere; a thread that finds nobody left to take the turn starts one. The front never sends more calls
-at a time than it wants executed at a time, hence the number of threads needs no setting here.
+A model whose requests are merged needs one thread. Otherwise threads take turns at the socket: whoever holds the turn
+reads one frame and handles it itself, so that a lone request changes threads nowhere; a thread that finds nobody left
+to take the turn starts one. The front never sends more calls at a time than it wants executed at a time, hence the
+number of threads needs no setting here.
 """
 
+import gc
 import json
 import logging
 import os
@@ -100,13 +102,27 @@ class Worker:
         self._count_lock = threading.Lock()
 
     def run(self) -> None:
-        """Takes turns at the socket until LEAVE; returns when the last running call is answered."""
+        """Answers until LEAVE; returns when the last running call is answered."""
+        if self._merger.merges:
+            self._one_after_the_other()
+            return
         self._take_turns()
         while True:
             with self._count_lock:
                 if self._running == 0:
                     return
             time.sleep(0.01)
+
+    def _one_after_the_other(self) -> None:
+        """For a model whose requests are merged: one call at a time, hence one thread and no handing over."""
+        while True:
+            frame = self._link.receive()
+            if frame.kind == Kind.LEAVE:
+                return
+            if frame.kind == Kind.SCORE:
+                self._score(frame)
+            elif frame.kind == Kind.STREAM:
+                self._stream(frame)
 
     def _take_turns(self) -> None:
         while not self._leaving:
@@ -209,6 +225,9 @@ def serve(socket_path: str, model_directory: str, slot: int) -> int:
         while link.receive().kind != Kind.LEAVE:
             pass
         return 1
+    # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     link.announce(frames.pack(Kind.READY, described))
     Worker(link, merger).run()
     return 0

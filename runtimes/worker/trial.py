@@ -53,6 +53,11 @@ class Captured(Exception):
 
 def capture(scorer: Any, document: Any) -> "tuple[Any, dict[str, Any]] | None":
     """What MLflow's own scoring hands to the model for a JSON request: the data and the keyword arguments."""
+    return capture_body(scorer, "application/json", json.dumps(document).encode())
+
+
+def capture_body(scorer: Any, content_type: str, body: bytes) -> "tuple[Any, dict[str, Any]] | None":
+    """The same for a request of any content type."""
     model = scorer.model
     original = model._predict_fn
     seen: list[tuple[Any, dict[str, Any]]] = []
@@ -64,7 +69,7 @@ def capture(scorer: Any, document: Any) -> "tuple[Any, dict[str, Any]] | None":
     keep.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     model._predict_fn = keep
     try:
-        scorer.predict(scorer.parse("application/json", json.dumps(document).encode()))
+        scorer.predict(scorer.parse(content_type, body))
     except Exception as error:
         if not isinstance(error, Captured):
             log.debug("MLflow refuses a trial request: %s", error)
@@ -186,6 +191,42 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
                 if seen is None or not _built_alike(plan, document, seen[0], pandas, numpy):
                     plan.nulls = False
     return keywords if plan.forms else None
+
+
+_NUMBERS = (
+    "1",
+    "0",
+    "-3",
+    "2.5",
+    "0.1",
+    "-0.30000000000000004",
+    "1e-7",
+    "12345.678",
+    "1.7976931348623157e308",
+    "5E-324",
+)
+
+
+def csv_agrees(scorer: Any, plan: Columns, table: Any, keywords: Any, libraries: "tuple[Any, Any]") -> bool:
+    """Whether plain CSV tables, read alone and together, give the model what MLflow gives it for each."""
+    if not table.suits:
+        return False
+    pandas, numpy = libraries
+    parts, wanted = [], []
+    for count in (1, 2, 7):
+        rows = [
+            ",".join(_NUMBERS[(row * 3 + at) % len(_NUMBERS)] for at in range(len(plan.names))) for row in range(count)
+        ]
+        body = (",".join(plan.names) + "\n" + "\n".join(rows) + "\n").encode()
+        seen = capture_body(scorer, "text/csv", body)
+        lines = table.rows(body)
+        if seen is None or lines is None or seen[1] != keywords:
+            return False
+        if not identical(plan.build_block(table.read([lines])), seen[0], pandas, numpy):
+            return False
+        parts.append(lines)
+        wanted.append(seen[0])
+    return identical(plan.build_block(table.read(parts)), pandas.concat(wanted, ignore_index=True), pandas, numpy)
 
 
 def _built_alike(plan: Any, document: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:

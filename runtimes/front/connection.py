@@ -1,0 +1,168 @@
+"""A caller's connection: gunicorn's, with a short way for the plainest requests and refusals in JSON."""
+
+import asyncio
+import json
+from typing import Any
+
+from gunicorn.asgi import protocol as gunicorn_protocol  # type: ignore[import-untyped]
+
+from headrace.runtimes.front import express
+from headrace.runtimes.front.answers import Answer
+from headrace.runtimes.front.app import Front
+from headrace.runtimes.front.dispatch import Call
+
+_MOST_HELD_BYTES = 256 * 1024
+"""Bytes read behind a request that is being answered before reading pauses; gunicorn's own bound."""
+
+
+class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
+    """A connection.
+
+    While a request of the short way is answered, gunicorn's own loop for the connection waits for its next request and
+    knows nothing of it; bytes that arrive meanwhile are kept from its parser until the answer is written.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remembers the connection, for the drain."""
+        self.worker.protocols.add(self)
+        self._opened = self._answered = self.worker.loop.time()
+        self._fed = 0
+        """Which request of this connection gunicorn's parser has been given bytes of, last."""
+        self._turn: Turn | None = None
+        """The request that is answered the short way now."""
+        self._held = b""
+        address = transport.get_extra_info("sockname")
+        self._admin = bool(address) and address[1] == self.worker.front.settings.admin_port
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """A whole plain request is answered from here; anything else goes to gunicorn's parser."""
+        if self._turn is not None:
+            self._held += data
+            if len(self._held) > _MOST_HELD_BYTES:
+                self._pause_reading()
+            return
+        if self._between_requests() and (plain := express.recognise(data)) is not None:
+            turn = Turn(self, plain.identity, len(plain.body))
+            taken = self.worker.front.submit(plain.content_type, plain.body, turn)
+            if isinstance(taken, Answer):
+                self._write(taken, plain.identity)
+                return
+            if taken is not None:
+                turn.call = taken
+                self._turn = turn
+                return
+        super().data_received(data)
+
+    def _between_requests(self) -> bool:
+        """Whether the parser holds no byte, nothing waits to be written and the connection stays open."""
+        return (
+            self._awaiting_request
+            and self._fed < self.req_count
+            and not self._admin
+            and not self._closed
+            and not self._flow_control.write_paused
+            and not self.worker.front.draining
+        )
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        # Bytes that come while a request is served belong to it or to the next: the next counts as begun.
+        self._fed = self.req_count if self._awaiting_request else self.req_count + 1
+        return bool(super()._feed_callback_parser(data))
+
+    def answered(self, turn: "Turn", answer: Answer) -> None:
+        """Writes the answer of the short way and goes on with what came meanwhile."""
+        self._turn = None
+        self.worker.front.let_go(turn.size)
+        self._write(self.worker.front.counted(answer), turn.identity)
+        if self._held and not self._closed:
+            held, self._held = self._held, b""
+            self._resume_reading()
+            self.data_received(held)
+
+    def _write(self, answer: Answer, identity: bytes) -> None:
+        worker = self.worker
+        closes = worker.front.draining or not worker.alive
+        tail = gunicorn_protocol._CACHED_SERVER_HEADER + gunicorn_protocol._get_cached_date_header()
+        if closes:
+            tail += b"Connection: close\r\n"
+        status_line = gunicorn_protocol._get_cached_status_line((1, 1), answer.status)
+        self._safe_write(express.written(status_line, answer, identity, worker.front.common, tail))
+        self._answered = worker.loop.time()
+        if closes:
+            super()._keepalive_timeout()
+        elif self._keepalive_handle is None:
+            self._arm_keepalive_timer()
+
+    def _keepalive_timeout(self) -> None:
+        """Idle since gunicorn's last request; closes unless the short way was used since."""
+        self._keepalive_handle = None
+        idle = self.worker.loop.time() - self._answered
+        if self._turn is not None or idle < self._keepalive - 0.01:
+            left = self._keepalive if self._turn is not None else self._keepalive - idle
+            self._keepalive_handle = self.worker.loop.call_later(left, self._keepalive_timeout)
+        else:
+            super()._keepalive_timeout()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection; a request that is answered the short way gives up its place."""
+        self.worker.protocols.discard(self)
+        turn, self._turn, self._held = self._turn, None, b""
+        if turn is not None:
+            turn.leave(self.worker.front)
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        """Closes a connection that waits for its next request, as its keep-alive timer would.
+
+        One that has just been opened gets a second for its first request, which is probably on its way.
+        """
+        fresh = self._answered == self._opened and self.req_count <= 1 and self.worker.loop.time() - self._opened < 1.0
+        if self._awaiting_request and self._callback_parser is not None and self._turn is None and not fresh:
+            super()._keepalive_timeout()
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        # While draining, every answer says "Connection: close", so that clients move on by themselves.
+        return bool(self.worker.front.draining or super()._will_close(request, response_requires_close))
+
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
+        # The parser's message may quote the request: a fixed sentence instead, and JSON.
+        code = "BAD_REQUEST" if status < 500 else "NOT_IMPLEMENTED"
+        texts = {414: "The request line is too long.", 431: "The request headers are too large or too many."}
+        body = {"error_code": code, "message": texts.get(status, "The request is not valid HTTP.")}
+        payload = json.dumps(body).encode()
+        head = (
+            f"HTTP/1.1 {status} {self._get_reason_phrase(status)}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
+        )
+        self._safe_write(head.encode("latin-1") + payload)
+
+
+class Turn:
+    """A request on the short way: where its answer goes."""
+
+    __slots__ = ("_answered", "_connection", "call", "identity", "size")
+
+    def __init__(self, connection: FrontProtocol, identity: bytes, size: int) -> None:
+        self._connection = connection
+        self._answered = False
+        self.identity = identity
+        self.size = size
+        """Bytes of its body, which count against the pod's memory."""
+        self.call: Call | None = None
+
+    def done(self) -> bool:
+        """Whether the answer has come."""
+        return self._answered
+
+    def set_result(self, answer: Answer) -> None:
+        """Takes the answer."""
+        self._answered = True
+        self._connection.answered(self, answer)
+
+    def leave(self, front: Front) -> None:
+        """The caller is gone: no answer is wanted any more."""
+        self._answered = True
+        if self.call is not None:
+            front.dispatcher.abandon(self.call)
+        front.let_go(self.size)

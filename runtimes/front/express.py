@@ -1,0 +1,101 @@
+"""Recognises the plainest request for a prediction, whole in one read, and writes its answer: no parser, no task.
+
+gunicorn's way costs some 90 µs a request (its parser in Python, two tasks, a coroutine and two messages), more than all
+else that is done for it; see docs/decisions/0305. Only what can be nothing else is taken: the exact request line, names
+and values of the plainest characters, no name twice, none that changes how a request is framed or understood, and the
+body complete by Content-Length with nothing behind it. Everything else, every refusal of HTTP included, is gunicorn's.
+"""
+
+import random
+import re
+from typing import Final, NamedTuple
+
+from headrace.contract import names
+from headrace.runtimes.front import media
+from headrace.runtimes.front.answers import Answer
+
+_REQUEST_LINE: Final = b"POST /invocations HTTP/1.1\r\n"
+_LONGEST_HEAD: Final = 4096
+_HEAD: Final = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]{0,63}: ?[!-~](?:[ -~]*[!-~])?\r\n){3,60}\Z")
+_OTHERS_BUSINESS: Final = frozenset(
+    (
+        b"connection",
+        b"content-encoding",
+        b"expect",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+"""Headers that change how a request is framed, understood or answered; `Connection: keep-alive` changes nothing."""
+_TYPES: Final = {
+    b"application/json": media.JSON,
+    b"application/json; charset=utf-8": media.JSON,
+    b"text/csv": media.CSV,
+}
+_REQUEST_ID: Final = names.REQUEST_ID_HEADER.encode()
+_IDENTITY: Final = re.compile(rb"[!-~]{1,128}")
+
+
+class Plain(NamedTuple):
+    """A request for a prediction, of the plainest kind."""
+
+    content_type: str
+    identity: bytes
+    """The caller's request id; empty when it gave none that is usable."""
+    body: bytes
+
+
+def recognise(data: bytes) -> Plain | None:
+    """The request, when `data` is exactly one of the plainest kind; None for gunicorn to look at it."""
+    if not data.startswith(_REQUEST_LINE):
+        return None
+    end = data.find(b"\r\n\r\n", len(_REQUEST_LINE) - 2, _LONGEST_HEAD)
+    if end < 0:
+        return None
+    head = data[len(_REQUEST_LINE) : end + 2]
+    if _HEAD.match(head) is None:
+        return None
+    lines = head[:-2].split(b"\r\n")
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields[name.lower()] = value
+    if len(fields) != len(lines) or b"host" not in fields:
+        return None
+    if fields.pop(b"connection", b"keep-alive").lstrip().lower() != b"keep-alive":
+        return None
+    if not _OTHERS_BUSINESS.isdisjoint(fields):
+        return None
+    length = fields.get(b"content-length", b"").lstrip()
+    if not length.isdigit() or len(length) > 8 or int(length) != len(data) - end - 4:
+        return None
+    content_type = _TYPES.get(fields.get(b"content-type", b"").lstrip())
+    if content_type is None:
+        return None
+    identity = fields.get(_REQUEST_ID, b"").lstrip()
+    return Plain(content_type, identity if _IDENTITY.fullmatch(identity) else b"", data[end + 4 :])
+
+
+def written(
+    status_line: bytes, answer: Answer, identity: bytes, common: tuple[tuple[bytes, bytes], ...], tail: bytes
+) -> bytes:
+    """The bytes of an answer: what the long way sends, in the same order. `tail`: headers of the server, each ended."""
+    # A new id must be unique, not hard to guess.
+    identity = identity or b"%032x" % random.getrandbits(128)
+    headers = b"".join([b"%s: %s\r\n" % pair for pair in answer.headers])
+    shared = b"".join([b"%s: %s\r\n" % pair for pair in common])
+    return b"%s%scontent-length: %d\r\n%s: %s\r\n%s%s\r\n%s" % (
+        status_line,
+        headers,
+        len(answer.body),
+        _REQUEST_ID,
+        identity,
+        shared,
+        tail,
+        answer.body,
+    )
