@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler clean
+.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -47,6 +47,9 @@ bench: bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler 
 
 bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
 	@$(PYTHON) -m bench.$(@:bench-%=%)
+
+soak: .venv/installed ## a million requests to one front; writes bench/results/soak.json
+	@$(PYTHON) -m bench.runtime.soak
 
 clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.cache/headrace)
 	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

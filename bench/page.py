@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),
+    "soak": ("A million requests", "make soak"),
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),
 }
 

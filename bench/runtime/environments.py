@@ -9,6 +9,8 @@ from pathlib import Path
 SHARED = ["mlflow==3.17.2", "scikit-learn==1.9.1", "pandas==3.1.1", "numpy==2.4.6"]
 REQUIREMENTS = {
     "peers": [*SHARED, "bentoml==1.4.39", "fastapi", "uvicorn", "httptools", "uvloop"],
+    # PyPI's torch carries CUDA (5 GB unpacked); there is no smaller one there. Only the CNN needs it.
+    "torch": [*SHARED, "bentoml==1.4.39", "fastapi", "uvicorn", "httptools", "uvloop", "torch==2.13.0"],
     "ray": [*SHARED, "ray[serve]==2.60.0"],
     # MLServer 1.7.1 starts its loop in a way that uvloop 0.22 took away.
     "mlserver": [*SHARED, "mlserver==1.7.1", "mlserver-mlflow==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22"],
@@ -27,6 +29,7 @@ def interpreter(name: str) -> Path:
     directory = cache() / name
     python = directory / "bin" / "python"
     done = directory / ".complete"
+    directory.parent.mkdir(parents=True, exist_ok=True)
     wanted = "\n".join(REQUIREMENTS[name] + WITHOUT_DEPENDENCIES)
     if done.exists() and done.read_text() == wanted:
         return python

@@ -26,6 +26,18 @@ class Model(PythonModel):
 mlflow.models.set_model(Model())
 """
 
+COMPUTING = """
+import mlflow
+from mlflow.pyfunc import PythonModel
+class Model(PythonModel):
+    def predict(self, context, model_input, params=None):
+        total = 0
+        for number in range(100_000):
+            total += number
+        return [0.0] * len(model_input)
+mlflow.models.set_model(Model())
+"""
+
 
 def keep(directory: Path, name: str, model: object, rows: pd.DataFrame) -> None:
     path = directory / name
@@ -51,13 +63,14 @@ def main(directory: Path) -> None:
     generator = np.random.default_rng(0)
     wide = pd.DataFrame(generator.normal(size=(1000, 30)), columns=[f"feature_{at}" for at in range(30)])
     keep(directory, "wide", LogisticRegression().fit(wide, wide.feature_0 > 0), wide)
-    script = directory / "waiting.py"
-    script.write_text(WAITING)
     example = pd.DataFrame({"a": [1.0]})
-    mlflow.pyfunc.save_model(
-        str(directory / "waiting"), python_model=str(script), input_example=example, pip_requirements=["mlflow"]
-    )
-    (directory / "waiting.columns.json").write_text(json.dumps(["a"]))
+    for name, source in (("waiting", WAITING), ("computing", COMPUTING)):
+        script = directory / f"{name}.py"
+        script.write_text(source)
+        mlflow.pyfunc.save_model(
+            str(directory / name), python_model=str(script), input_example=example, pip_requirements=["mlflow"]
+        )
+        (directory / f"{name}.columns.json").write_text(json.dumps(["a"]))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Case:
     """One model under one load."""
 
     name: str
-    rows: list[list[float]]
+    rows: list[Any]
     connections: int
     seconds: float = 2.5
     results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

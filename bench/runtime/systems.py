@@ -19,6 +19,8 @@ from bench.runtime import environments
 PEERS = Path(__file__).with_name("peers")
 JSON = "application/json"
 WARM_UP_SECONDS = 0.7
+IMAGE = [[[(at * 28 + across) % 7 / 10 for across in range(28)] for at in range(28)]]
+"""An input of the convolutional network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,10 @@ class Served:
     process: subprocess.Popen[bytes]
     port: int
     path: str
-    body: Callable[[list[list[float]]], str]
+    body: Callable[[list[Any]], str]
     settings: str
 
-    def job(self, rows: list[list[float]], **load: Any) -> dict[str, Any]:
+    def job(self, rows: list[Any], **load: Any) -> dict[str, Any]:
         """A job for `bench.runtime.load`."""
         request = {"path": self.path, "content_type": JSON, "body": self.body(rows)}
         return {"host": "127.0.0.1", "port": self.port, "warm_up_seconds": WARM_UP_SECONDS, **request, **load}
@@ -104,9 +106,14 @@ class Model:
         return str(self.directory / self.name)
 
 
-def split(columns: list[str]) -> Callable[[list[list[float]]], str]:
+def split(columns: list[str]) -> Callable[[list[Any]], str]:
     """Bodies in MLflow's split form."""
     return lambda rows: json.dumps({"dataframe_split": {"columns": columns, "data": rows}})
+
+
+def tensor(rows: list[Any]) -> str:
+    """Bodies of a model without columns."""
+    return json.dumps({"inputs": rows})
 
 
 def _tensor(rows: list[list[float]]) -> str:
@@ -145,14 +152,14 @@ def start(system: str, model: Model, logs: Path) -> Served:
     """Starts one system on a model and waits until it answers."""
     port = free_port()
     log = logs / f"{system}-{model.name}.log"
-    body, path, cwd = split(model.columns), "/invocations", None
+    body, path, cwd = split(model.columns) if model.columns else tensor, "/invocations", None
     batched = model.name != "waiting"
     environment: Mapping[str, str] = {
         "BENCH_MODEL": model.path,
         "BENCH_COLUMNS": json.dumps(model.columns),
         "BENCH_BATCHED": "1" if batched else "0",
     }
-    peers = str(environments.interpreter("peers"))
+    peers = str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
     if system == "headrace":
         command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
         command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(free_port())]
@@ -198,7 +205,7 @@ def start(system: str, model: Model, logs: Path) -> Served:
             settings = "mlflow runtime, parallel_workers=2"
     process = _start(command, log, cwd, **environment)
     served = Served(name=system, process=process, port=port, path=path, body=body, settings=settings)
-    example = [[1.0] * len(model.columns)]
+    example: list[Any] = [[1.0] * len(model.columns)] if model.columns else [IMAGE]
     try:
         _wait(process, f"http://127.0.0.1:{port}{path}", log, body(example))
     except RuntimeError:

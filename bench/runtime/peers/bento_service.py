@@ -19,4 +19,5 @@ class Model:
 
     @bentoml.api(batchable=BATCHED, batch_dim=0, max_batch_size=4096, max_latency_ms=60_000)
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.predict(pd.DataFrame(rows, columns=COLUMNS)))
+        data = pd.DataFrame(rows, columns=COLUMNS) if COLUMNS else rows.astype(np.float32)
+        return np.asarray(self.model.predict(data))

@@ -4,6 +4,7 @@ import os
 
 import anyio.to_thread
 import mlflow.pyfunc
+import numpy as np
 import pandas as pd
 from fastapi import FastAPI
 
@@ -23,6 +24,9 @@ def ping() -> dict:
 
 @app.post("/predict")
 def predict(request: dict) -> dict:
-    split = request["dataframe_split"]
-    result = model.predict(pd.DataFrame(split["data"], columns=split["columns"]))
+    if "inputs" in request:
+        result = model.predict(np.asarray(request["inputs"], dtype=np.float32))
+    else:
+        split = request["dataframe_split"]
+        result = model.predict(pd.DataFrame(split["data"], columns=split["columns"]))
     return {"predictions": result.tolist() if hasattr(result, "tolist") else list(result)}
