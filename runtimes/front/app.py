@@ -206,16 +206,14 @@ class Front:
 
     def _packed(self, content_type: str, document: Any, body: bytes) -> tuple[str, bytes]:
         """What goes to the worker: a large table of numbers as raw doubles, everything else as it came."""
-        if document is not None and len(body) >= packing.WORTH_BYTES and (columns := self._packed_columns()):
+        if document is None or len(body) < packing.WORTH_BYTES or self.pool.description is None:
+            return content_type, body
+        packed = None
+        if columns := self.pool.description.get("packs"):
             packed = packing.doubles(document, columns)
-            if packed is not None:
-                return packing.DOUBLES, packed
-        return content_type, body
-
-    def _packed_columns(self) -> list[str]:
-        """Columns of a model that takes nothing but numbers; empty for others."""
-        columns: list[str] = (self.pool.description or {}).get("packs", [])
-        return columns
+        elif shape := self.pool.description.get("packs_shape"):
+            packed = packing.tensor(document, shape)
+        return (content_type, body) if packed is None else (packing.DOUBLES, packed)
 
     @property
     def streams(self) -> bool:

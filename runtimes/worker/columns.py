@@ -120,6 +120,10 @@ class Columns:
         """Raw doubles as an array of rows."""
         return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape(-1, len(self.names))
 
+    def document(self, doubles: bytes) -> "dict[str, Any]":
+        """The request that raw doubles stand for."""
+        return {"dataframe_split": {"columns": self.names, "data": self.unpack(doubles).tolist()}}
+
     def join(self, parts: "list[Any]") -> Any:
         """Rows of several requests, lists or arrays, as one array."""
         return self._numpy.concatenate([self._numpy.array(part, dtype=self._numpy.float64) for part in parts])

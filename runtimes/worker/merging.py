@@ -53,6 +53,11 @@ class Merger:
         return list(self._plan.names) if isinstance(self._plan, Columns) and self._plan.packs else []
 
     @property
+    def packs_shape(self) -> "list[int]":
+        """Shape of one item, when requests for a tensor may come as raw doubles; empty when they may not."""
+        return list(self._plan.shape) if isinstance(self._plan, Tensor) and self._plan.packs else []
+
+    @property
     def forms(self) -> "list[str]":
         """Input forms that take the fast way."""
         return [*sorted(self._plan.forms), *(["csv"] if self._csv else [])] if self._plan is not None else []
@@ -165,8 +170,7 @@ class Merger:
     def _alone(self, request: Request) -> Answer:
         """One request through MLflow's own functions."""
         if request.content_type == DOUBLES:
-            split = {"columns": self._plan.names, "data": self._plan.unpack(request.body).tolist()}
-            return self._scorer.score(JSON, json.dumps({"dataframe_split": split}).encode())
+            return self._scorer.score(JSON, json.dumps(self._plan.document(request.body)).encode())
         return self._scorer.score(request.content_type, request.body)
 
     def _build(self, parts: "list[Any]") -> Any:

@@ -206,6 +206,7 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["merges_not_because"] = merger.reason
     described["fast_forms"] = merger.forms
     described["packs"] = merger.packs
+    described["packs_shape"] = merger.packs_shape
     return merger, described
 
 

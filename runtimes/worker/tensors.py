@@ -51,3 +51,24 @@ class Tensor:
     def build(self, rows: "list[Any]") -> Any:
         """The array of rows that suit."""
         return self._numpy.array(rows, dtype=self.dtype)
+
+    @property
+    def packs(self) -> bool:
+        """Whether requests may come as raw doubles, which hold every number of the tensor's type."""
+        return bool(self.dtype.kind == "f" and self.dtype.itemsize <= 8 and self.shape and "inputs" in self.forms)
+
+    def unpack(self, doubles: bytes) -> Any:
+        """Raw doubles as an array of items."""
+        return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape((-1, *self.shape))
+
+    def document(self, doubles: bytes) -> "dict[str, Any]":
+        """The request that raw doubles stand for."""
+        return {"inputs": self.unpack(doubles).tolist()}
+
+    def join(self, parts: "list[Any]") -> Any:
+        """Items of several requests, lists or arrays, as one array."""
+        return self._numpy.concatenate([self._numpy.array(part, dtype=self._numpy.float64) for part in parts])
+
+    def build_block(self, rows: Any) -> Any:
+        """The array that the model receives."""
+        return rows.astype(self.dtype)

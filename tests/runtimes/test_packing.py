@@ -1,11 +1,14 @@
 """Tables of numbers as raw doubles, and everything that must not become one."""
 
 import array
+import random
 from typing import Any
 
 import pytest
 
+from headrace.runtimes.front import packing
 from headrace.runtimes.front.packing import doubles
+from headrace.runtimes.worker.tensors import Tensor
 
 COLUMNS = ["a", "b"]
 
@@ -51,3 +54,50 @@ def test_columns_are_put_in_the_models_order_and_others_left_out() -> None:
 )
 def test_what_is_not_certainly_a_table_of_numbers_stays_json(document: Any) -> None:
     assert doubles(document, COLUMNS) is None
+
+
+def test_a_tensor_of_numbers_is_packed_in_order() -> None:
+    packed = packing.tensor({"inputs": [[[1, 2.5], [3, 4]], [[5, 6], [7, 8]]]}, [2, 2])
+
+    assert packed is not None
+    assert list(array.array("d", packed)) == [1, 2.5, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": [[[1, 2], [3]]]},
+        {"inputs": [[[1, 2], [3, 4], [5, 6]]]},
+        {"inputs": [[1, 2], [3, 4]]},
+        {"inputs": [[[1, 2], [3, None]]]},
+        {"inputs": [[[1, 2], [3, True]]]},
+        {"inputs": [[[1, 2], [3, "4"]]]},
+        {"inputs": [[[1, 2], [3, [4]]]]},
+        {"inputs": [[[1, 2], [3, 10**400]]]},
+        {"inputs": []},
+        {"inputs": {}},
+        {"instances": [[[1, 2], [3, 4]]]},
+        {"inputs": [[[1, 2], [3, 4]]], "params": {}},
+        [],
+    ],
+)
+def test_whatever_is_not_a_tensor_of_that_shape_goes_on_as_json(document: Any) -> None:
+    assert packing.tensor(document, [2, 2]) is None
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_packed_tensor_reaches_the_model_as_an_unpacked_one_does(kind: str) -> None:
+    import numpy  # noqa: PLC0415 -- takes a while
+
+    generator = random.Random(3)
+    numbers = [0.1, -0.0, 1e-310, 3.4e38, 16777217, 2**53 + 1, 10**30, 1 / 3, -7]
+    rows = [[[generator.choice(numbers) for _ in range(3)] for _ in range(2)] for _ in range(40)]
+    plan = Tensor((2, 3), numpy.dtype(kind), numpy)
+    packed = packing.tensor({"inputs": rows}, [2, 3])
+    assert packed is not None
+    with numpy.errstate(over="ignore"):
+        short, long = plan.build_block(plan.unpack(packed)), plan.build(rows)
+
+    assert (short.tobytes(), short.dtype, short.shape) == (long.tobytes(), long.dtype, long.shape)
+    assert short.flags.c_contiguous
+    assert short.flags.writeable
