@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.runtime")
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    turns, seconds = (1, 1.0) if quick else (2, 2.0)
+    turns, seconds = (1, 1.0) if quick else (2, 1.5)
     directory = environments.cache() / "models"
     peers = str(environments.interpreter("peers"))
     make_models(directory)
