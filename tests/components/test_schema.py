@@ -19,13 +19,20 @@ def schema() -> Any:
     return json.loads(ComponentProvider(hosted, "headrace", None, "0.0.0").schema)
 
 
+def leaves(tree: Any, path: str = "") -> dict[str, Any]:
+    """The tree's values by their paths: a difference is then named by the place where it is."""
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {place: leaf for key, branch in tree.items() for place, leaf in leaves(branch, f"{path}/{key}").items()}
+
+
 def test_the_schema_is_the_one_that_was_released(schema: Any) -> None:
     """A removed input or a changed type breaks programs in other languages: on purpose or not at all."""
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
     if os.environ.get("HEADRACE_UPDATE_SCHEMA"):
         GOLDEN.write_text(text)
 
-    assert json.loads(GOLDEN.read_text()) == schema
+    assert leaves(json.loads(GOLDEN.read_text())) == leaves(schema)
 
 
 def test_every_input_and_output_says_what_it_is(schema: Any) -> None:
