@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-routing test-rest check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
+.PHONY: help demo down status test test-fast test-cluster test-rest test-routing check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -19,17 +19,20 @@ status: .venv/installed ## what runs
 	@$(LOCAL) status
 
 test: .venv/installed check ## every test, on a real cluster
-	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster" test-routing test-rest
-	@$(PYTHON) -m pytest -m cluster
+	@echo "Running three groups of tests side by side; each prints its report when it has ended"
+	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster" test-cluster test-rest test-routing
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
 	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" test-routing test-rest
 
 test-routing: .venv/installed # in a process of its own, as in production (pyproject.toml says why), beside the rest
-	@$(PYTHON) -m pytest -q -m "$(SELECT)" tests/routing
+	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/routing
+
+test-cluster: .venv/installed # mostly waits for pods, so the others have the cores
+	@$(PYTHON) -m pytest --durations=10 -m cluster
 
 test-rest: .venv/installed
-	@$(PYTHON) -m pytest -q -m "$(SELECT)"
+	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)"
 
 check: .venv/installed build/types ## lint, types and architecture
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports

@@ -125,6 +125,7 @@ def assert_machine_is_clean(root: Path) -> None:
     assert not Path("/sys/class/net", layout.BRIDGE).exists()
     tables = run("/usr/sbin/nft", "list", "tables").stdout
     assert "kube-proxy" not in tables
+    assert "headrace" not in tables
     assert "KUBE-" not in run("/usr/sbin/nft", "list", "ruleset").stdout
     assert not [path for path in Path("/sys/fs/cgroup").glob("**/kubepods")]
     assert not root.exists()

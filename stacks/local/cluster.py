@@ -92,12 +92,16 @@ def start(progress: Progress) -> Path:
 
 
 def stop() -> None:
-    """Ends every process of the cluster and removes its mounts, namespaces, interface and rules; keeps its objects."""
+    """Ends every process of the cluster and removes its mounts, namespaces, interface and rules; keeps its objects.
+
+    Where the machine's one cluster is another checkout's, nothing of ours runs, and its network is left alone.
+    """
     folders = layout.folders()
+    if _OWNER.exists() and json.loads(_OWNER.read_text())["state"] != str(folders.root):
+        return
     _clear(folders)
-    if _OWNER.exists() and json.loads(_OWNER.read_text())["state"] == str(folders.root):
-        _OWNER.unlink()
-        _OWNER.with_suffix(".lock").unlink(missing_ok=True)
+    _OWNER.unlink(missing_ok=True)
+    _OWNER.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _clear(folders: Folders) -> None:

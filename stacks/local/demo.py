@@ -110,7 +110,7 @@ def predict(description: dict[str, Any], body: dict[str, Any], *, seconds: float
 def down() -> None:
     """Removes what the demo made: the stack, the cluster if it is ours, the registry, and all state but the cache."""
     state = state_directory()
-    progress = Progress("down", steps=1)
+    progress = Progress("down", steps=2)
     if description_file().exists():
         description = json.loads(description_file().read_text())
         kubeconfig = Path(description["kubeconfig"])
@@ -119,10 +119,11 @@ def down() -> None:
                 Deployment(programs=builder.deployer(progress)).destroy()
             caller.remove(kubeconfig)
             target.remove(kubeconfig)
-    with progress.step("stop what runs and delete its files"):
+    with progress.step("stop what runs"):
         end_orphans()
-        cluster.reset()
+        cluster.stop()
         registry.stop()
+    with progress.step("delete its files"):  # a hundred thousand: seconds on a good disk, minutes on a slow one
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -77,6 +77,8 @@ class Deployment:
         done = self._pulumi(*verb)
         if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not self._alive():
             self._pulumi("cancel", "--yes")
+            # Now, or the next update would run for minutes before it failed on what is there already.
+            self._forget_pending(Path(settings["kubeconfig"]))
             done = self._pulumi(*verb)
         if done.returncode != 0 and _PENDING in done.stdout:
             self._forget_pending(Path(settings["kubeconfig"]))
@@ -132,7 +134,10 @@ class Deployment:
         """Removes what an update that was cut off had begun to make, from the cluster and from the state."""
         end_orphans()
         exported = json.loads(self._pulumi("stack", "export").stdout)
-        for operation in exported["deployment"].pop("pending_operations", []):
+        pending = (exported["deployment"] or {}).pop("pending_operations", [])
+        if not pending:
+            return
+        for operation in pending:
             resource = operation["resource"]
             if operation["type"] == "creating" and resource["type"].startswith("kubernetes:"):
                 half_made.remove(kubeconfig, resource["inputs"])

@@ -1,4 +1,4 @@
-"""The machine's side of the cluster's network: one bridge, two kernel switches, and their removal."""
+"""The machine's side of the cluster's network: one bridge, two kernel switches, one nft table, and their removal."""
 
 import json
 import shutil
@@ -14,6 +14,25 @@ _SWITCHES: Final = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables",
 _TABLES_OF_PROXY: Final = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 _ROUTER_PREFIXES: Final = ("KUBE-", "CNI-")
 """Chains that kube-router and the kubelet add to tables that may be the machine's own."""
+_TABLE: Final = "headrace"
+UNKNOWN_PODS_WAIT: Final = f"""\
+table ip {_TABLE} {{}}
+flush table ip {_TABLE}
+table ip {_TABLE} {{
+    chain forward {{
+        type filter hook forward priority 10; policy accept;
+        iifname "{layout.BRIDGE}" ct state new meta mark & 0x20000 == 0 drop
+    }}
+    chain input {{
+        type filter hook input priority 10; policy accept;
+        iifname "{layout.BRIDGE}" ct state new meta mark & 0x20000 == 0 drop
+    }}
+}}
+"""
+"""kube-router hears of a pod when its address is in the API, after its containers have started; until it has written
+the pod's rules everything is allowed. It marks what its rules let pass with 0x20000 (pkg/controllers/netpol/pod.go),
+for pods without a policy too, so a connection that a pod opens without the mark comes from one that it does not know.
+Priority 10 is after iptables' filter tables, which have 0. Dropped and not refused: the pod's kernel asks again."""
 
 
 def set_up(memory: Path) -> None:
@@ -42,12 +61,19 @@ def set_up(memory: Path) -> None:
     prefix = layout.NODE_NETWORK.rpartition("/")[2]
     _ip("addr", "replace", f"{layout.NODE_ADDRESS}/{prefix}", "dev", layout.BRIDGE)
     _ip("link", "set", layout.BRIDGE, "up")
+    made = subprocess.run(["nft", "-f", "-"], input=UNKNOWN_PODS_WAIT, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise PermanentError(
+            f"`nft -f -` failed: {made.stderr.strip()[:300]}; the embedded cluster needs nftables in the kernel, "
+            "use such a kernel or set HEADRACE_KUBECONFIG"
+        )
 
 
 def tear_down(memory: Path) -> None:
     """Removes the bridge, our nft tables, chains and sets, and puts the kernel switches back."""
     if Path("/sys/class/net", layout.BRIDGE).exists():
         _ip("link", "delete", layout.BRIDGE)
+    _nft("delete", "table", "ip", _TABLE)
     before = json.loads(memory.read_text()) if memory.exists() else {"switches": {}, "tables": []}
     kept = {tuple(table) for table in before["tables"]}
     for family, name in _tables():
