@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from headrace.autoscaler.engine import horizontal, learning, model, signals, staffing, vertical, windows
+from headrace.autoscaler.engine import holding, horizontal, learning, model, signals, staffing, vertical, windows
 from headrace.autoscaler.engine.model import (
     Bucket,
     Cycle,
@@ -49,18 +49,19 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         reasons.extend(looked.reasons)
         load = observation.load
         queued = load.queued if load is not None else 0.0
-        due = memory.horizontal_at is None or now - memory.horizontal_at >= horizontal.PERIOD_SECONDS - 1e-6
+        due = memory.horizontal_at is None or now - memory.horizontal_at >= windows.PERIOD_SECONDS - 1e-6
         asked = current == 0 and read.arrived > 0
         if due or asked or queued > 0 or observation.wake or looked.reasons:
             start = horizontal.cold_start(spec, observation)
-            hold = horizontal.hold_seconds(start)
-            demand = horizontal.measure(after, queued=queued, start_seconds=start)
+            hold = holding.seconds(after, start, now)
+            slots = observation.pods.ready * concurrency
+            demand = horizontal.measure(after, queued=queued, start_seconds=start, slots=slots)
             share = demand.share
             peak = Peak(at=now, slots=demand.proven / share)
             wish = Peak(at=now, slots=demand.slots / share)
             after = replace(
                 after,
-                peaks=windows.push_peak(after.peaks, peak, keep_seconds=horizontal.HOLD_SECONDS_MAX),
+                peaks=windows.push_peak(after.peaks, peak, keep_seconds=holding.SECONDS_MAX),
                 wishes=windows.push_peak(after.wishes, wish, keep_seconds=windows.LOOK_BACK_SECONDS),
                 horizontal_at=now,
             )
@@ -75,6 +76,15 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
                 hold=hold,
             )
             reasons.append(reason)
+            after = holding.learn(
+                after,
+                now,
+                current=current,
+                wanted=wanted,
+                short=demand.proven > current * concurrency,
+                start_seconds=start,
+                hold=hold,
+            )
             inputs |= {
                 "rate": demand.rate,
                 "service_seconds": demand.service_seconds,
@@ -163,6 +173,8 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         buckets=(),
         peaks=(),
         wishes=(),
+        released=(),
+        hold_learned_at=0.0,
         history_start=now,
         horizontal_at=None,
         vertical_at=None,
@@ -179,7 +191,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
     profile = learning.service_time(memory.profile, buckets)
     surprises = memory.surprises
     point = learning.add(memory.point, bucket, observation)
-    if learning.ready_for_point(point, period=horizontal.PERIOD_SECONDS):
+    if learning.ready_for_point(point, period=windows.PERIOD_SECONDS):
         profile, surprised = learning.learn(profile, point, bucket.executing)
         surprises = surprises + 1 if surprised else 0
         point = Cycle()
@@ -252,7 +264,7 @@ def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float,
     if pods.ready < pods.desired or now - memory.scaled_at < 2.0 * vertical.PERIOD_SECONDS:
         return memory.burst, None  # short of pods, which explains any wait
     expected = staffing.mean_wait(offered, slots, service)
-    noticed = max(staffing.WAIT_SECONDS, staffing.NOTICED_SHARE * service)
+    noticed = max(staffing.WAIT_SECONDS, staffing.SLACK_SHARE * service)
     if wait > max(noticed, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
         reason = Reason(
             code=model.BURSTY,

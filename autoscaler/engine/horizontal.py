@@ -8,18 +8,10 @@ backlog is drained in a second within a bound, and growth is carried forward to 
 import math
 from dataclasses import dataclass
 
-from headrace.autoscaler.engine import model, staffing, windows
+from headrace.autoscaler.engine import holding, model, staffing, windows
 from headrace.autoscaler.engine.model import Memory, Observation, Reason
 from headrace.contract.apa import AutoscalerSpec
 
-PERIOD_SECONDS = 5.0
-"""The published decision period."""
-HOLD_SECONDS_MAX = 300.0
-"""The published scale-down window: the longest here."""
-HOLD_STARTS = 2.0
-"""Cold starts for which a need is remembered. A pod that must come back costs its start, and the service missing
-meanwhile is valued at as much again; keeping it just as long as that costs at most twice the best hindsight could do
-(ski rental, Karlin 1988)."""
 IDLE_SECONDS = 60.0
 """Least time without a request before the last pod goes, unless the spec says: the window of Knative."""
 HORIZON_SECONDS_MAX = 60.0
@@ -32,8 +24,15 @@ few hundredths. A queue of 10,000 once bought 21 times."""
 SMALLEST_DRAIN = 0.5
 """Least share of the load by which a backlog may add slots: small fleets, whose soft target alone is half the limit
 or little more, would else have no room to drain one."""
-TRIM_SHARE = 0.05
-"""Smallest cut of a fleet: every action disturbs caches and connections."""
+SWING_SIGMAS = 2.33
+"""Deviations of a load's swing from second to second for which there is room: 99 in 100 seconds of a normal one."""
+SWING_DOUBT = 0.25
+"""Relative error of the dispersion of a minute: taken off, since a Poisson stream shall not seem to swing."""
+TRIM_SHARE = 0.1
+"""Smallest cut of a fleet, the tolerance of the Kubernetes HPA: every action disturbs caches and connections."""
+CALM_SHARE = 2.0 / 3.0
+"""Share of the window of a scale-down that passes after a change before pods go: cuts that would follow each other are
+made at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,17 +67,12 @@ def cold_start(spec: AutoscalerSpec, observation: Observation) -> float:
     return spec.cold_start_seconds
 
 
-def hold_seconds(start_seconds: float) -> float:
-    """How long a need is remembered before its pods go."""
-    return min(HOLD_SECONDS_MAX, max(windows.LOOK_BACK_SECONDS, HOLD_STARTS * start_seconds))
-
-
-def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
-    """The demand in the last minute's buckets (at least one) and the queue."""
+def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float) -> Demand:
+    """The demand in the last minute's buckets (at least one) and the queue; `slots` can execute now."""
     buckets = memory.buckets
     spread = windows.dispersion(buckets)
     mean, arrived, seconds = windows.mean_rate(buckets)
-    proven = windows.proven_rate(buckets, spread)
+    proven, newest, stretch = windows.proven_rate(buckets, spread)
     service = memory.profile.service_seconds
     if service is None:
         # Nothing completed yet, so nothing is known of the service time: the requests in flight are the load.
@@ -93,32 +87,42 @@ def measure(memory: Memory, *, queued: float, start_seconds: float) -> Demand:
             share=staffing.LOWEST_SHARE,
             proven=flying,
         )
-    rate = max(mean, proven)
-    horizon = min(start_seconds + PERIOD_SECONDS, HORIZON_SECONDS_MAX)
+    rate, age = (newest, stretch / 2.0) if proven > mean else (mean, seconds / 2.0)
+    offered = rate * service
+    share = _share(rate, spread, service, memory.burst)
+    horizon = min(age + start_seconds + windows.PERIOD_SECONDS, HORIZON_SECONDS_MAX)
     growth = windows.trend(buckets, spread) * horizon * service
-    share = _share(rate * service, spread, service, memory.burst)
+    # What rises again within the longest window is expected to rise as far as it did, within twice the tolerance.
+    known = (1.0 + 2.0 * TRIM_SHARE) * share * windows.highest(memory.peaks, buckets[-1].end - holding.SECONDS_MAX)
+    if offered < known:
+        growth = min(growth, known - offered)
+    # Waiting now, and what will have joined it when a pod ordered now serves.
+    waiting = queued * service + max(0.0, offered + growth / 2.0 - slots) * start_seconds
     doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / seconds
     return Demand(
         rate=rate,
         service_seconds=service,
-        offered=rate * service,
+        offered=offered,
         growth=growth,
-        backlog=_backlog(queued * service, rate * service + growth, share),
+        backlog=_backlog(waiting / max(1.0, service), offered + growth, share),
         share=share,
         proven=max(proven, mean - doubt) * service,
     )
 
 
 def _backlog(work: float, offered: float, share: float) -> float:
-    """Slots for the waiting work (slot seconds). Whoever arrives behind a backlog waits too, so it is to be gone within
-    a second, the period of the scrapes; but never with more than OVERSHOOT times the pods that the load would fill."""
+    """Slots for the waiting work. Whoever arrives behind a backlog waits too, so it is to be gone within a second, the
+    period of the scrapes, or one service time; but never with more than OVERSHOOT times the pods that the load would
+    fill."""
     return max(0.0, min(work, max(OVERSHOOT * share - 1.0, SMALLEST_DRAIN) * offered))
 
 
-def _share(offered: float, spread: float, service: float, burst: float) -> float:
-    # Counts a second apart differ by `spread`; what is busy at once sees of the excess only what a service time spans.
-    peakedness = 1.0 + (spread - 1.0) * min(1.0, service)
-    share = staffing.target_share(offered, peakedness, service)
+def _share(rate: float, spread: float, service: float, burst: float) -> float:
+    """Share of the slots to fill. What counts of a second differ by more than Poisson's is a rate that swings: short
+    requests see each second's, long ones the mean of their own time."""
+    offered = rate * service
+    swing = service * math.sqrt(rate * max(0.0, (1.0 - SWING_DOUBT) * spread - 1.0) / max(1.0, service))
+    share = staffing.target_share(offered, SWING_SIGMAS * swing, service)
     if burst > 1.0 and offered > 0:
         # Learned bursts within a second: room for three deviations of a stream with that much more variance.
         share = min(share, offered / (offered + windows.SIGMAS * math.sqrt(burst * offered)))
@@ -173,6 +177,12 @@ def replicas(
         if warm_for < hold:
             return current, Reason(
                 code=model.HOLDING, message=f"{kept} would do; history of {warm_for:.0f} s, must reach {hold:.0f} s"
+            )
+        calm_for = now - memory.scaled_at
+        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * hold)
+        if calm_for < calm:
+            return current, Reason(
+                code=model.HOLDING, message=f"{kept} would do; changed {calm_for:.0f} s ago, must be {calm:.0f} s"
             )
         return kept, Reason(
             code=model.SCALE_DOWN,

@@ -251,6 +251,12 @@ class Memory:
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0
     """When the concurrency limit was last raised."""
+    released: tuple[Peak, ...] = ()
+    """When pods were taken away, and how many there were before, for as long as a need may be remembered."""
+    hold: float = 0.0
+    """Seconds for which a need is remembered, learned from pods that were taken away too soon; 0: nothing learned."""
+    hold_learned_at: float = 0.0
+    """When it was learned; it is not believed for ever."""
     scaled_at: float = 0.0
     """When the number of pods last changed."""
     target_share: float = field(default=0.7)

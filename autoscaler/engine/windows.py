@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from headrace.autoscaler.engine.model import Bucket, Peak
 
+PERIOD_SECONDS = 5.0
+"""The published decision period of the horizontal axis."""
 KEPT_SECONDS = 60.0
 """Buckets kept: three times the look-back for scaling up."""
 LOOK_BACK_SECONDS = 20.0
@@ -19,6 +21,10 @@ ENOUGH_ARRIVALS = 100.0
 """A Poisson count of 100 is known to a tenth."""
 SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
+SURGE_STRAIGHT = 0.75
+"""Least share of the mean slope of a surge by which each second must rise: steps and bursts do not rise evenly."""
+SURGE_POINTS = 4
+"""Seconds behind a surge: one more than the differences in which a step between two scrapes shows, and the first."""
 FAST_POINTS = 8
 """Seconds behind a steep trend: the fewest of which a step must fill three before the median slope sees it."""
 SLOW_GROUP = 5
@@ -55,19 +61,21 @@ def dispersion(buckets: Sequence[Bucket]) -> float:
     return max(1.0, spread * spread / 2.0 / mean)
 
 
-def proven_rate(buckets: Sequence[Bucket], spread: float) -> float:
-    """Highest arrival rate, per second, that some newest stretch of the look-back proves at SIGMAS.
+def proven_rate(buckets: Sequence[Bucket], spread: float) -> tuple[float, float, float]:
+    """(highest arrival rate that some newest stretch of the look-back proves at SIGMAS, its mean rate, its seconds).
 
     A step shows in the first second, noise does not: `count - SIGMAS * sqrt(variance)` over each stretch.
     """
-    best = arrived = seconds = 0.0
+    best = mean = stretch = arrived = seconds = 0.0
     for bucket in reversed(buckets):
         arrived += bucket.arrived
         seconds += bucket.seconds
         if seconds > LOOK_BACK_SECONDS + 1e-6:
             break
-        best = max(best, (arrived - SIGMAS * math.sqrt(spread * arrived)) / seconds)
-    return best
+        least = (arrived - SIGMAS * math.sqrt(spread * arrived)) / seconds
+        if least > best:
+            best, mean, stretch = least, arrived / seconds, seconds
+    return best, mean, stretch
 
 
 def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
@@ -87,8 +95,8 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
 def trend(buckets: Sequence[Bucket], spread: float) -> float:
     """Growth of the arrival rate, per second per second; 0 unless it is proven and still going on.
 
-    Looked for twice: in eight seconds, for a ramp, and in the whole minute, for growth that seconds cannot tell
-    from noise.
+    Looked for three times: in four seconds that all rise, in eight, and in the whole minute, for growth that seconds
+    cannot tell from noise. SIGMAS errors prove it; one is taken off it.
     """
     fast = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets[-FAST_POINTS:]]
     slow = []
@@ -97,19 +105,41 @@ def trend(buckets: Sequence[Bucket], spread: float) -> float:
         seconds = sum(bucket.seconds for bucket in group)
         slow.append((group[-1].end - seconds / 2, sum(bucket.arrived for bucket in group), seconds))
     return max(
-        _slope(fast, spread, wanted=FAST_POINTS, newest=3),
+        _surge(fast[-SURGE_POINTS:], spread),
+        _slope(fast, spread, wanted=FAST_POINTS, newest=3, doubt=1.0),
         _slope(slow[-SLOW_POINTS:], spread, wanted=SLOW_POINTS - 1, newest=3),
     )
 
 
-def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wanted: int, newest: int) -> float:
-    """Median slope of the (time, arrivals, seconds) less three standard errors, at least 0.
+def _surge(points: Sequence[tuple[float, float, float]], spread: float) -> float:
+    """Mean slope of the newest points less its error, if they rise evenly: a step, even one that falls between two
+    scrapes, shows in two differences at most."""
+    if len(points) < SURGE_POINTS or sum(point[1] for point in points) < ENOUGH_ARRIVALS:
+        return 0.0
+    rates = [(time, arrived / seconds) for time, arrived, seconds in points]
+    span = rates[-1][0] - rates[0][0]
+    slope = (rates[-1][1] - rates[0][1]) / span
+    error = math.sqrt(spread * (points[0][1] / points[0][2] ** 2 + points[-1][1] / points[-1][2] ** 2)) / span
+    if slope <= SIGMAS * error:
+        return 0.0
+    steady = all(
+        later[1] - earlier[1] >= SURGE_STRAIGHT * slope * (later[0] - earlier[0])
+        for earlier, later in itertools.pairwise(rates)
+    )
+    return slope - error if steady else 0.0
+
+
+def _slope(
+    points: Sequence[tuple[float, float, float]], spread: float, *, wanted: int, newest: int, doubt: float = 0.0
+) -> float:
+    """Median slope of the (time, arrivals, seconds) less its standard error if it is proven, else 0.
 
     A step makes the median slope large once it fills three tenths of the points; by then the `newest` are all after it
-    and flat. So these must rise at least half as steeply.
+    and flat. So these must rise at least half as
+    steeply, `doubt` of their own errors taken off.
     """
     count = len(points)
-    if count < wanted:
+    if count < wanted or sum(point[1] for point in points) < ENOUGH_ARRIVALS:
         return 0.0
     rates = [(time, arrived / seconds) for time, arrived, seconds in points]
     slope = statistics.median(
@@ -122,10 +152,15 @@ def _slope(points: Sequence[tuple[float, float, float]], spread: float, *, wante
     width = points[-1][2]
     sigma = math.sqrt(spread * sum(point[1] for point in points) / count) / width
     # Standard error of a least-squares slope over n evenly spaced points is sigma / span * sqrt(12 / n) to first order.
-    slope -= SIGMAS * sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
-    if slope <= 0:
+    error = sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
+    if slope <= SIGMAS * error:
         return 0.0
-    last = (rates[-1][1] - rates[-newest][1]) / (rates[-1][0] - rates[-newest][0])
+    slope -= error
+    span = rates[-1][0] - rates[-newest][0]
+    last = (rates[-1][1] - rates[-newest][1] - doubt * math.sqrt(2.0) * sigma) / span
+    newer, older = rates[-1], rates[-2]
+    if doubt and newer[1] - older[1] < slope / 2.0 * (newer[0] - older[0]):
+        return 0.0  # a step between two scrapes shows in two differences
     return slope if last >= slope / 2.0 else 0.0
 
 

@@ -159,8 +159,14 @@ def comparisons(rows: Sequence[Row]) -> list[Bar]:
         ),
         Bar(
             name="actions",
-            rule="scale actions at most a third of KPA's, in every cell",
-            value=f"{len(quiet)} of {len(busy)} cells; all cells together {ratio:.2f} of KPA's",
+            rule="scale actions at most a third of KPA's, over all cells together",
+            value=f"{ratio:.3f} of KPA's",
+            holds=bool(busy) and 3 * ratio <= 1,
+        ),
+        Bar(
+            name="actions, cell by cell",
+            rule="the same in every cell",
+            value=f"{len(quiet)} of {len(busy)} cells: {', '.join(quiet)}",
             holds=bool(busy) and len(quiet) == len(busy),
         ),
         Bar(
@@ -213,24 +219,31 @@ def absolutes(rows: Sequence[Row], unlimited: Sequence[Row], ramp: Row, *, diurn
             name="cost on diurnal loads",
             rule="pod-seconds at most 1.5 of the clairvoyant bound",
             value=", ".join(f"{case} {eta:.2f}" for case, eta in etas.items()),
-            holds=all(eta <= 1.5 for eta in etas.values()),
+            holds=all(eta <= COST_BAR for eta in etas.values()),
         ),
     ]
 
 
+COST_BAR = 1.5
+"""Pod-seconds over the clairvoyant bound that the bar on diurnal loads allows."""
+
+
 def savings(rows: Sequence[Row], traces: Sequence[str]) -> list[Bar]:
-    """Against a fixed fleet, per trace, with what the trace allows."""
+    """Against a fixed fleet, per trace. What a trace allows follows from its peak over mean and the headroom h of the
+    fixed fleet: saving = 1 - eta / (h x peak / mean). At the eta of COST_BAR, 90 % needs h x peak / mean of 15."""
     cases = _by_case(rows)
     bars = []
     for case in traces:
         measures = cases[case][OURS].medians
         for headroom in (1, 2):
-            saving, allowed = measures[f"saving_h{headroom}"], measures[f"saving_possible_h{headroom}"]
+            saving, bound = measures[f"saving_h{headroom}"], measures[f"saving_possible_h{headroom}"]
+            ratio = headroom * measures["peak_over_mean"]
+            allowed = 1.0 - COST_BAR / ratio
             bars.append(
                 Bar(
                     name=f"saving, {case}, headroom {headroom}",
-                    rule=f"at least 90 % where the clairvoyant bound saves 90 % (here it saves {allowed:.1%},"
-                    f" peak/mean {measures['peak_over_mean']:.1f})",
+                    rule=f"at least 90 % where headroom x peak/mean is 15 or more (here {ratio:.1f}: {allowed:.1%} at"
+                    f" {COST_BAR} of the clairvoyant bound, {bound:.1%} at the bound itself)",
                     value=f"{saving:.1%}",
                     holds=saving >= 0.9 or allowed < 0.9,
                 )

@@ -244,13 +244,14 @@ def cells() -> list[Cell]:
 
 def held_out() -> list[Cell]:
     """Loads that were never run while the engine was made: a check on constants that were chosen with the table in
-    sight. Three other functions of the Azure trace, on two services."""
+    sight. Other functions of the Azure trace on two services, and shapes with other periods, heights and starts."""
     whole_day = slice(0, 1440)
     found = []
     for rank, service, factor in (
         (1, services.WORKERS, 20.0),
         (2, services.WORKERS, 20.0),
         (3, services.XGBOOST, 60.0),
+        (4, services.WORKERS, 20.0),
     ):
         rates = loads.azure_functions(minutes=whole_day, rank=rank) * factor
         for start in (20.0, 30.0):
@@ -264,12 +265,25 @@ def held_out() -> list[Cell]:
                     trace=True,
                 )
             )
+    for about, rates, start in (
+        (
+            "sine day in 40 min, mean 900 rps, peak/mean 2, 3 % noise",
+            loads.diurnal(900, 2, seconds=2400, noise=0.03, seed=7),
+            20,
+        ),
+        ("20 to 3,000 rps in 150 s, 10 min at the top", loads.ramp(20, 3000, before=150, rising=150, during=600), 15),
+        ("300 rps, fivefold for 45 s every 3 min 20 s", loads.spikes(300, 5, every=200, lasting=45, seconds=1800), 15),
+        ("200 to 800 rps, period 110 s", loads.zigzag(200, 800, period=110, seconds=1500), 20),
+    ):
+        found.append(
+            Cell(name=about, about="synthetic", service=services.WORKERS, rates=rates, cold_start_seconds=float(start))
+        )
     return found
 
 
 def unlimited(found: list[Cell]) -> list[Cell]:
     """The cells of the second table: the same without a replica limit to speak of."""
-    names = ("step", "spike", "azure-functions-one")
+    names = ("step", "ramp60", "spike", "azure-functions-all", "azure-functions-one")
     return [
         Cell(**{**{field: getattr(cell, field) for field in Cell.__dataclass_fields__}, "limit": 24.0})
         for cell in found

@@ -121,7 +121,7 @@ def wait_quantile(waits: Integers, share: float) -> float:
     return 0.0 if index == 0 else float(1e-5 * 10 ** (index / 10))
 
 
-_compiled: Any = numba.njit(cache=True, fastmath=False, boundscheck=False)
+_compiled: Any = numba.njit(cache=True, fastmath=False, boundscheck=False, error_model="numpy")
 
 
 @_compiled
@@ -270,7 +270,7 @@ def _pick(random, number):  # type: ignore[no-untyped-def]
     value ^= value >> np.uint64(7)
     value ^= value << np.uint64(17)
     random[0] = value
-    return np.int64((value >> np.uint64(11)) % np.uint64(number))
+    return np.int64(((value >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32))  # no division
 
 
 @_compiled

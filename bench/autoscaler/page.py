@@ -14,7 +14,8 @@ SHOWN = ("violations", "pod_seconds")
 def section(results: dict[str, Any]) -> str:
     """The bars, and violations and cost of every policy in every cell, as Markdown."""
     lines = [
-        f"Medians of {results['settings']['seeds']} seeds.",
+        f"Medians of {results['settings']['seeds']} seeds; the run took {results['settings']['seconds']} s on"
+        f" {results['machine']['cores']} cores.",
         "",
         "| bar | measured | holds |",
         "|---|---|---|",

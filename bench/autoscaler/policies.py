@@ -164,7 +164,8 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | (environment if environment is not None else {}),
+            # One thread and rare collections for a program that answers in lock-step: all cores are in use already.
+            env=os.environ | {"GOMAXPROCS": "1", "GOGC": "1000"} | (environment if environment is not None else {}),
             text=True,
             bufsize=1 << 16,
         )

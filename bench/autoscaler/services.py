@@ -5,6 +5,7 @@ work per second. The best concurrency of a model is the n with the most throughp
 X^2 / n with X = n speed[n]), subject to its memory mark; it is computed from the tables, never told to a policy.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,10 +52,15 @@ class Service:
         """Requests per second that one pod completes at its best concurrency."""
         return self.best * float(self.speed[self.best]) / self.mean_seconds
 
-    def slo_seconds(self, samples: int = 200_000) -> float:
+    def slo_seconds(self) -> float:
         """Service objective: the 99th percentile without queueing, at the best concurrency, plus 10 ms."""
-        work = self.draw(np.random.default_rng(12345), samples)
-        return float(np.quantile(work, 0.99)) / float(self.speed[self.best]) + 0.010
+        return _percentile(self.draw) / float(self.speed[self.best]) + 0.010
+
+
+@functools.cache
+def _percentile(draw: Callable[[np.random.Generator, int], Floats]) -> float:
+    """99th percentile of the work drawn."""
+    return float(np.quantile(draw(np.random.default_rng(12345), 200_000), 0.99))
 
 
 def lognormal(mean: float, variation: float) -> Callable[[np.random.Generator, int], Floats]:

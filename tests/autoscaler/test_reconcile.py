@@ -94,15 +94,15 @@ def test_load_brings_pods_and_the_status_says_why() -> None:
     status = world.status()
     assert status["desiredReplicas"] == world.replicas
     assert status["decisions"][-1]["replicas"] == world.replicas
-    assert "ScaleUp" in " ".join(status["decisions"][-1]["reasons"])
+    assert any("ScaleUp" in " ".join(decision["reasons"]) for decision in status["decisions"])
     assert status["decisions"][-1]["inputs"]["demand"] > 0
     assert world.condition("Active") == ("True", "Scaling")
     assert "Scaled" in world.reasons()
 
 
 def test_at_most_twenty_decisions_are_kept() -> None:
-    world = World(max_replicas=1000)
-    for step in range(30):
+    world = World(max_replicas=1_000_000)
+    for step in range(40):
         world.run(6, 100 * 1.3**step)
 
     assert len(world.status()["decisions"]) == 20

@@ -40,14 +40,17 @@ def test_a_minute_is_kept() -> None:
 def test_a_step_is_believed_in_its_first_second() -> None:
     buckets = _buckets(*[10.0] * 40, 10_000.0)
 
-    assert windows.proven_rate(buckets, windows.dispersion(buckets)) > 9_500
+    least, mean, seconds = windows.proven_rate(buckets, windows.dispersion(buckets))
+
+    assert 9_500 < least < mean == 10_000
+    assert seconds == 1
 
 
 def test_noise_is_not_believed() -> None:
     for seed in range(20):
         buckets = _buckets(*_noise(100, 60, seed=seed))
 
-        assert windows.proven_rate(buckets, windows.dispersion(buckets)) < 105
+        assert windows.proven_rate(buckets, windows.dispersion(buckets))[0] < 105
 
 
 def test_dispersion_sees_noise_and_not_a_step() -> None:
@@ -62,6 +65,18 @@ def test_a_ramp_has_its_slope_and_loses_it_when_it_ends() -> None:
 
     assert windows.trend(_buckets(*ramp), 1.0) == pytest.approx(40, rel=0.3)
     assert windows.trend(_buckets(*ramp, *[ramp[-1]] * 4), 1.0) == 0
+
+
+def test_a_ramp_is_seen_in_its_fourth_second() -> None:
+    ramp = [10.0 + 167.0 * second for second in range(4)]
+
+    assert windows.trend(_buckets(*[10.0] * 40, *ramp[1:3]), 1.0) == 0
+    assert windows.trend(_buckets(*[10.0] * 40, *ramp[1:]), 1.0) == pytest.approx(167, rel=0.1)
+
+
+@pytest.mark.parametrize("seconds", range(1, 25))
+def test_a_step_between_two_scrapes_has_no_trend(seconds: int) -> None:
+    assert windows.trend(_buckets(*[10.0] * 40, 4_000.0, *[10_000.0] * seconds), 1.0) == 0
 
 
 @pytest.mark.parametrize("seconds", range(1, 25))

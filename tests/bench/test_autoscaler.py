@@ -109,6 +109,27 @@ def test_a_ramp_has_its_capacity_within_a_minute_at_thirty_seconds_of_cold_start
     assert run(case, Apa(case.setting)).capacity_seconds <= 60
 
 
+@pytest.mark.parametrize(
+    ("name", "late", "cost", "actions"),
+    [
+        # What peers need for as few late requests, and a third of Knative's actions where it acts often.
+        ("steady", 0.0001, 2412, 0),
+        ("zigzag", 0.0022, 12_760, 24),
+        ("spike", 0.20, 35_880, 5),
+        ("azure-functions-all", 0.0228, 29_445, 27),
+        ("agent-ramp", 0.0096, 3_900, 7),
+    ],
+)
+def test_loads_are_served_as_well_as_by_any_peer_for_less(name: str, late: float, cost: float, actions: int) -> None:
+    case = _case(name)
+    outcome = run(case, Apa(case.setting))
+
+    assert outcome.violations <= late
+    assert outcome.pod_seconds <= cost
+    assert outcome.actions <= actions
+    assert outcome.cut == 0
+
+
 @pytest.mark.parametrize("name", ["xgboost", "agent", "image"])
 def test_the_best_concurrency_is_learned(name: str) -> None:
     lesson = next(lesson for lesson in learning.lessons() if lesson.name == name)

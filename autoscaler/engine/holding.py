@@ -1,0 +1,41 @@
+"""How long a need is remembered before its pods go, and what pods that were missed teach about it."""
+
+from dataclasses import replace
+
+from headrace.autoscaler.engine import windows
+from headrace.autoscaler.engine.model import Memory, Peak
+
+SECONDS_MAX = 300.0
+"""The published scale-down window: the longest here."""
+STARTS = 2.0
+"""Cold starts for which a need is remembered. A pod that must come back costs its start, and the service missing
+meanwhile is valued at as much again; keeping it just as long as that costs at most twice the best hindsight could do
+(ski rental, Karlin 1988)."""
+LEARNED_SECONDS = 3600.0
+"""How long a learned window is believed without being taught again."""
+
+
+def seconds(memory: Memory, start_seconds: float, now: float) -> float:
+    """For how long a need is remembered now."""
+    usual = min(SECONDS_MAX, max(windows.LOOK_BACK_SECONDS, STARTS * start_seconds))
+    return max(usual, memory.hold) if now - memory.hold_learned_at < LEARNED_SECONDS else usual
+
+
+def learn(
+    memory: Memory, now: float, *, current: int, wanted: int, short: bool, start_seconds: float, hold: float
+) -> Memory:
+    """The memory after a decision. Pods that were taken away and are wanted back teach a window that would have kept
+    them, if their absence leaves the load more than every slot (`short`), or if keeping them would have cost less than
+    starting them again does. A load that returns after more than SECONDS_MAX teaches nothing: it is not waited for."""
+    released = tuple(past for past in memory.released if past.at > now - SECONDS_MAX)
+    if wanted < current:
+        return replace(memory, released=(*released, Peak(at=now, slots=current)))
+    if wanted == current or not released:
+        return memory
+    missed = next((past for past in reversed(released) if past.slots >= wanted), released[0])
+    memory = replace(memory, released=tuple(past for past in released if past.slots > wanted))
+    gone = now - missed.at
+    if not short and gone >= start_seconds:
+        return memory
+    longer = min(SECONDS_MAX, hold + gone + windows.PERIOD_SECONDS)
+    return replace(memory, hold=longer, hold_learned_at=now)

@@ -1,0 +1,76 @@
+"""How long a need is remembered, and what pods that were missed teach."""
+
+from scaling_story import Story
+
+from headrace.autoscaler.engine import Memory, holding
+from headrace.autoscaler.engine.model import Peak
+
+
+def _learn(memory: Memory, now: float, current: int, wanted: int, *, short: bool = True) -> Memory:
+    hold = holding.seconds(memory, 10.0, now)
+    return holding.learn(memory, now, current=current, wanted=wanted, short=short, start_seconds=10.0, hold=hold)
+
+
+def test_a_need_is_remembered_for_two_cold_starts_between_twenty_seconds_and_five_minutes() -> None:
+    assert [holding.seconds(Memory(), start, 1000.0) for start in (2.0, 30.0, 1000.0)] == [20.0, 60.0, 300.0]
+
+
+def test_pods_that_are_missed_teach_a_window_that_would_have_kept_them() -> None:
+    memory = _learn(Memory(), 1000.0, 10, 4)
+    memory = _learn(memory, 1100.0, 4, 10)
+
+    assert holding.seconds(memory, 10.0, 1100.0) == 20.0 + 100.0 + 5.0
+
+
+def test_a_lesson_fades_when_it_is_not_taught_again() -> None:
+    memory = Memory(hold=200.0, hold_learned_at=1000.0)
+
+    assert holding.seconds(memory, 10.0, 1000.0 + 3599.0) == 200.0
+    assert holding.seconds(memory, 10.0, 1000.0 + 3601.0) == 20.0
+
+
+def test_a_load_that_returns_gently_or_after_long_teaches_nothing() -> None:
+    gone = _learn(Memory(), 1000.0, 10, 4)
+
+    assert _learn(gone, 1060.0, 4, 10, short=False).hold == 0.0
+    assert _learn(gone, 1400.0, 4, 10).hold == 0.0
+
+
+def test_pods_that_are_wanted_back_sooner_than_they_start_would_have_been_cheaper_to_keep() -> None:
+    gone = _learn(Memory(), 1000.0, 10, 4)
+
+    assert _learn(gone, 1008.0, 4, 5, short=False).hold == 20.0 + 8.0 + 5.0
+
+
+def test_the_last_fleet_that_was_large_enough_is_the_one_that_was_missed() -> None:
+    memory = Memory(released=(Peak(at=1000.0, slots=20), Peak(at=1090.0, slots=6)))
+
+    assert _learn(memory, 1100.0, 4, 5).hold == 20.0 + 10.0 + 5.0
+    assert _learn(memory, 1100.0, 4, 15).hold == 20.0 + 100.0 + 5.0
+
+
+def test_a_spike_every_four_minutes_finds_its_pods_the_third_time(story: Story) -> None:
+    story.begin(3)
+
+    def spikes(second: int) -> float:
+        return 1600.0 if second % 240 >= 220 else 100.0
+
+    story.run(480, spikes)
+    kept = []
+    for second in range(480, 1200):
+        story.run(1, spikes(second))
+        kept.append((second % 240, story.ready))
+
+    assert all(ready * 4 >= 1600 * 0.05 for phase, ready in kept if phase == 220)
+
+
+def test_cuts_that_would_follow_each_other_are_made_at_once(story: Story) -> None:
+    story.begin(30)
+    story.run(60, 2000)
+    story.log.clear()
+
+    story.run(20, lambda second: 2000 - 95 * second)
+    story.run(100, 100)
+
+    assert story.replicas <= 3
+    assert story.actions <= 3
