@@ -72,7 +72,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
     buckets = memory.buckets
     spread = windows.dispersion(buckets)
     mean, arrived, seconds = windows.mean_rate(buckets)
-    proven, newest, stretch = windows.proven_rate(buckets, spread)
+    proven, fresh, stretch = windows.proven_rate(buckets, spread)
     service = memory.profile.service_seconds
     if service is None:
         # Nothing completed yet, so nothing is known of the service time: the requests in flight are the load.
@@ -87,7 +87,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
             share=staffing.LOWEST_SHARE,
             proven=flying,
         )
-    rate, age = (newest, stretch / 2.0) if proven > mean else (mean, seconds / 2.0)
+    rate, age = (fresh, stretch / 2.0) if proven > mean else (mean, seconds / 2.0)
     offered = rate * service
     share = _share(rate, spread, service, memory.burst)
     horizon = min(age + start_seconds + windows.PERIOD_SECONDS, HORIZON_SECONDS_MAX)
