@@ -34,6 +34,9 @@ test-cluster: .venv/installed # mostly waits for pods, so the others have the co
 test-rest: .venv/installed
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)"
 
+test-vllm: .venv/installed ## vLLM itself, on CPU cores (a download of 5.9 GB); writes tests/recorded/vllm.json
+	@HEADRACE_TEST_VLLM=1 $(PYTHON) -m pytest -q tests/runtimes/engine/test_vllm.py
+
 check: .venv/installed build/types ## lint, types and architecture
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports
 

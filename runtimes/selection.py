@@ -5,13 +5,13 @@ The rules read top to bottom; the first that applies decides, and says why. docs
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 from headrace.contract.errors import InputError
-
-GIB: Final = 1024**3
+from headrace.contract.runtime import GIB, EnginePlan, Runtime, RuntimeChoice, RuntimeRequest
+from headrace.runtimes.custom import adapter as custom
+from headrace.runtimes.triton import adapter as triton
+from headrace.runtimes.vllm import adapter as vllm
 
 TEXT_GENERATION_TASKS: Final = frozenset(
     {"text-generation", "text2text-generation", "summarization", "conversational", "llm/v1/chat", "llm/v1/completions"}
@@ -29,61 +29,22 @@ WAITING_FLAVORS: Final = frozenset({"langchain", "llama_index", "openai", "dspy"
 GPU_BYTES: Final = 2 * GIB
 """A text-generation model larger than this is too slow without a GPU to be called served: at 2 GiB a CPU that reads
 50 GB/s writes some 20 tokens a second for one caller."""
-ENGINE_SHARE: Final = 0.7
-"""Part of a GPU's memory that weights may take; the rest holds the KV cache, without which there is no batching."""
 CLASSIC_BASE_BYTES: Final = GIB
 """An interpreter with MLflow, pandas and scikit-learn for each of two workers, and the front."""
 DEEP_BASE_BYTES: Final = 2 * GIB
 """The same with PyTorch or TensorFlow."""
 DEEP_FLAVORS: Final = frozenset({"pytorch", "tensorflow", "keras", "transformers", "sentence_transformers", "fastai"})
+ENGINE_CORES: Final = 4.0
+"""Cores beside a GPU: vLLM's HTTP server, scheduler and a process for each GPU."""
 SLACK_BYTES: Final = GIB // 16
 """Memory is given in steps of half a GiB; a model of a few MiB is no reason for a step."""
 COPIES: Final = 3
 """Memory a loaded model needs over its files: unpickling holds both, and a second worker loads its own."""
 
 
-class Runtime(StrEnum):
-    """What runs in the pod."""
-
-    MLFLOW = "mlflow"
-    VLLM = "vllm"
-    TRITON = "triton"
-    CUSTOM = "custom"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the deployer asked for; all optional."""
-
-    runtime: Runtime | None = None
-    """Overrides the choice."""
-    gpus: int | None = None
-    """GPUs a pod gets; None leaves it to the model, 0 forbids them."""
-    gpu_memory_bytes: int = 80 * GIB
-    """Memory of one GPU of the kind that the cluster has."""
-    gpu_has_fp8: bool = True
-    """Whether that kind multiplies 8-bit floats (compute capability 8.9 and newer)."""
-    cores: float | None = None
-    memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The runtime, what its pod needs, and why."""
-
-    runtime: Runtime
-    gpus: int
-    cores: float
-    memory_bytes: int
-    protocols: tuple[str, ...]
-    arguments: tuple[str, ...] = ()
-    """Command-line arguments of the engine that follow from the model and the GPU."""
-    reasons: tuple[str, ...] = field(default=())
-
-
-def select(mlmodel: Mapping[str, Any], request: Request | None = None) -> Choice:
+def select(mlmodel: Mapping[str, Any], request: RuntimeRequest | None = None) -> RuntimeChoice:
     """Chooses for one model. InputError names every reason why it cannot be served as asked."""
-    asked = Request() if request is None else request
+    asked = RuntimeRequest() if request is None else request
     flavors: Mapping[str, Any] = mlmodel.get("flavors") or {}
     reasons: list[str] = []
     if asked.runtime is Runtime.CUSTOM:
@@ -130,7 +91,9 @@ def _possible(mlmodel: Mapping[str, Any], flavors: Mapping[str, Any]) -> set[Run
     return possible
 
 
-def _decide(mlmodel: Mapping[str, Any], flavors: Mapping[str, Any], asked: Request, reasons: list[str]) -> Runtime:
+def _decide(
+    mlmodel: Mapping[str, Any], flavors: Mapping[str, Any], asked: RuntimeRequest, reasons: list[str]
+) -> Runtime:
     task, size = task_of(mlmodel), size_of(mlmodel)
     gpu_wanted = asked.gpus is not None and asked.gpus > 0
     gpu_forbidden = asked.gpus == 0
@@ -161,59 +124,56 @@ def _decide(mlmodel: Mapping[str, Any], flavors: Mapping[str, Any], asked: Reque
     return Runtime.MLFLOW
 
 
-def _choice(runtime: Runtime, mlmodel: Mapping[str, Any], asked: Request, reasons: list[str]) -> Choice:
+def _choice(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeRequest, reasons: list[str]) -> RuntimeChoice:
     flavors = mlmodel.get("flavors") or {}
     size = size_of(mlmodel)
     gpus = asked.gpus if asked.gpus is not None else 0
-    arguments: tuple[str, ...] = ()
+    cores = asked.cores if asked.cores is not None else (ENGINE_CORES if runtime is Runtime.VLLM else 1.0)
+    engine: EnginePlan | None = None
+    requirements: tuple[str, ...] | None = None
+    more: tuple[str, ...] = ()
+    image = asked.image
     if runtime is Runtime.VLLM:
-        gpus, arguments = _engine(mlmodel, asked, reasons)
+        gpus, arguments, why = vllm.sizing(mlmodel, size, asked)
+        reasons += why
+        engine = vllm.plan(mlmodel, asked, arguments)
+        requirements = () if image else vllm.REQUIREMENTS
+    elif runtime is Runtime.TRITON:
+        graph = "onnx" in flavors
+        image = image or (triton.IMAGE if graph else "")
+        engine, reason = triton.plan(mlmodel, asked, vendor=bool(image), gpus=gpus)
+        reasons.append(reason)
+        requirements = () if graph else None
+        more = () if image else triton.REQUIREMENTS
+    elif runtime is Runtime.CUSTOM:
+        engine = custom.plan(mlmodel, asked)
+        requirements = () if image else None
     base = DEEP_BASE_BYTES if set(flavors) & DEEP_FLAVORS else CLASSIC_BASE_BYTES
     memory = asked.memory_bytes
     if memory is None:
         copies = 1 if runtime is Runtime.VLLM else COPIES  # an engine maps the weights and moves them to the GPU
         memory = math.ceil((base + copies * size - SLACK_BYTES) / GIB * 2) * GIB // 2
         reasons.append(f"memory {memory / GIB:g} GiB: {base / GIB:g} for the environment, {copies} x {size / GIB:.2f}")
-    cores = asked.cores if asked.cores is not None else (4.0 if runtime is Runtime.VLLM else 1.0)
-    return Choice(
+    return RuntimeChoice(
         runtime=runtime,
         gpus=gpus,
         cores=cores,
         memory_bytes=memory,
-        protocols=_protocols(runtime, mlmodel),
-        arguments=arguments,
+        protocols=_protocols(runtime, mlmodel, asked),
         reasons=tuple(reasons),
+        engine=engine,
+        requirements=requirements,
+        more_requirements=more,
+        base=_base(image, asked.image_python) if image else None,
     )
 
 
-def _engine(mlmodel: Mapping[str, Any], asked: Request, reasons: list[str]) -> tuple[int, tuple[str, ...]]:
-    """GPUs and vLLM's arguments."""
-    transformers = (mlmodel.get("flavors") or {}).get("transformers") or {}
-    size = size_of(mlmodel)
-    stored = str(transformers.get("torch_dtype", "")).removeprefix("torch.")
-    arguments: list[str] = []
-    weights = size / 2 if stored == "float32" else size
-    if stored == "float32":
-        arguments.append("--dtype=bfloat16")
-        reasons.append("stored as float32, served as bfloat16: half the memory, the same exponent range")
-    usable = asked.gpu_memory_bytes * ENGINE_SHARE
-    if asked.gpu_has_fp8 and weights > usable:
-        arguments.append("--quantization=fp8")
-        reasons.append(f"{weights / GIB:.0f} GiB of weights: FP8 halves them, and the GPU multiplies FP8")
-        weights /= 2
-    needed = max(1, math.ceil(weights / usable))
-    gpus = asked.gpus if asked.gpus else 2 ** math.ceil(math.log2(needed))  # attention heads divide by powers of two
-    if asked.gpus and asked.gpus < needed:
-        reasons.append(f"gpus = {asked.gpus} is fewer than the {needed} that the weights need")
-    if gpus > 1:
-        arguments.append(f"--tensor-parallel-size={gpus}")
-        reasons.append(
-            f"{gpus} GPUs of {asked.gpu_memory_bytes / GIB:.0f} GiB, weights in at most {ENGINE_SHARE:.0%} of each"
-        )
-    return gpus, tuple(arguments)
+def _base(image: str, python: str) -> dict[str, str]:
+    path = f"/usr/bin/python{python}"  # where Ubuntu has it, which engines' images are made from
+    return {"kind": "registry", "reference": image, "python": python, "python_path": path}
 
 
-def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any]) -> tuple[str, ...]:
+def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeRequest) -> tuple[str, ...]:
     task = task_of(mlmodel)
     loader = str(((mlmodel.get("flavors") or {}).get("python_function") or {}).get("loader_module", ""))
     if runtime is Runtime.VLLM:
@@ -221,7 +181,7 @@ def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any]) -> tuple[str, ...]:
     if runtime is Runtime.TRITON:
         return ("invocations", "open-inference")
     if runtime is Runtime.CUSTOM:
-        return ("its own",)
+        return tuple(dict.fromkeys(("invocations", str(asked.protocol))))
     if loader in AGENT_LOADERS or task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"}:
         return ("invocations", "openai")
     return ("invocations", "open-inference")

@@ -9,6 +9,7 @@ from headrace.contract import metrics
 from headrace.runtimes.front.answers import Answer, refusal
 
 if TYPE_CHECKING:
+    from headrace.runtimes.engine.app import EngineFront
     from headrace.runtimes.front.app import Front
 
 _LARGEST_BODY = 1024
@@ -17,7 +18,7 @@ _LARGEST_BODY = 1024
 class Admin:
     """Answers on the admin port."""
 
-    def __init__(self, front: "Front") -> None:
+    def __init__(self, front: "Front | EngineFront") -> None:
         self._front = front
 
     async def answer(

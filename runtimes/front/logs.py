@@ -5,11 +5,13 @@ import contextlib
 import json
 import logging
 import os
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
 LONGEST_LINE = 16 * 1024
 """A longer line of a model is cut into several."""
+LAST_LINES = 200
 
 
 class JsonFormatter(logging.Formatter):
@@ -54,6 +56,8 @@ class Pipe:
         os.set_blocking(self._read, False)
         self._rest = b""
         self._log = logging.getLogger("model")
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        """What came last, for the reason of an end."""
 
     def listen(self) -> None:
         """Logs lines as they come, on the running loop."""
@@ -67,7 +71,9 @@ class Pipe:
                 self._rest = self._rest[LONGEST_LINE:]
             for line in lines:
                 if line.strip():
-                    self._log.info("%s", line.decode(errors="replace"), extra={"fields": self._fields})
+                    text = line.decode(errors="replace")
+                    self.last.append(text)
+                    self._log.info("%s", text, extra={"fields": self._fields})
 
 
 def pipes(workers: int) -> list[tuple[Pipe, Pipe]]:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from headrace.contract.errors import InputError
-from headrace.runtimes.selection import GIB, Request, Runtime, select
+from headrace.contract.runtime import GIB, Protocol, Runtime, RuntimeRequest
+from headrace.runtimes.selection import select
 
 TABLE: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("mlmodels.yaml").read_text())
 SKLEARN = TABLE[0]["mlmodel"]
@@ -16,12 +17,13 @@ CHAT = next(row["mlmodel"] for row in TABLE if "7 billion" in row["name"])
 
 @pytest.mark.parametrize("row", TABLE, ids=[row["name"] for row in TABLE])
 def test_golden_table(row: dict[str, Any]) -> None:
-    choice = select(row["mlmodel"], Request(**row.get("request", {})))
+    choice = select(row["mlmodel"], RuntimeRequest(**row.get("request", {})))
     runtime, gpus, memory, word = row["expect"]
 
     assert (choice.runtime, choice.gpus, choice.memory_bytes / GIB) == (runtime, gpus, memory), choice.reasons
     assert word in " ".join(choice.reasons)
-    assert choice.arguments == tuple(row.get("arguments", ()))
+    command = () if choice.engine is None else choice.engine.command
+    assert set(row.get("arguments", ())) <= set(command)
 
 
 def test_the_table_is_large_enough() -> None:
@@ -33,13 +35,14 @@ def test_the_choice_depends_on_nothing_but_its_arguments() -> None:
 
 
 def test_an_override_wins_where_it_can() -> None:
-    assert select(SKLEARN, Request(runtime=Runtime.TRITON)).runtime is Runtime.TRITON
-    assert select(SKLEARN, Request(runtime=Runtime.CUSTOM)).runtime is Runtime.CUSTOM
+    assert select(SKLEARN, RuntimeRequest(runtime=Runtime.TRITON)).runtime is Runtime.TRITON
+    own = RuntimeRequest(runtime=Runtime.CUSTOM, command=("serve", "{port}"), protocol=Protocol.OPENAI)
+    assert select(SKLEARN, own).runtime is Runtime.CUSTOM
 
 
 def test_an_override_that_cannot_work_says_what_can() -> None:
     with pytest.raises(InputError, match=r"runtime = vllm, cannot serve .*choose one of custom, mlflow, triton"):
-        select(SKLEARN, Request(runtime=Runtime.VLLM))
+        select(SKLEARN, RuntimeRequest(runtime=Runtime.VLLM))
 
 
 def test_a_model_without_python_function_is_refused_with_the_remedy() -> None:
@@ -48,7 +51,8 @@ def test_a_model_without_python_function_is_refused_with_the_remedy() -> None:
 
 
 def test_what_the_deployer_constrains_is_kept() -> None:
-    choice = select(CHAT, Request(cores=8.0, memory_bytes=64 * GIB, gpus=4))
+    choice = select(CHAT, RuntimeRequest(cores=8.0, memory_bytes=64 * GIB, gpus=4))
+    assert choice.engine is not None
 
     assert (choice.cores, choice.memory_bytes, choice.gpus) == (8.0, 64 * GIB, 4)
-    assert "--tensor-parallel-size=4" in choice.arguments
+    assert "--tensor-parallel-size=4" in choice.engine.command

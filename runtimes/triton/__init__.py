@@ -1,0 +1,1 @@
+"""Triton: its model repository and how its server is started for one model."""

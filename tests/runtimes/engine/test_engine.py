@@ -1,0 +1,181 @@
+"""What the front sees to, whatever the engine is: the scripted engine does what real ones do rarely."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the expected state did not come"
+        time.sleep(0.05)
+
+
+def streamed(engine: Any, prompt: str) -> list[str]:
+    """The lines of a streamed answer, empty ones left out."""
+    document = {"model": "fraud", "prompt": prompt, "stream": True}
+    with httpx.stream("POST", engine.url + "/v1/completions", json=document, timeout=60) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream"
+        return [line for line in response.iter_lines() if line]
+
+
+def test_requests_pass_and_say_which_version_answered(scripted: Any) -> None:
+    with scripted() as engine:
+        answer = engine.post("/v1/completions", {"prompt": "hello"}, headers={"x-request-id": "a-1"})
+        wrapped = engine.post("/invocations", {"dataframe_split": {"columns": ["text"], "data": [["a"], ["b"]]}})
+        whole = engine.post("/invocations", {"prompt": "hello"})
+        refused = engine.post("/v1/completions", {"prompt": "refuse"})
+        failed = engine.post("/v1/completions", {"prompt": "fail"})
+        told = engine.post("/invocations", {"prompt": "refuse"})
+        not_json = httpx.post(engine.url + "/v1/completions", content=b'{"a": NaN}')
+        metrics = engine.metrics()
+        elsewhere = [httpx.get(engine.url + path).status_code for path in ("/metrics", "/v2/models/fraud", "/v1/files")]
+
+    assert answer.json()["choices"][0]["text"] == "hello"
+    assert (answer.headers["x-request-id"], answer.headers["served-model-name"]) == ("a-1", "v7")
+    assert wrapped.json() == {"predictions": ["a", "b"]}
+    assert whole.json()["choices"][0]["text"] == "hello"
+    assert refused.json() == {"error": {"message": "the prompt is too long", "code": 400}}
+    assert (failed.status_code, "secret" in failed.text) == (500, False)
+    assert told.json()["error_code"] == "BAD_REQUEST"
+    assert told.json()["message"] == "the prompt is too long"
+    assert (not_json.status_code, "error" in not_json.json()) == (400, True)
+    assert "scripted_requests_total 3" in metrics
+    assert "headrace_requests_arrived_total" in metrics
+    assert elsewhere == [404, 404, 404]
+
+
+@pytest.mark.parametrize("prompt", ["die", "hang up"])
+def test_a_stream_that_breaks_off_ends_with_an_error_and_not_as_if_it_were_complete(scripted: Any, prompt: str) -> None:
+    with scripted() as engine:
+        lines = streamed(engine, prompt)
+
+        assert [json.loads(line[6:])["choices"][0]["text"] for line in lines[:3]] == ["0", "1", "2"]
+        assert "stopped before" in json.loads(lines[3].removeprefix("data: "))["error"]["message"]
+        assert len(lines) == 4
+        assert streamed(engine, "slowly 2")[-1] == "data: [DONE]" if prompt == "hang up" else True
+
+
+def test_an_engine_that_dies_is_replaced_and_its_requests_get_500(scripted: Any) -> None:
+    with scripted() as engine:
+        before = engine.engine_pid()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(engine.post, "/v1/completions", {"prompt": "sleep 30"})
+            eventually(lambda: engine.metric("headrace_requests_executing") == 1)
+            os.kill(before, signal.SIGKILL)
+            assert asked.result().status_code == 500
+        eventually(lambda: httpx.get(engine.url + "/ping").status_code == 200)
+
+        assert engine.engine_pid() != before
+        assert engine.metric("headrace_worker_exits_total") == 1
+        assert engine.post("/v1/completions", {"prompt": "again"}).status_code == 200
+
+
+def test_an_engine_that_says_it_is_broken_is_replaced(scripted: Any) -> None:
+    with scripted() as engine:
+        before = engine.engine_pid()
+        engine.post("/v1/completions", {"prompt": "sicken"})
+        eventually(lambda: engine.metric("headrace_worker_exits_total") == 1)
+        eventually(lambda: httpx.get(engine.url + "/ping").status_code == 200)
+
+        assert engine.engine_pid() != before
+
+
+def test_an_engine_outlives_the_serving_process_of_the_front(scripted: Any) -> None:
+    with scripted() as engine:
+        before = engine.engine_pid()
+        [serving] = Path(f"/proc/{engine.process.pid}/task/{engine.process.pid}/children").read_text().split()
+        os.kill(int(serving), signal.SIGKILL)
+        eventually(lambda: answers(engine.url + "/ping") == 200)
+
+        assert engine.post("/v1/completions", {"prompt": "still"}).status_code == 200
+        assert engine.engine_pid() == before
+
+
+def test_an_engine_that_never_starts_ends_the_pod_with_its_own_words(scripted: Any) -> None:
+    with scripted("broken-at-start", wait=False) as engine:
+        eventually(lambda: "another architecture" in answered(engine.url + "/ping"))
+
+        assert engine.process.wait(30) != 0
+
+
+def test_what_is_over_the_limit_waits_and_then_is_refused(scripted: Any) -> None:
+    with scripted(HEADRACE_CONCURRENCY="1") as engine, ThreadPoolExecutor(80) as pool:
+        asked = [pool.submit(engine.post, "/v1/completions", {"prompt": "sleep 0.2"}) for _ in range(70)]
+        answers_ = [one.result() for one in asked]
+        refused = [answer for answer in answers_ if answer.status_code == 429]
+
+        assert {answer.status_code for answer in answers_} == {200, 429}
+        assert refused
+        assert all(answer.headers["retry-after"].isdigit() and "error" in answer.json() for answer in refused)
+        assert engine.metric("headrace_requests_executing") == 0
+        assert engine.metric("headrace_requests_queued") == 0
+
+
+def test_a_request_over_its_time_limit_is_answered_504(scripted: Any) -> None:
+    with scripted(HEADRACE_TIMEOUT_SECONDS="0.5") as engine:
+        assert engine.post("/invocations", {"prompt": "sleep 5"}).json()["error_code"] == "DEADLINE_EXCEEDED"
+
+
+def test_a_caller_that_leaves_frees_its_place(scripted: Any) -> None:
+    with scripted(HEADRACE_CONCURRENCY="1") as engine:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(engine.url + "/v1/completions", json={"prompt": "sleep 60"}, timeout=0.5)
+
+        assert engine.post("/v1/completions", {"prompt": "next"}).status_code == 200
+
+
+def test_streams_are_finished_before_the_pod_ends(scripted: Any) -> None:
+    with scripted() as engine:
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(streamed(engine, "slowly 60")))
+        reader.start()
+        eventually(lambda: engine.metric("headrace_requests_executing") == 1)
+        engine.process.send_signal(signal.SIGTERM)
+        reader.join(20)
+
+        assert lines[-1] == "data: [DONE]"
+        assert len(lines) == 61
+        assert engine.process.wait(20) == 0
+
+
+def test_a_stream_longer_than_the_grace_ends_with_an_error(scripted: Any) -> None:
+    with scripted() as engine:
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(streamed(engine, "slowly 3000")))
+        reader.start()
+        eventually(lambda: engine.metric("headrace_requests_executing") == 1)
+        pid = engine.engine_pid()
+        engine.process.send_signal(signal.SIGTERM)
+        reader.join(20)
+
+        assert "error" in json.loads(lines[-1].removeprefix("data: "))
+        assert engine.process.wait(20) == 0
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def answers(url: str) -> int:
+    try:
+        return httpx.get(url, timeout=5).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def answered(url: str) -> str:
+    try:
+        return httpx.get(url, timeout=5).text
+    except httpx.TransportError:
+        return ""
