@@ -16,6 +16,7 @@ from headrace.components import checks, flows, manifests, model_source, pods, si
 from headrace.components.endpoint_scale import EndpointScale, scale_faults, scale_grant, scale_object
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.model_image import ModelImage, ModelImageArgs
+from headrace.components.runtime_choice import EndpointRuntime, choose, runtime_faults
 from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
@@ -53,6 +54,8 @@ class ModelEndpointArgs(TypedDict):
     """Memory of one pod in MiB. Absent: derived from the size of the model."""
     start_seconds: NotRequired[int]
     """How long a pod may take to load the model and answer. Absent: derived from the size of the model."""
+    runtime: NotRequired[EndpointRuntime]
+    """What serves the model, and on which GPUs. Absent: chosen from the model's flavors, task and size."""
     scale: NotRequired[EndpointScale]
     """Bounds for the autoscaler, which the platform must run. Absent: one pod, or as many as others set."""
     quota: NotRequired[EndpointQuota]
@@ -73,6 +76,7 @@ class _Spec:
     cpu: float | None = None
     memory_mib: int | None = None
     start_seconds: int | None = None
+    runtime: EndpointRuntime = field(default_factory=EndpointRuntime)
     scale: EndpointScale | None = None
     quota: EndpointQuota = field(default_factory=EndpointQuota)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +99,8 @@ class ModelEndpoint(pulumi.ComponentResource):
     """Name of the version that serves, for example v7."""
     image: pulumi.Output[str]
     """Image of that version, pinned by digest."""
+    runtime: pulumi.Output[str]
+    """What serves it: mlflow, vllm, triton or custom."""
 
     def __init__(self, name: str, args: ModelEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         spec = _Spec.checked(name, args)
@@ -115,7 +121,15 @@ class ModelEndpoint(pulumi.ComponentResource):
             KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
-                versions=(ServedVersion(name=image.version_name, model_uri=spec.model_uri, image=reference),),
+                versions=(
+                    ServedVersion(
+                        name=image.version_name,
+                        model_uri=spec.model_uri,
+                        image=reference,
+                        runtime=image.choice.runtime,
+                        reasons=image.choice.reasons,
+                    ),
+                ),
                 allowed_subjects=spec.allowed_subjects,
                 timeout_seconds=spec.timeout_seconds,
             ).to_json()
@@ -132,13 +146,16 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.url = pulumi.Output.concat(platform["url"], path)
         self.version = pulumi.Output.from_input(image.version_name)
         self.image = image.image
-        self.register_outputs({"url": self.url, "version": self.version, "image": self.image})
+        self.runtime = pulumi.Output.from_input(image.choice.runtime.value)
+        pulumi.log.info(f"{image.choice.runtime}: {'; '.join(image.choice.reasons)}", self)
+        self.register_outputs({"url": self.url, "version": self.version, "image": self.image, "runtime": self.runtime})
 
     def _model_image(self, name: str, spec: _Spec, platform: pulumi.Output[Any]) -> ModelImage:
         args: ModelImageArgs = {
             "model_uri": spec.model_uri,
             "delivery": platform["image_delivery"],
             "base": platform["image_base"],
+            "runtime": spec.runtime,
         }
         if spec.tracking_uri is not None:
             args["tracking_uri"] = spec.tracking_uri
@@ -184,17 +201,23 @@ class ModelEndpoint(pulumi.ComponentResource):
             selector=selector,
             ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
         )
-        size = image.source.size_bytes
-        start_seconds = sizing.start_seconds(size) if spec.start_seconds is None else spec.start_seconds
+        size, choice = image.source.size_bytes, image.choice
+        start_seconds = spec.start_seconds
+        if start_seconds is None:
+            start_seconds = sizing.start_seconds(size) if choice.engine is None else sizing.engine_start_seconds(size)
+        allotment = sizing.allotment(size, cpu=spec.cpu, memory_mib=spec.memory_mib)
+        if choice.engine is not None:
+            allotment = sizing.engine_allotment(choice, cpu=spec.cpu, memory_mib=spec.memory_mib)
         pod = pods.model_pod(
             endpoint=name,
             version=version,
             image=image.image,
             account="model",
             labels=labels,
-            allotment=sizing.allotment(size, cpu=spec.cpu, memory_mib=spec.memory_mib),
+            allotment=allotment,
             timeout_seconds=spec.timeout_seconds,
             start_seconds=start_seconds,
+            engine=choice.engine,
         )
         deployment = manifests.deployment(
             version,
@@ -234,7 +257,8 @@ def _servable(name: str, args: Mapping[str, Any]) -> Iterator[str]:
     faults = [*checks.endpoint_name("name", name), *_faults({"platform": "given later", **args})]
     if not faults:
         try:
-            model_source.resolve(args["model_uri"], args.get("tracking_uri", ""))
+            source = model_source.resolve(args["model_uri"], args.get("tracking_uri", ""))
+            choose(source.mlmodel, args.get("runtime", {}))
         except HeadraceError as error:
             faults.append(str(error))
     for fault in faults:
@@ -249,6 +273,7 @@ def _faults(args: Mapping[str, Any]) -> Iterator[str]:
             yield from checks.at_least(key, args[key], lowest)
     yield from checks.labels("labels", args.get("labels", {}))
     yield from checks.texts("allowed_subjects", args.get("allowed_subjects", []))
+    yield from runtime_faults(args.get("runtime", {}))
     yield from scale_faults(args.get("scale", {}))
     quota = args.get("quota", {})
     for fault in checks.known_keys(quota, EndpointQuota.__annotations__):

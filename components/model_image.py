@@ -13,8 +13,10 @@ import pulumi
 from headrace.components import checks, model_source
 from headrace.components.image_build import ImageBuild, plain
 from headrace.components.platform_ref import ImageBase, ImageDelivery, base_faults, delivery_faults
+from headrace.components.runtime_choice import EndpointRuntime, choose, runtime_faults
 from headrace.contract.errors import HeadraceError
 from headrace.contract.image import Base, Delivery, ImageKind, ImageRequest, ModelInput
+from headrace.contract.runtime import RuntimeChoice
 
 _DEBIAN: Final[ImageBase] = {}
 
@@ -32,6 +34,8 @@ class ModelImageArgs(TypedDict):
     base: NotRequired[pulumi.Input[ImageBase]]
     """What lies under every layer. Absent: a Debian made here, with the
     Python that the model was logged with."""
+    runtime: NotRequired[EndpointRuntime]
+    """What serves the model. Absent: chosen from the model's flavors, task and size."""
 
 
 class ModelImage(pulumi.ComponentResource):
@@ -51,20 +55,24 @@ class ModelImage(pulumi.ComponentResource):
             checks.present(args, "model_uri", "delivery"),
             delivery_faults(delivery) if isinstance(delivery, Mapping) else (),
             base_faults(base) if isinstance(base, Mapping) else (),
+            runtime_faults(args.get("runtime", {})),
         )
         try:
             source = model_source.resolve(args["model_uri"], args.get("tracking_uri", ""))
+            choice = choose(source.mlmodel, args.get("runtime", {}))
         except HeadraceError as error:
             raise checks.ArgsError(f"ModelImage '{name}'", [str(error)]) from error
         super().__init__("headrace:index:ModelImage", name, dict(args), opts)
         build = ImageBuild(
             f"{name}-build",
-            pulumi.Output.all(delivery, base).apply(lambda known: _request(source, known[0], known[1] or {})),
+            pulumi.Output.all(delivery, base).apply(lambda known: _request(source, choice, known[0], known[1] or {})),
             {
                 "model": source.uri,
                 "version": source.version_name,
                 "python": source.python_version,
                 "size_bytes": source.size_bytes,
+                "runtime": choice.runtime.value,
+                "reasons": list(choice.reasons),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -73,13 +81,21 @@ class ModelImage(pulumi.ComponentResource):
         """DNS label of the version, for example v7; known in a preview."""
         self.source: model_source.ModelSource = source
         """The model as the tracking server describes it; known in a preview."""
+        self.choice: RuntimeChoice = choice
+        """What serves it, and why; known in a preview."""
         self.image = build.image
         self.digest = build.digest
         self.register_outputs({"image": self.image, "digest": self.digest})
 
 
-def _request(source: model_source.ModelSource, delivery: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    parsed_base = Base.for_model(base, source.python_version)
+def _request(
+    source: model_source.ModelSource, choice: RuntimeChoice, delivery: Mapping[str, Any], base: Mapping[str, Any]
+) -> dict[str, Any]:
+    own = choice.requirements is None
+    base = base if choice.base is None else choice.base
+    # An engine's environment holds nothing of the model's, which may be of any Python then.
+    parsed_base = Base.for_model(base, source.python_version) if own else Base.from_json(base)
+    requirements = source.requirements if choice.requirements is None else choice.requirements
     return plain(
         ImageRequest(
             kind=ImageKind.MODEL,
@@ -90,9 +106,9 @@ def _request(source: model_source.ModelSource, delivery: Mapping[str, Any], base
                 source=source.artifact_uri,
                 tracking_uri=source.tracking_uri,
                 identity=source.identity,
-                python=source.python_version or parsed_base.python,
-                requirements=source.requirements,
-                constraints=source.constraints,
+                python=(source.python_version if own else "") or parsed_base.python,
+                requirements=(*requirements, *choice.more_requirements),
+                constraints=source.constraints if own else (),
             ),
         )
     )

@@ -235,12 +235,13 @@ def _described(
 ) -> ModelSource:
     mlmodel = _mapping(texts["MLmodel"])
     flavors = tuple(sorted(mlmodel.get("flavors") or {}))
-    if "python_function" not in flavors:
+    if not {"python_function", "onnx", "transformers"} & set(flavors):
         raise InputError(
             "model",
             [
                 f"model_uri = {model_uri!r} has the flavors {', '.join(flavors) or '(none)'}, and only models with the "
-                "flavor python_function can be served; log it with an MLflow flavor module or mlflow.pyfunc"
+                "flavor python_function can be served (Triton serves onnx alone, vLLM transformers alone); "
+                "log it with an MLflow flavor module or mlflow.pyfunc"
             ],
         )
     identity = model_identity(files)
@@ -264,7 +265,7 @@ def _described(
 
 def _python_version(mlmodel: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     """The most exact of the places where MLflow writes it."""
-    logged = (mlmodel["flavors"]["python_function"] or {}).get("python_version")
+    logged = (mlmodel["flavors"].get("python_function") or {}).get("python_version")
     if logged is None:
         logged = _mapping(texts.get("python_env.yaml", "")).get("python")
     if logged is None:

@@ -10,8 +10,9 @@ import pulumi
 
 from headrace.components import envoy_bootstrap
 from headrace.components.manifests import Labels, Manifest
-from headrace.components.sizing import Allotment
+from headrace.components.sizing import GPU_RESOURCE, Allotment
 from headrace.contract import names
+from headrace.contract.runtime import ENV_ENGINE, EnginePlan
 
 PRE_STOP_SECONDS: Final = 5
 """How long a pod that must go stays ready. The front serves on for 5 s more after SIGTERM, so that a version's only pod
@@ -22,6 +23,11 @@ _EXIT_SECONDS: Final = 5
 """Between the end of the drain and SIGKILL."""
 _PROXY_DRAIN_SECONDS: Final = 300
 """A proxy that leaves waits for its last request, which may take 297 s and a little; an idle one ends after seconds."""
+
+_ENGINE_SCRATCH: Final = "512Mi"
+"""For what engines compile at start (vLLM: tens of MB of kernels and graphs) and their sockets."""
+_GPU_TOLERATION: Final = {"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
+"""Nodes with GPUs keep pods without that away, by this taint on every managed Kubernetes."""
 
 _CONFIG_DIGEST: Final = f"{names.API_GROUP}/config-digest"
 _CONFIG_FILE: Final = "envoy.json"
@@ -39,8 +45,9 @@ def model_pod(
     allotment: Allotment,
     timeout_seconds: float,
     start_seconds: int,
+    engine: EnginePlan | None = None,
 ) -> Manifest:
-    """The pod template of one version of one model.
+    """The pod template of one version of one model, which `engine` serves, or our own workers where that is None.
 
     Ready means that /ping answered, which the front allows only after a warm-up prediction. Alive is asked elsewhere
     (/health) and far less often, so that a busy model is not mistaken for a dead one. `start_seconds` is how long
@@ -60,6 +67,7 @@ def model_pod(
                 names.ENV_TIMEOUT_SECONDS: f"{timeout_seconds:g}",
                 names.ENV_GRACE_SECONDS: str(drain_seconds),
                 "HOME": "/tmp",  # libraries write caches beneath it, and the root file system is read-only
+                **({} if engine is None else {ENV_ENGINE: json.dumps(engine.to_json(), sort_keys=True)}),
             }
         ),
         "ports": _ports({"http": names.FRONT_PORT, "admin": names.FRONT_ADMIN_PORT}),
@@ -71,13 +79,18 @@ def model_pod(
         "securityContext": _container_security(),
         "volumeMounts": [_scratch_mount()],
     }
+    volumes = [_scratch("64Mi" if engine is None else _ENGINE_SCRATCH)]
+    if allotment.shared_memory_mib:
+        volumes.append(_memory("shared-memory", f"{allotment.shared_memory_mib}Mi"))
+        container["volumeMounts"] = [_scratch_mount(), {"name": "shared-memory", "mountPath": "/dev/shm"}]
     return {
         "metadata": {"labels": {**labels, **selector}},
         "spec": {
             **_pod_base(account, selector),
+            **({"tolerations": [_GPU_TOLERATION]} if allotment.gpus else {}),
             "terminationGracePeriodSeconds": PRE_STOP_SECONDS + drain_seconds + _EXIT_SECONDS,
             "containers": [container],
-            "volumes": [_scratch("64Mi")],
+            "volumes": volumes,
         },
     }
 
@@ -275,7 +288,11 @@ def _linger() -> Manifest:
 
 def _scratch(size: str) -> Manifest:
     """In memory, so that it is counted and capped with the container's own."""
-    return {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+    return _memory("scratch", size)
+
+
+def _memory(name: str, size: str) -> Manifest:
+    return {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
 
 
 def _scratch_mount() -> Manifest:

@@ -21,6 +21,10 @@ class ServedVersion:
     """Share of the endpoint's traffic, in percent; the weights of an endpoint add up to 100."""
     shadow: int = 0
     """Share of the endpoint's traffic, in percent, mirrored to this version with its answers thrown away."""
+    runtime: str = "mlflow"
+    """What serves it: mlflow, vllm, triton or custom (contract.runtime)."""
+    reasons: tuple[str, ...] = ()
+    """Why; for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,8 @@ class ModelEndpointSpec:
                     "image": version.image,
                     "weight": version.weight,
                     "shadow": version.shadow,
+                    "runtime": version.runtime,
+                    "reasons": list(version.reasons),
                 }
                 for version in self.versions
             ],
@@ -62,6 +68,8 @@ class ModelEndpointSpec:
                     image=version["image"],
                     weight=int(version.get("weight", 100)),
                     shadow=int(version.get("shadow", 0)),
+                    runtime=version.get("runtime", "mlflow"),
+                    reasons=tuple(version.get("reasons", ())),
                 )
                 for version in spec["versions"]
             ),
@@ -106,6 +114,8 @@ def model_endpoint_crd() -> dict[str, Any]:
             "image": {"type": "string", "minLength": 1},
             "weight": {**_PERCENT, "default": 100},
             "shadow": {**_PERCENT, "default": 0},
+            "runtime": {"type": "string", "default": "mlflow"},
+            "reasons": {"type": "array", "items": {"type": "string"}},
         },
     }
     spec_schema = {
@@ -132,6 +142,20 @@ def model_endpoint_crd() -> dict[str, Any]:
         "properties": {
             "observedGeneration": {"type": "integer"},
             "readyPods": {"type": "integer"},
+            "runtimes": {
+                "type": "array",
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["version"],
+                "items": {
+                    "type": "object",
+                    "required": ["version", "runtime"],
+                    "properties": {
+                        "version": {"type": "string"},
+                        "runtime": {"type": "string"},
+                        "reasons": {"type": "array", "items": {"type": "string"}},
+                    },
+                },
+            },
             "conditions": conditions_schema(),
         },
     }
@@ -177,6 +201,7 @@ def model_endpoint_crd() -> dict[str, Any]:
                         },
                         {"name": "Pods", "type": "integer", "jsonPath": ".status.readyPods"},
                         {"name": "Versions", "type": "string", "jsonPath": ".spec.versions[*].name"},
+                        {"name": "Runtime", "type": "string", "jsonPath": ".status.runtimes[*].runtime"},
                         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
                     ],
                 }

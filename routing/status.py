@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.contract import names
+from headrace.contract.model_endpoint import ModelEndpointSpec
 from headrace.routing.snapshot import Endpoint
 
 READY: Final = "Ready"
@@ -44,7 +45,13 @@ def endpoint_status(
     unchanged = before is not None and before.get("status") == condition["status"]
     condition["lastTransitionTime"] = before["lastTransitionTime"] if before is not None and unchanged else now
     total = sum(ready.values()) if endpoint is not None else 0
-    return {"observedGeneration": generation, "readyPods": total, "conditions": [condition]}
+    status = {"observedGeneration": generation, "readyPods": total, "conditions": [condition]}
+    if endpoint is not None:
+        status["runtimes"] = [
+            {"version": version.name, "runtime": version.runtime, "reasons": list(version.reasons)}
+            for version in ModelEndpointSpec.from_json(item["spec"]).versions
+        ]
+    return status
 
 
 def differs(item: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from headrace.components import runtime_choice
 from headrace.contract.errors import PermanentError
 
 IMAGE = "registry.example/models/fraud@sha256:" + "a" * 64
@@ -26,7 +27,9 @@ def resolve(model_uri: str, tracking_uri: str = "") -> SimpleNamespace:
     """A registry that holds every model but those named `missing`."""
     if "missing" in model_uri:
         raise PermanentError(f"model_uri = {model_uri!r} does not exist on the tracking server {tracking_uri}")
-    return SimpleNamespace(version_name="v" + model_uri.rsplit("/", 1)[-1].rpartition("@")[2], size_bytes=2_000_000)
+    version_name = "v" + model_uri.rsplit("/", 1)[-1].rpartition("@")[2]
+    mlmodel = "flavors: {python_function: {loader_module: mlflow.sklearn}, sklearn: {}}"
+    return SimpleNamespace(version_name=version_name, size_bytes=2_000_000, mlmodel=mlmodel)
 
 
 class StandInModelImage(pulumi.ComponentResource):
@@ -38,6 +41,7 @@ class StandInModelImage(pulumi.ComponentResource):
         super().__init__("headrace:index:ModelImage", name, {}, opts)
         self.source = resolve(args["model_uri"])
         self.version_name = self.source.version_name
+        self.choice = runtime_choice.choose(self.source.mlmodel, args.get("runtime", {}))
         # As in the real one, what takes time is a child.
         pulumi.CustomResource("stand-in:index:ImageBuild", f"{name}-build", {}, pulumi.ResourceOptions(parent=self))
         self.image = pulumi.Output.from_input(IMAGE)

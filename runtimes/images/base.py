@@ -87,7 +87,9 @@ def interpreter(base: Base) -> str:
 
 
 def _packages(base: Base) -> tuple[str, ...]:
-    interpreter = (f"libpython{base.python}-stdlib", f"python{base.python}-minimal")
+    # the shared library is for programs that embed the interpreter, as Triton's Python backend does
+    libraries = (f"libpython{base.python}", f"libpython{base.python}-stdlib")
+    interpreter = (*libraries, f"python{base.python}-minimal")
     return (*_PACKAGES, *interpreter, *_WITH_PYTHON.get(base.python, ()))
 
 

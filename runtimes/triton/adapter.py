@@ -15,9 +15,7 @@ _VENDOR: Final = "/opt/tritonserver"
 _MODEL: Final = "repository/{endpoint}"
 
 
-def plan(
-    mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpus: int
-) -> tuple[EnginePlan, str]:
+def plan(mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpus: int) -> tuple[EnginePlan, str]:
     """The server for one model, in an image of the `vendor` or from the package, and why it is set up so."""
     flavors: Mapping[str, Any] = mlmodel.get("flavors") or {}
     files: dict[str, str] = {}

@@ -21,7 +21,8 @@ UNTYPED: Final = "predictions"
 def pyfunc_config(mlmodel: Mapping[str, Any]) -> str:
     """A python_function model under the Python backend: a tensor a column, each of as many rows as are asked.
 
-    {cores} and {model} are filled in in the pod. Requests are not merged (max_batch_size 0): whether a model's rows are independent is known only after a trial.
+    {cores} and {model} are filled in in the pod. Requests are not merged (max_batch_size 0): whether a model's rows are
+    independent is known only after a trial.
     """
     signature = Signature.of(mlmodel.get("signature"))
     inputs: list[tuple[str, str, tuple[int, ...]]]
@@ -31,7 +32,7 @@ def pyfunc_config(mlmodel: Mapping[str, Any]) -> str:
     lines = ['backend: "python"', "max_batch_size: 0"]
     lines += _blocks("input", inputs, optional=optional_columns(mlmodel.get("signature")))
     lines += _blocks("output", outputs or [(UNTYPED, "BYTES", (-1,))])
-    lines += [f"instance_group [ {{ kind: KIND_CPU count: {{cores}} }} ]"]
+    lines += ["instance_group [ { kind: KIND_CPU count: {cores} } ]"]
     lines += ['parameters { key: "model" value { string_value: "{model}" } }']
     return "\n".join(lines) + "\n"
 

