@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-cluster test-rest test-routing check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
+.PHONY: help demo down status test test-fast test-cluster test-rest test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20

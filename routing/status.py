@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.contract import names
-from headrace.contract.model_endpoint import ModelEndpointSpec
 from headrace.routing.snapshot import Endpoint
 
 READY: Final = "Ready"
@@ -49,7 +48,7 @@ def endpoint_status(
     if endpoint is not None:
         status["runtimes"] = [
             {"version": version.name, "runtime": version.runtime, "reasons": list(version.reasons)}
-            for version in ModelEndpointSpec.from_json(item["spec"]).versions
+            for version in endpoint.spec.versions
         ]
     return status
 

@@ -153,7 +153,10 @@ def _choice(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeRequest,
     if memory is None:
         copies = 1 if runtime is Runtime.VLLM else COPIES  # an engine maps the weights and moves them to the GPU
         memory = math.ceil((base + copies * size - SLACK_BYTES) / GIB * 2) * GIB // 2
-        reasons.append(f"memory {memory / GIB:g} GiB: {base / GIB:g} for the environment, {copies} x {size / GIB:.2f}")
+        if runtime is not Runtime.MLFLOW:  # components/sizing.py measures what our own workers need
+            reasons.append(
+                f"memory {memory / GIB:g} GiB: {base / GIB:g} for the environment, {copies} x {size / GIB:.2f}"
+            )
     return RuntimeChoice(
         runtime=runtime,
         gpus=gpus,

@@ -71,9 +71,9 @@ class EngineFront:
         """Why the model cannot be served, in one sentence; None while it can or may be."""
         self._on_fatal = on_fatal
         self._draining = False
-        self._common: tuple[tuple[bytes, bytes], ...] = ()
+        self.common: tuple[tuple[bytes, bytes], ...] = ()
         if settings.version:
-            self._common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
+            self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
         self._forward = Forward(self)
 
@@ -112,7 +112,7 @@ class EngineFront:
         identity = (media.header(scope["headers"], names.REQUEST_ID_HEADER.encode()) or "").encode("latin-1")
         if not _REQUEST_ID.fullmatch(identity):
             identity = secrets.token_hex(16).encode()
-        common = [(names.REQUEST_ID_HEADER.encode(), identity), *self._common]
+        common = [(names.REQUEST_ID_HEADER.encode(), identity), *self.common]
         if isinstance(answer, Events):
             headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), *common]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -123,6 +123,9 @@ class EngineFront:
         headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode()), *common]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def submit(self, content_type: str, body: bytes, waiting: object) -> None:
+        """No request goes the short way (runtimes/front/connection.py): an engine takes longer than what that saves."""
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | Events:
         path, method = scope["path"].rstrip("/") or "/", scope["method"]

@@ -39,6 +39,7 @@ def test_a_platform_and_a_model_are_enough_for_an_address() -> None:
         "url": "https://models.example/serving-endpoints/fraud",
         "version": "v7",
         "image": IMAGE,
+        "runtime": "mlflow",
     }
 
 
@@ -66,7 +67,15 @@ def test_the_object_says_which_version_serves_from_which_image() -> None:
     (thing,) = [r for r in recording.resources.values() if r.type.endswith(f"/v1alpha1:{names.MODEL_ENDPOINT_KIND}")]
     assert thing.inputs["metadata"]["name"] == "fraud"
     assert ModelEndpointSpec.from_json(thing.inputs["spec"]) == ModelEndpointSpec(
-        versions=(ServedVersion(name="v7", model_uri="models:/fraud/7", image=IMAGE),),
+        versions=(
+            ServedVersion(
+                name="v7",
+                model_uri="models:/fraud/7",
+                image=IMAGE,
+                runtime="mlflow",
+                reasons=("flavor sklearn runs in the model's own Python environment",),
+            ),
+        ),
         allowed_subjects=("system:serviceaccount:shop:web",),
         timeout_seconds=10.0,
     )

@@ -1,13 +1,16 @@
 """Pod templates, judged as data."""
 
+import json
 from typing import Any
 
 import pytest
 from pod_security import violations
 
 from headrace.components import envoy_bootstrap, pods
-from headrace.components.sizing import allotment
+from headrace.components.runtime_choice import choose
+from headrace.components.sizing import allotment, engine_allotment, engine_start_seconds
 from headrace.contract import names
+from headrace.contract.runtime import ENV_ENGINE, EnginePlan
 
 IMAGE = "registry.example/image@sha256:" + "a" * 64
 
@@ -143,3 +146,63 @@ def test_the_renewed_certificate_reaches_a_running_proxy() -> None:
 )
 def test_the_judge_of_these_tests_finds_what_it_must(change: dict[str, Any], rule: str) -> None:
     assert rule in list(violations({**PODS["model"]["spec"], **change}))
+
+
+CHAT = {
+    "flavors": {
+        "transformers": {
+            "task": "text-generation",
+            "model_binary": "model",
+            "torch_dtype": "torch.bfloat16",
+            "components": ["tokenizer"],
+        },
+        "python_function": {"loader_module": "mlflow.transformers"},
+    },
+    "metadata": {"task": "llm/v1/chat"},
+    "model_size_bytes": 141_000_000_000,
+}
+
+
+def engine_pod() -> dict[str, Any]:
+    """A language model of 70 billion parameters, as a preview renders it."""
+    choice = choose(json.dumps(CHAT), {"arguments": ["--max-model-len=32k"]})
+    given = engine_allotment(choice)
+    return model_pod(allotment=given, start_seconds=engine_start_seconds(141_000_000_000), engine=choice.engine)
+
+
+def test_an_engines_pod_gets_its_gpus_shared_memory_and_time_to_start() -> None:
+    spec = engine_pod()["spec"]
+    (container,) = spec["containers"]
+
+    assert (
+        container["resources"]["limits"]["nvidia.com/gpu"]
+        == container["resources"]["requests"]["nvidia.com/gpu"]
+        == "2"
+    )
+    assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"] == "4000m"
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in container["volumeMounts"]
+    (shared,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "shared-memory"]
+    assert shared == {"medium": "Memory", "sizeLimit": "2048Mi"}
+    assert container["startupProbe"]["failureThreshold"] > 3000
+    assert list(violations(spec)) == []
+
+
+def test_an_engines_pod_is_told_how_to_start_it() -> None:
+    (container,) = engine_pod()["spec"]["containers"]
+    (text,) = [variable["value"] for variable in container["env"] if variable["name"] == ENV_ENGINE]
+    command = EnginePlan.from_json(json.loads(text)).command
+
+    assert command[:5] == ("{python}", "-m", "vllm.entrypoints.cli.main", "serve", "{model}/model")
+    assert {"--tensor-parallel-size=2", "--quantization=fp8", "--tokenizer={model}/components/tokenizer"} <= set(
+        command
+    )
+    assert command[-1] == "--max-model-len=32k"
+
+
+def test_a_pod_of_our_own_workers_has_none_of_that() -> None:
+    (container,) = model_pod()["spec"]["containers"]
+
+    assert "tolerations" not in model_pod()["spec"]
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    assert ENV_ENGINE not in {variable["name"] for variable in container["env"]}

@@ -138,3 +138,17 @@ def test_a_transition_is_dated_only_when_the_answer_changes() -> None:
     well = endpoint_status(item(waiting), endpoint=found, faults=(), ready={"v1": 1}, pods=(), now=LATER)
     assert well["conditions"][0]["lastTransitionTime"] == LATER
     assert differs(item(waiting), well)
+
+
+def test_what_serves_each_version_is_said_with_the_reasons() -> None:
+    versions = (
+        ServedVersion(name="v1", model_uri="m", image="i", weight=90, runtime="vllm", reasons=("7 GiB need a GPU",)),
+        ServedVersion(name="v2", model_uri="m", image="i", weight=10),
+    )
+    found = Endpoint(name="fraud", spec=ModelEndpointSpec(versions=versions))
+    status = endpoint_status(item(), endpoint=found, faults=(), ready={"v1": 1}, pods=(), now=NOW)
+
+    assert status["runtimes"] == [
+        {"version": "v1", "runtime": "vllm", "reasons": ["7 GiB need a GPU"]},
+        {"version": "v2", "runtime": "mlflow", "reasons": []},
+    ]
