@@ -99,7 +99,7 @@ class ModelEndpoint(pulumi.ComponentResource):
     """Name of the version that serves, for example v7."""
     image: pulumi.Output[str]
     """Image of that version, pinned by digest."""
-    runtime: pulumi.Output[str]
+    runtime_kind: pulumi.Output[str]
     """What serves it: mlflow, vllm, triton or custom."""
 
     def __init__(self, name: str, args: ModelEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -146,9 +146,11 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.url = pulumi.Output.concat(platform["url"], path)
         self.version = pulumi.Output.from_input(image.version_name)
         self.image = image.image
-        self.runtime = pulumi.Output.from_input(image.choice.runtime.value)
+        self.runtime_kind = pulumi.Output.from_input(image.choice.runtime.value)
         pulumi.log.info(f"{image.choice.runtime}: {'; '.join(image.choice.reasons)}", self)
-        self.register_outputs({"url": self.url, "version": self.version, "image": self.image, "runtime": self.runtime})
+        self.register_outputs(
+            {"url": self.url, "version": self.version, "image": self.image, "runtime_kind": self.runtime_kind}
+        )
 
     def _model_image(self, name: str, spec: _Spec, platform: pulumi.Output[Any]) -> ModelImage:
         args: ModelImageArgs = {

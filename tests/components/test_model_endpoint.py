@@ -39,7 +39,7 @@ def test_a_platform_and_a_model_are_enough_for_an_address() -> None:
         "url": "https://models.example/serving-endpoints/fraud",
         "version": "v7",
         "image": IMAGE,
-        "runtime": "mlflow",
+        "runtime_kind": "mlflow",
     }
 
 
