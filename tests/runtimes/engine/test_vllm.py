@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not os.environ.get("HEADRACE_TEST_VLLM"),
-        reason="vLLM's environment is a download of 5.9 GB: run `make test-vllm`; its last result is recorded",
+        reason="vLLM's environment is a download of 5.9 GB: run `make test-vllm`",
     ),
 ]
 RECORD = Path(__file__).parents[2] / "recorded" / "vllm.json"
