@@ -26,8 +26,9 @@ SMALLEST_DRAIN = 0.5
 or little more, would else have no room to drain one."""
 SWING_SIGMAS = 2.33
 """Deviations of a load's swing from second to second for which there is room: 99 in 100 seconds of a normal one."""
-SWING_DOUBT = 0.25
-"""Relative error of the dispersion of a minute: taken off, since a Poisson stream shall not seem to swing."""
+SWING_DOUBT = 0.4
+"""Relative error of the dispersion of a minute, one and a half standard errors of the median of 59 differences: taken
+off, since a Poisson stream shall not seem to swing."""
 TRIM_SHARE = 0.1
 """Smallest cut of a fleet, the tolerance of the Kubernetes HPA: every action disturbs caches and connections."""
 CALM_SHARE = 2.0 / 3.0
