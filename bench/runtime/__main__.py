@@ -27,8 +27,9 @@ from bench.runtime.systems import Model, Served
 SYSTEMS = ("headrace", "mlflow", "fastapi", "bentoml", "ray", "mlserver")
 SINGLE = ("logistic", "forest", "xgboost", "cnn")
 COUNTS = {"logistic": (1, 8, 64), "forest": (1, 64), "xgboost": (1, 64), "cnn": (1, 64)}
-SERVES = {"cnn": SYSTEMS[:4], "computing": SYSTEMS[:1]}
-"""Systems that serve a model, where not all do: the environments of Ray and MLServer are without torch."""
+SERVES = {"cnn": SYSTEMS[:4], "waiting": SYSTEMS[:5], "computing": SYSTEMS[:1]}
+"""Systems that serve a model, where not all do: the environments of Ray and MLServer are without torch, and MLServer's
+MLflow runtime refuses the request of the waiting model as it is written here."""
 FILLING_SECONDS = 4.0
 """An overload is judged once the queue has filled, when refusals begin."""
 WAITING_CONNECTIONS = 32
@@ -51,7 +52,9 @@ def main() -> None:
     """Measures everything and writes the result."""
     parser = argparse.ArgumentParser(prog="bench.runtime")
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", action="append", help="a model to measure anew, beside what the last run kept")
+    arguments = parser.parse_args()
+    quick, only = arguments.quick, arguments.only or []
     turns, seconds = (1, 1.0) if quick else (2, 1.5)
     directory = environments.cache() / "models"
     peers = str(environments.interpreter("peers"))
@@ -59,9 +62,13 @@ def main() -> None:
     make_models(directory, environment="torch", script="make_torch_model.py")
     cells: list[report.Cell] = []
     versions = {"load": "bench.runtime.load (uvloop), separate process, same cores"}
+    if only:
+        kept = json.loads((report.RESULTS / "runtime.json").read_text())
+        cells = [report.Cell(**cell) for cell in kept["cells"]]
+        versions = {**kept["versions"], "measured anew after the others": ", ".join(only)}
     with tempfile.TemporaryDirectory() as temporary:
         logs = Path(temporary)
-        for name in (*SINGLE, "wide", "waiting", "computing"):
+        for name in only or (*SINGLE, "wide", "waiting", "computing"):
             model = Model(directory=directory, name=name, columns=columns_of(directory, name))
             running: list[Served] = []
             try:
@@ -91,6 +98,7 @@ def main() -> None:
                 for served in running:
                     served.stop()
             # After each model: a run that is cut short leaves what it measured, and the bars it cannot judge as missed.
+            cells = list({(cell.case, cell.system, cell.metric): cell for cell in cells}.values())  # the newer of two
             bars = judge(Table(cells))
             path = report.write("runtime", versions=versions | environment_versions(), cells=cells, bars=bars)
             plot(Table(cells), path.with_suffix(".png"))
