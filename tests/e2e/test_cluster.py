@@ -56,6 +56,17 @@ def test_another_checkouts_cluster_is_not_started_beside_this_one(
         cluster.start(quiet())
 
 
+def test_removing_what_another_checkout_has_leaves_this_cluster_alone(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, short_path: Path
+) -> None:
+    monkeypatch.setenv("HEADRACE_STATE", str(short_path))
+    cluster.reset()
+    monkeypatch.undo()
+
+    assert cluster.status().stopped == ()
+    assert platform.ask(platform.model.request).status == 200
+
+
 def test_a_port_in_use_is_named_before_anything_starts(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
