@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-cluster test-rest test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
+.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-autoscaler soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -29,7 +29,11 @@ test-routing: .venv/installed # in a process of its own, as in production (pypro
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/routing
 
 test-cluster: .venv/installed # mostly waits for pods, so the others have the cores
-	@$(PYTHON) -m pytest --durations=10 -m cluster
+	@$(PYTHON) -m pytest --durations=10 -m "cluster and not long"
+	@echo "Not run, minutes each: stories of load and outages on the cluster (make test-long)"
+
+test-long: .venv/installed ## load and outages on the cluster: minutes each
+	@$(PYTHON) -m pytest --durations=20 -m long
 
 test-rest: .venv/installed
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)"

@@ -30,7 +30,7 @@ def control(settings: Settings) -> None:
     loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
-    server = Server(settings.port, alive=loop.alive, ready=loop.ready, wake=loop.wake)
+    server = Server(settings.port, alive=loop.alive, ready=loop.ready, wake=loop.wake, targets=loop.targets)
     server.start()
     cluster.start()
     logging.getLogger(__name__).info("%s serves on port %d", settings.identity, server.port)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from headrace.autoscaler import pods, telemetry
 from headrace.autoscaler.kube import Cluster, Key, named
 from headrace.autoscaler.lease import Elector
-from headrace.autoscaler.metrics import Reading, Source, Targets
+from headrace.autoscaler.metrics import Reading, Source, Targets, bracketed
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
 from headrace.autoscaler.report import stamp
+from headrace.contract import metrics, names
 from headrace.contract.errors import TemporaryError
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,27 @@ class Loop:
             self._cluster.annotate(*key, {WAKE_ANNOTATION: stamp(self._wall())})
         return True
 
+    def targets(self, job: str) -> list[dict[str, object]] | None:
+        """What there is to scrape under a job's name, for Prometheus' HTTP discovery; None: no such job.
+
+        Raises TemporaryError until everything was read once: nothing is known then, which is not that nothing is there.
+        """
+        if not self._synced():
+            raise TemporaryError("pods are not known yet")
+        known = self._targets()
+        if job == metrics.BALANCERS_JOB:
+            found = [(names.SYSTEM_NAMESPACE, pod, address) for pod, address in known.balancers.items()]
+            port = names.ENVOY_STATS_PORT
+        elif job == metrics.MODELS_JOB:
+            found = [(key[0], pod, address) for key, version in known.pods.items() for pod, address in version.items()]
+            port = names.FRONT_ADMIN_PORT
+        else:
+            return None
+        return [
+            {"targets": [f"{bracketed(address)}:{port}"], "labels": {"namespace": namespace, "pod": pod}}
+            for namespace, pod, address in sorted(found)
+        ]
+
     def stop(self) -> None:
         """Ends `run` after the present tick."""
         self._stop.set()
@@ -94,18 +116,20 @@ class Loop:
             self._reconciler.release()
             return
         with telemetry.tick_seconds.time():
-            items = self._cluster.autoscalers()
-            telemetry.versions.set(len(items))
-            targets = Targets(
-                pods={
-                    key: pods.fleet(self._cluster.pods(*key), desired=0).ready
-                    for key in (named(item) for item in items)
-                },
-                balancers=pods.fleet(self._cluster.balancers(), desired=0).ready,
-            )
+            targets = self._targets()
+            telemetry.versions.set(len(targets.pods))
             self._readings = self._source.read(targets, self._wall())
             self._reconciler.release(keep=targets.pods)
             self._reconcile(set(targets.pods))
+
+    def _targets(self) -> Targets:
+        return Targets(
+            pods={
+                key: pods.fleet(self._cluster.pods(*key), desired=0).ready
+                for key in (named(item) for item in self._cluster.autoscalers())
+            },
+            balancers=pods.fleet(self._cluster.balancers(), desired=0).ready,
+        )
 
     def answer_calls(self) -> None:
         """One look at each version that was woken since, with the readings of the last tick."""

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 SCRAPE_SECONDS = 0.8
 """Longest wait for one source: less than the period, so that a dead pod delays nobody."""
+COUNT_MAX = 1e18
+"""No counter of requests or seconds grows so far. One that says so is handed on for the engine to judge, and is kept
+out of the totals, which it would spoil for good."""
 MISSES_BEFORE_GONE = 3
 """Scrapes in a row that a balancer may miss before its share of the load is given up for lost."""
 
@@ -132,7 +135,7 @@ class Totals:
         family = "envoy" if sample.name in _ENVOY_COUNTERS else "front"
         item.families.add(family)
         item.front_heard = item.front_heard or family == "front"
-        if not math.isfinite(value) or value < 0:
+        if not 0 <= value <= COUNT_MAX:  # NaN is neither
             item.broken[counter] = value
             return
         series = (sample.instance, sample.name, key)
@@ -264,7 +267,7 @@ class DirectSource:
 
     def _scrape(self, address: str, port: int, path: str, wanted: frozenset[str], source: str) -> list[Sample]:
         try:
-            response = self._http.request("GET", f"http://{_host(address)}:{port}{path}", timeout=SCRAPE_SECONDS)
+            response = self._http.request("GET", f"http://{bracketed(address)}:{port}{path}", timeout=SCRAPE_SECONDS)
         except urllib3.exceptions.HTTPError as error:
             telemetry.scrape_failures.labels(source).inc()
             log.debug("scrape of %s failed: %s", address, error)
@@ -304,7 +307,7 @@ class PrometheusSource:
                     taken_at[key] = balancer[0]
         except (requests.RequestException, PrometheusApiClientException, ValueError, TypeError, KeyError) as error:
             telemetry.scrape_failures.labels("prometheus").inc()
-            log.warning("Prometheus cannot be read, present counts are held: %s", error)
+            log.warning("Prometheus cannot be read, present counts are held: %.300s", error)
             return {}
         return self._totals.read(samples, targets, taken_at=taken_at)
 
@@ -313,5 +316,6 @@ class PrometheusSource:
         return result
 
 
-def _host(address: str) -> str:
+def bracketed(address: str) -> str:
+    """An address as it stands in a URL."""
     return f"[{address}]" if ":" in address else address

@@ -116,12 +116,18 @@ class Reconciler:
             return None
 
     def _predecessor(self, item: Object) -> Profile | None:
+        """What was learned of the version that the spec names; else of the newest other version of the endpoint."""
+        namespace, own = named(item)
         name = item["spec"].get("predecessor")
-        namespace = item["metadata"]["namespace"]
-        if not name:
-            return None
-        found = [other for other in self.cluster.autoscalers() if named(other) == (namespace, name)]
-        return self._profile(found[0].get("status", {})) if found else None
+        others = [
+            other
+            for other in self.cluster.autoscalers()
+            if other["metadata"]["namespace"] == namespace
+            and (other["metadata"]["name"] == name if name else other["metadata"]["name"] != own)
+        ]
+        others.sort(key=lambda other: other["metadata"].get("creationTimestamp", ""), reverse=True)
+        profiles = (self._profile(other.get("status", {})) for other in others)
+        return next((profile for profile in profiles if profile is not None), None)
 
     def _admit(self, item: Object, owner: Key) -> tuple[AutoscalerSpec, Object]:
         namespace, name = named(item)

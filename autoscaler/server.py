@@ -1,7 +1,9 @@
-"""Server: /healthz, /readyz, /metrics, and POST /wake/<namespace>/<name> for whoever holds requests of no pod."""
+"""Server: /healthz, /readyz, /metrics, /targets/<job> for Prometheus, and POST /wake/<namespace>/<name> for whoever
+holds requests of no pod."""
 
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +16,8 @@ from headrace.contract.errors import TemporaryError
 LARGEST_BODY = 65_536
 """Bytes; a body is read and thrown away."""
 
+TargetGroups = Sequence[dict[str, object]]
+"""Of Prometheus' HTTP discovery: `targets` (host and port) with their `labels`."""
 Verdict = tuple[bool, str]
 """Well or not, and why, as one line."""
 
@@ -22,8 +26,15 @@ class Server:
     """An HTTP server in threads of its own, so that a busy loop still answers what it is asked about itself."""
 
     def __init__(
-        self, port: int, *, alive: Callable[[], Verdict], ready: Callable[[], Verdict], wake: Callable[[Key], bool]
+        self,
+        port: int,
+        *,
+        alive: Callable[[], Verdict],
+        ready: Callable[[], Verdict],
+        wake: Callable[[Key], bool],
+        targets: Callable[[str], TargetGroups | None],
     ) -> None:
+        """`targets` gives a job's, None for a job that is none."""
         verdicts = {"/healthz": alive, "/readyz": ready}
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,11 +45,24 @@ class Server:
                 path = self.path.split("?", 1)[0]
                 if path == metrics.METRICS_PATH:
                     self._answer(200, generate_latest(telemetry.registry), kind=CONTENT_TYPE_LATEST)
+                elif path.startswith(f"{metrics.TARGETS_PATH}/"):
+                    self._answer_targets(path.removeprefix(f"{metrics.TARGETS_PATH}/"))
                 elif path in verdicts:
                     well, why = verdicts[path]()
                     self._answer(200 if well else 503, f"{why}\n".encode())
                 else:
                     self._answer(404, b"not found\n")
+
+            def _answer_targets(self, job: str) -> None:
+                try:
+                    groups = targets(job)
+                except TemporaryError as error:
+                    self._answer(503, f"{error}\n".encode())
+                    return
+                if groups is None:
+                    self._answer(404, b"not found\n")
+                else:
+                    self._answer(200, json.dumps(groups).encode(), kind="application/json")
 
             def do_POST(self) -> None:
                 length = self.headers.get("content-length", "0")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headrace.components.load_balancer import LoadBalancer
     from headrace.components.model_endpoint import ModelEndpoint
     from headrace.components.model_image import ModelImage
+    from headrace.components.observability import Observability
     from headrace.components.platform_image import PlatformImage
     from headrace.components.pop_proxy import PopProxy
     from headrace.components.serving_cluster import ServingCluster
@@ -24,6 +25,7 @@ _MODULES: Final = {
     "LoadBalancer": "load_balancer",
     "ModelEndpoint": "model_endpoint",
     "ModelImage": "model_image",
+    "Observability": "observability",
     "PlatformImage": "platform_image",
     "PopProxy": "pop_proxy",
     "ServingCluster": "serving_cluster",
@@ -36,6 +38,7 @@ __all__ = [
     "LoadBalancer",
     "ModelEndpoint",
     "ModelImage",
+    "Observability",
     "PlatformImage",
     "PopProxy",
     "ServingCluster",

@@ -1,8 +1,9 @@
 """Autoscaler: the controller that sets the number of pods of each version and how many requests a pod takes at once.
 
 Its rights are split: what it reads, it reads everywhere; what it writes (the scale of Deployments, events), it may
-write only in namespaces of endpoints that ask for it, where ModelEndpoint binds the role SCALE_ROLE. Not created here:
-a Prometheus; without one the controller reads balancers and pods itself.
+write only in namespaces of endpoints, where ModelEndpoint binds the role SCALE_ROLE. Not created here: that role and
+the kind, which endpoints need on a platform without a controller too (ServingPlatform), and a Prometheus
+(Observability); without one the controller reads balancers and pods itself.
 """
 
 from typing import Final, NotRequired, TypedDict
@@ -11,11 +12,10 @@ from urllib.parse import urlsplit
 import pulumi
 
 from headrace.components import checks, flows, manifests, pods
-from headrace.components.endpoint_scale import SCALE_ROLE
 from headrace.components.kubernetes_object import ApiServerEndpoints, KubernetesObject
+from headrace.components.observability import URL as OWN_PROMETHEUS
 from headrace.components.platform_program import platform_program
 from headrace.contract import names
-from headrace.contract.apa import autopilot_pod_autoscaler_crd
 
 _WATCH: Final = ["get", "list", "watch"]
 READ_ROLE: Final = f"headrace-{names.AUTOSCALER}"
@@ -27,12 +27,6 @@ READ_RULES: Final[list[manifests.Manifest]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": _WATCH},
     # One Deployment with two masters swings between them; the controller refuses it and says so.
     {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": _WATCH},
-]
-SCALE_RULES: Final[list[manifests.Manifest]] = [
-    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"]},
-    {"apiGroups": [names.API_GROUP], "resources": [names.APA_PLURAL], "verbs": ["patch"]},
-    {"apiGroups": [names.API_GROUP], "resources": [f"{names.APA_PLURAL}/status"], "verbs": ["get", "patch"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
 LEASE_RULES: Final[list[manifests.Manifest]] = [
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
@@ -54,10 +48,10 @@ class AutoscalerArgs(TypedDict):
 
 
 class Autoscaler(pulumi.ComponentResource):
-    """Deployment, kind, identity and rights of the AutoPilot Pod Autoscaler, in the platform's namespace."""
+    """Deployment, identity and rights of the AutoPilot Pod Autoscaler, in the platform's namespace."""
 
-    kind: pulumi.Output[str]
-    """Name of the kind it serves; an object of it may be made once this is known."""
+    address: pulumi.Output[str]
+    """Host and port of its wake-up calls inside the cluster."""
 
     def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         replicas = int(args.get("replicas", 2))
@@ -75,12 +69,10 @@ class Autoscaler(pulumi.ComponentResource):
         labels = manifests.standard_labels(names.AUTOSCALER, args.get("labels", {}))
         space = names.SYSTEM_NAMESPACE
 
-        crd = KubernetesObject(f"{name}-kind", manifests.labelled(autopilot_pod_autoscaler_crd(), labels), child)
         roles = [
             KubernetesObject(f"{name}-{suffix}-role", manifests.cluster_role(role, labels=labels, rules=rules), child)
             for suffix, role, rules in (
                 ("read", READ_ROLE, READ_RULES),
-                ("scale", SCALE_ROLE, SCALE_RULES),
                 ("lease", LEASE_ROLE, LEASE_RULES),
             )
         ]
@@ -107,12 +99,15 @@ class Autoscaler(pulumi.ComponentResource):
                 names.AUTOSCALER, image=args["image"], labels=labels, ports={}, environment=environment
             ),
             policy=flows.autoscaler(
-                space, labels=labels, api_server_ports=api_server, prometheus_port=_port(prometheus_url)
+                space,
+                labels=labels,
+                api_server_ports=api_server,
+                prometheus_port=None if prometheus_url == OWN_PROMETHEUS else _port(prometheus_url),
             ),
             replicas=replicas,
-            after=[crd, *bindings],
+            after=bindings,
         )
-        KubernetesObject(
+        service = KubernetesObject(
             f"{name}-service",
             manifests.service(
                 names.AUTOSCALER,
@@ -123,9 +118,8 @@ class Autoscaler(pulumi.ComponentResource):
             ),
             child,
         )
-        # The URNs carry the dependency: an object of the kind waits for the kind and for the role that it binds.
-        self.kind = pulumi.Output.all(crd.urn, *(role.urn for role in roles)).apply(lambda _: names.APA_KIND)
-        self.register_outputs({"kind": self.kind})
+        self.address = service.urn.apply(lambda _: f"{names.AUTOSCALER}.{space}.svc:{names.CONTROL_HEALTH_PORT}")
+        self.register_outputs({"address": self.address})
 
 
 def _port(url: str) -> int | None:

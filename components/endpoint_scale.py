@@ -1,7 +1,7 @@
 """EndpointScale: bounds within which the autoscaler sets the number of pods, as inputs, rules and manifests."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
@@ -11,7 +11,13 @@ from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
 
 SCALE_ROLE = f"headrace-{names.AUTOSCALER}-scale"
-"""ClusterRole with everything that the autoscaler writes; bound in the namespaces of endpoints that are scaled."""
+"""ClusterRole with everything that the autoscaler writes; bound in the namespaces of endpoints."""
+SCALE_RULES: Final[list[Manifest]] = [
+    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"]},
+    {"apiGroups": [names.API_GROUP], "resources": [names.APA_PLURAL], "verbs": ["patch"]},
+    {"apiGroups": [names.API_GROUP], "resources": [f"{names.APA_PLURAL}/status"], "verbs": ["get", "patch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+]
 
 
 class EndpointScale(TypedDict):
@@ -57,17 +63,23 @@ def scale_object(
     namespace: str,
     *,
     labels: Labels,
-    scale: Mapping[str, Any],
+    scale: Mapping[str, Any] | None,
     platform: pulumi.Output[Mapping[str, Any]],
 ) -> Manifest:
-    """The bounds of one version's Deployment, of the same name; an update fails where nobody would read them."""
-    spec = _spec(version, scale).to_json()
+    """The bounds of one version's Deployment, of the same name; the defaults where `scale` is None.
+
+    An update fails where bounds were asked for and nobody would read them. Defaults bind nobody, so that they may lie
+    there until the platform runs an autoscaler.
+    """
+    spec = _spec(version, scale if scale is not None else {}).to_json()
     return custom_object(
         names.APA_KIND,
         version,
         namespace,
         labels=labels,
-        spec=platform.apply(lambda known: spec if known.get("autoscaler") else _nobody_reads(namespace)),
+        spec=platform.apply(
+            lambda known: spec if scale is None or known.get("autoscaler") else _nobody_reads(namespace)
+        ),
     )
 
 

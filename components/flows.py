@@ -13,7 +13,8 @@ from headrace.components.manifests import Labels, Manifest, metadata
 from headrace.contract import names
 
 PROMETHEUS: Final = "prometheus"
-"""Value of the component label on our Prometheus pods."""
+"""Value of the component label on our Prometheus pods, and the name of their Service."""
+PROMETHEUS_PORT: Final = 9090
 
 
 def deny_all(namespace: str, *, labels: Labels) -> Manifest:
@@ -87,7 +88,8 @@ def autoscaler(
 ) -> Manifest:
     """The control plane wakes it; it reaches the API server, the balancers' statistics, and the pods' admin ports.
 
-    With `prometheus_port` it reaches any address on that port, too: Prometheus is the user's and anywhere.
+    It may ask our Prometheus. With `prometheus_port` it reaches any address on that port, too: another Prometheus is
+    the user's and anywhere.
     """
     return _policy(
         names.AUTOSCALER,
@@ -99,7 +101,25 @@ def autoscaler(
             {"ports": api_server_ports},
             {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ENVOY_STATS_PORT)},
             {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)},
+            {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
             *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
+            _name_resolution(),
+        ],
+    )
+
+
+def prometheus(namespace: str, *, labels: Labels) -> Manifest:
+    """The autoscaler asks it; it asks the autoscaler which pods there are, and reads balancers and model pods."""
+    return _policy(
+        PROMETHEUS,
+        namespace,
+        labels=labels,
+        selector=_component(PROMETHEUS),
+        ingress=[{"from": [_pods(names.AUTOSCALER)], "ports": tcp(PROMETHEUS_PORT)}],
+        egress=[
+            {"to": [_pods(names.AUTOSCALER)], "ports": tcp(names.CONTROL_HEALTH_PORT)},
+            {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ENVOY_STATS_PORT)},
+            {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)},
             _name_resolution(),
         ],
     )

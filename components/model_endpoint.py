@@ -57,7 +57,7 @@ class ModelEndpointArgs(TypedDict):
     runtime: NotRequired[EndpointRuntime]
     """What serves the model, and on which GPUs. Absent: chosen from the model's flavors, task and size."""
     scale: NotRequired[EndpointScale]
-    """Bounds for the autoscaler, which the platform must run. Absent: one pod, or as many as others set."""
+    """Bounds for the autoscaler, which the platform must run. Absent: 1 to 100 pods, as many as the load needs."""
     quota: NotRequired[EndpointQuota]
     """Bounds of the whole endpoint. Absent: none."""
     labels: NotRequired[dict[str, str]]
@@ -112,13 +112,17 @@ class ModelEndpoint(pulumi.ComponentResource):
         # Destroyed with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
         inside = pulumi.ResourceOptions(parent=self, depends_on=closed, deleted_with=space)
         ready = self._served_version(name, spec, labels, image, inside)
-        if spec.scale is not None:
-            namespace, version = names.endpoint_namespace(name), image.version_name
-            versioned = {**labels, names.VERSION_LABEL: version}
-            bounds = scale_object(version, namespace, labels=versioned, scale=spec.scale, platform=platform)
-            scaled = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=ready))
-            KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
-            KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
+        namespace, version = names.endpoint_namespace(name), image.version_name
+        bounds = scale_object(
+            version,
+            namespace,
+            labels={**labels, names.VERSION_LABEL: version},
+            scale=spec.scale,
+            platform=platform,
+        )
+        scaled = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=ready))
+        KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
+        KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
         served = image.image.apply(
             lambda reference: ModelEndpointSpec(
                 versions=(

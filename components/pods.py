@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pulumi
 
-from headrace.components import envoy_bootstrap
+from headrace.components import envoy_bootstrap, flows
 from headrace.components.manifests import Labels, Manifest
 from headrace.components.sizing import GPU_RESOURCE, Allotment
 from headrace.contract import names
@@ -33,6 +33,11 @@ _CONFIG_DIGEST: Final = f"{names.API_GROUP}/config-digest"
 _CONFIG_FILE: Final = "envoy.json"
 _CONFIG_PATH: Final = f"/etc/headrace/{_CONFIG_FILE}"
 _TLS_PATH: Final = "/etc/headrace/tls"
+_PROMETHEUS_FILE: Final = "prometheus.json"  # JSON is YAML
+_PROMETHEUS_PATH: Final = f"/etc/headrace/{_PROMETHEUS_FILE}"
+_PROMETHEUS_DATA: Final = "/prometheus"
+_UNREACHABLE_SECONDS: Final = 20
+"""A lost node's only pod is started elsewhere after this; Kubernetes' own default is five minutes."""
 
 
 def model_pod(
@@ -211,8 +216,84 @@ def controller_pod(
     }
 
 
+def prometheus_pod(
+    program: str, *, image: pulumi.Input[str], labels: Labels, config: Mapping[str, Any], memory_mib: int
+) -> Manifest:
+    """The pod template of a Prometheus, started from the ConfigMap of its own name that holds `config`.
+
+    It keeps ten minutes in blocks of five: Prometheus' own blocks of two hours would be held in memory for up to three.
+    """
+    selector = {names.COMPONENT_LABEL: program}
+    memory = f"{memory_mib}Mi"
+    container = {
+        "name": program,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            f"--config.file={_PROMETHEUS_PATH}",
+            f"--storage.tsdb.path={_PROMETHEUS_DATA}",
+            "--storage.tsdb.retention.time=10m",
+            "--storage.tsdb.min-block-duration=5m",
+            "--storage.tsdb.max-block-duration=5m",
+            "--storage.tsdb.wal-segment-size=10MB",
+            # A source that went silent is no data after seconds; by default its last word would count for 5 minutes.
+            "--query.lookback-delta=10s",
+            "--query.max-samples=2000000",
+            "--query.timeout=10s",
+            f"--web.listen-address=:{flows.PROMETHEUS_PORT}",
+            "--log.level=warn",
+        ],
+        # The collector works harder before the kernel's killer comes.
+        "env": _environment({"GOMEMLIMIT": f"{memory_mib * 9 // 10}MiB"}),
+        "ports": _ports({"web": flows.PROMETHEUS_PORT}),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": memory, "ephemeral-storage": "64Mi"},
+            "limits": {"cpu": "1000m", "memory": memory, "ephemeral-storage": "2Gi"},
+        },
+        "startupProbe": _probe("/-/ready", "web", period=1, timeout=3, failures=120),
+        "readinessProbe": _probe("/-/ready", "web", period=2, timeout=3, failures=2),
+        "livenessProbe": _probe("/-/healthy", "web", period=10, timeout=5, failures=3),
+        "securityContext": _container_security(),
+        "volumeMounts": [
+            _scratch_mount(),
+            {"name": "data", "mountPath": _PROMETHEUS_DATA},
+            {"name": "config", "mountPath": _PROMETHEUS_PATH, "subPath": _PROMETHEUS_FILE, "readOnly": True},
+        ],
+    }
+    return {
+        "metadata": {
+            "labels": {**labels, **selector},
+            "annotations": {_CONFIG_DIGEST: hashlib.sha256(config_text(config).encode()).hexdigest()},
+        },
+        "spec": {
+            **_pod_base(program, selector),
+            "terminationGracePeriodSeconds": 15,
+            "tolerations": [
+                {
+                    "key": f"node.kubernetes.io/{fault}",
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": _UNREACHABLE_SECONDS,
+                }
+                for fault in ("not-ready", "unreachable")
+            ],
+            "containers": [container],
+            "volumes": [
+                _scratch("16Mi"),
+                {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}},
+                {"name": "config", "configMap": {"name": program}},
+            ],
+        },
+    }
+
+
+def prometheus_data(config: Mapping[str, Any]) -> dict[str, str]:
+    """The `data` of the ConfigMap that `prometheus_pod` mounts."""
+    return {_PROMETHEUS_FILE: config_text(config)}
+
+
 def config_text(bootstrap: Mapping[str, Any]) -> str:
-    """The text of an Envoy bootstrap, the same for the same data."""
+    """The text of a configuration, the same for the same data."""
     return json.dumps(bootstrap, indent=1, sort_keys=True)
 
 

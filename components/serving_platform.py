@@ -1,8 +1,8 @@
 """ServingPlatform: everything that endpoints share, in the namespace headrace-system of one cluster.
 
-It composes ControlPlane, LoadBalancer and PopProxy, and installs the kinds of our API group. Not created here: the
-cluster, its provider (both are the program's, see ServingCluster), and endpoints (ModelEndpoint, here or in any other
-stack, is given `ref`).
+It composes ControlPlane, LoadBalancer, PopProxy, Autoscaler and Observability, and installs the kinds of our API group.
+Not created here: the cluster, its provider (both are the program's, see ServingCluster), and endpoints (ModelEndpoint,
+here or in any other stack, is given `ref`).
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,10 @@ import pulumi
 from headrace.components import checks, flows, manifests
 from headrace.components.autoscaler import Autoscaler, AutoscalerArgs
 from headrace.components.control_plane import ControlPlane
+from headrace.components.endpoint_scale import SCALE_ROLE, SCALE_RULES
 from headrace.components.kubernetes_object import KubernetesObject
 from headrace.components.load_balancer import LoadBalancer
+from headrace.components.observability import URL, Observability
 from headrace.components.platform_image import PlatformImage
 from headrace.components.platform_ref import (
     ImageBase,
@@ -26,6 +28,7 @@ from headrace.components.platform_ref import (
 )
 from headrace.components.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
 from headrace.contract import names
+from headrace.contract.apa import autopilot_pod_autoscaler_crd
 from headrace.contract.model_endpoint import model_endpoint_crd
 
 
@@ -47,9 +50,10 @@ class ServingPlatformArgs(TypedDict):
     tls_secret: NotRequired[str]
     """Name of a kubernetes.io/tls Secret in headrace-system, made by others. Absent: a private authority is made."""
     autoscaler: NotRequired[bool]
-    """Whether to run the AutoPilot Pod Autoscaler, for endpoints that give `scale`. Default false."""
+    """Whether to run the AutoPilot Pod Autoscaler. Default true; without it every version has one pod, or as many as
+    others set."""
     prometheus_url: NotRequired[str]
-    """Prometheus that the autoscaler reads. Absent: it reads balancers and pods itself."""
+    """Prometheus that the autoscaler reads. Absent: one of the platform's own."""
     replicas: NotRequired[int]
     """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
@@ -77,7 +81,7 @@ class ServingPlatform(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        replicas = int(args.get("replicas", 2))
+        replicas, scales = int(args.get("replicas", 2)), bool(args.get("autoscaler", True))
         delivery = settled(args.get("image_delivery", _THIS_NODE))
         base = args.get("image_base", {})
         checks.require(
@@ -97,13 +101,20 @@ class ServingPlatform(pulumi.ComponentResource):
 
         space = KubernetesObject(f"{name}-namespace", manifests.namespace(names.SYSTEM_NAMESPACE, labels=labels), child)
         kinds = KubernetesObject(f"{name}-model-endpoints", manifests.labelled(model_endpoint_crd(), labels), child)
+        # With or without a controller: an endpoint's bounds may wait for one.
+        scalers = KubernetesObject(
+            f"{name}-pod-autoscalers", manifests.labelled(autopilot_pod_autoscaler_crd(), labels), child
+        )
+        role = KubernetesObject(
+            f"{name}-scale-role", manifests.cluster_role(SCALE_ROLE, labels=labels, rules=SCALE_RULES), child
+        )
         # Before the first pod: a policy that comes after it would leave the pod open for its first second.
         closed = KubernetesObject(
             f"{name}-deny-all",
             flows.deny_all(names.SYSTEM_NAMESPACE, labels=labels),
             pulumi.ResourceOptions(parent=self, depends_on=[space]),
         )
-        inside = pulumi.ResourceOptions(parent=self, depends_on=[space, kinds, closed])
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[space, kinds, scalers, closed])
 
         control_image = PlatformImage(
             f"{name}-control-image", {"kind": "control", "delivery": delivery, "base": base}, child
@@ -111,12 +122,15 @@ class ServingPlatform(pulumi.ComponentResource):
         envoy_image = PlatformImage(f"{name}-envoy-image", {"kind": "envoy", "delivery": delivery, "base": base}, child)
         ControlPlane(f"{name}-routing", {"image": control_image.image, "replicas": replicas, "labels": own}, inside)
         LoadBalancer(f"{name}-load-balancer", {"image": envoy_image.image, "replicas": replicas, "labels": own}, inside)
-        ready: list[pulumi.Input[str]] = [space.urn, kinds.urn]
-        if args.get("autoscaler", False):
+        if scales:
             scaler_args: AutoscalerArgs = {"image": control_image.image, "replicas": replicas, "labels": own}
-            if "prometheus_url" in args:
-                scaler_args["prometheus_url"] = args["prometheus_url"]
-            ready.append(Autoscaler(f"{name}-autoscaler", scaler_args, inside).kind)
+            scaler_args["prometheus_url"] = args.get("prometheus_url", URL)
+            Autoscaler(f"{name}-autoscaler", scaler_args, inside)
+            if "prometheus_url" not in args:
+                prometheus_image = PlatformImage(
+                    f"{name}-prometheus-image", {"kind": "prometheus", "delivery": delivery, "base": base}, child
+                )
+                Observability(f"{name}-observability", {"image": prometheus_image.image, "labels": own}, inside)
         pop_args: PopProxyArgs = {"image": envoy_image.image, "replicas": replicas, "labels": own}
         pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[typeddict-item]
         pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
@@ -124,14 +138,14 @@ class ServingPlatform(pulumi.ComponentResource):
         self.url = pop.url
         self.address = pop.address
         self.ca_certificate = pop.ca_certificate
-        # `ready` carries the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
-        self.ref = pulumi.Output.all(pop.url, delivery, *ready).apply(
+        # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
+        self.ref = pulumi.Output.all(pop.url, delivery, space.urn, kinds.urn, scalers.urn, role.urn).apply(
             lambda known: PlatformRef(
                 namespace=names.SYSTEM_NAMESPACE,
                 url=known[0],
                 image_delivery=known[1],
                 image_base=base,
-                autoscaler=bool(args.get("autoscaler", False)),
+                autoscaler=scales,
             )
         )
         self.register_outputs(

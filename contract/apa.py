@@ -43,7 +43,8 @@ class AutoscalerSpec:
     cold_start_seconds: float = 10.0
     """Expected time from creating a pod to Ready, until starts have been measured."""
     predecessor: str | None = None
-    """Name of the AutopilotPodAutoscaler whose learned profile this version starts from. Absent: none."""
+    """Name of the AutopilotPodAutoscaler whose learned profile this version starts from. Absent: the newest other one
+    in the namespace, which is the version that served before."""
 
     def faults(self) -> tuple[str, ...]:
         """Every broken rule as a sentence: input, value, rule, remedy. Empty when the spec is sound."""

@@ -1,6 +1,12 @@
 """The loop: ticks, wake-up calls, leaving and taking the lead."""
 
-from collections.abc import Mapping
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
 
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_kube import FakeCluster
@@ -8,8 +14,9 @@ from headrace.autoscaler.journal import Journal
 from headrace.autoscaler.kube import Key
 from headrace.autoscaler.lease import Elector
 from headrace.autoscaler.loop import Loop
-from headrace.autoscaler.metrics import Reading, Targets
+from headrace.autoscaler.metrics import PrometheusSource, Reading, Source, Targets
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler
+from headrace.contract import metrics
 from headrace.contract.apa import AutoscalerSpec
 
 KEY: Key = ("endpoint-fraud", "v1")
@@ -46,18 +53,23 @@ class Load:
 class Controller:
     """A loop on a fake clock."""
 
-    def __init__(self, cluster: FakeCluster, identity: str = "one") -> None:
+    def __init__(self, cluster: FakeCluster, identity: str = "one", *, source: Source | None = None) -> None:
         self.now = 0.0
+        self.jumped = 0.0
+        """By how much the wall clock was set; the monotonic one never is."""
         self.load = Load()
         self.elector = Elector(cluster, identity)
         self.loop = Loop(
             cluster,
-            self.load,  # type: ignore[arg-type]
+            self.load if source is None else source,  # type: ignore[arg-type]
             Reconciler(cluster, Pods(), Journal("")),
             self.elector,
-            wall=lambda: 1_780_000_000.0 + self.now,
+            wall=self.wall,
             monotonic=lambda: self.now,
         )
+
+    def wall(self) -> float:
+        return 1_780_000_000.0 + self.now + self.jumped
 
     def tick(self, seconds: int = 1) -> None:
         for _ in range(seconds):
@@ -158,3 +170,154 @@ def test_readiness_does_not_depend_on_leading() -> None:
     assert second.loop.alive()[0]
     second.now += 100
     assert not second.loop.alive()[0]
+
+
+def test_ready_pods_and_balancers_are_listed_for_prometheus() -> None:
+    cluster = _cluster(replicas=2)
+    cluster.balancer_pods = [cluster.pod("balancer-a", address="fd00::1"), cluster.pod("new", state="starting")]
+    loop = Controller(cluster).loop
+
+    assert loop.targets("models") == [
+        {"targets": ["10.0.0.1:8002"], "labels": {"namespace": "endpoint-fraud", "pod": "v1-1"}},
+        {"targets": ["10.0.0.2:8002"], "labels": {"namespace": "endpoint-fraud", "pod": "v1-2"}},
+    ]
+    (balancer,) = loop.targets("load-balancers") or []
+    assert balancer["targets"] == ["[fd00::1]:9902"]
+    assert loop.targets("unheard-of") is None
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_an_hour_starts_no_storm_and_load_is_followed_after(jump: float) -> None:
+    """R39."""
+    cluster = _cluster(replicas=5)
+    controller = Controller(cluster)
+    controller.load.rate = 60.0
+    controller.tick(200)
+    settled = cluster.deployments[KEY]["spec"]["replicas"]
+    cluster.scalings.clear()
+
+    controller.jumped = jump
+    controller.tick(120)
+
+    assert cluster.scalings == []
+    assert cluster.deployments[KEY]["spec"]["replicas"] == settled
+    assert controller.elector.leading
+    controller.load.rate = 2000.0
+    controller.tick(30)
+    assert cluster.deployments[KEY]["spec"]["replicas"] > settled
+
+
+class FakePrometheus:
+    """Answers instant queries about one version's front, as Prometheus does, over real HTTP."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.arrived = 0.0
+        self.spoilt: str | None = None
+        """In place of every counter's value."""
+        self.skew = 0.0
+        self.empty = False
+        self.status = 200
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length", "0")))
+                self._answer()
+
+            def _answer(self) -> None:
+                body = json.dumps({"status": "success", "data": {"result": fake.result(self.path)}}).encode()
+                self.send_response(fake.status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def result(self, path: str) -> list[dict[str, Any]]:
+        labels = {"endpoint": "fraud", "version": "v1", "instance": "10.0.0.1:8002"}
+        if self.empty:
+            return []
+        if "timestamp" in path:
+            moment = str(1_780_000_000.0 + self.now + self.skew)
+            return [{"metric": labels, "value": [0, moment]}] if "endpoint" in path else []
+        counters = {
+            metrics.FRONT_ARRIVED: self.arrived,
+            metrics.FRONT_COMPLETED: self.arrived,
+            metrics.FRONT_EXECUTING_SECONDS: 0.05 * self.arrived,
+            metrics.FRONT_QUEUED_SECONDS: 0.0,
+        }
+        return [
+            {"metric": {"__name__": name, **labels}, "value": [0, self.spoilt or str(value)]}
+            for name, value in counters.items()
+        ]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def prometheus() -> Iterator[FakePrometheus]:
+    found = FakePrometheus()
+    yield found
+    found.close()
+
+
+def test_a_prometheus_that_lies_or_dies_holds_and_tells_once_and_is_believed_again_after(
+    prometheus: FakePrometheus,
+) -> None:
+    """R22, over the real source and the real loop."""
+    cluster = _cluster(replicas=3, min_replicas=0)
+    source = PrometheusSource(f"http://127.0.0.1:{prometheus.server.server_address[1]}")
+    controller = Controller(cluster, source=source)
+
+    def seconds(count: int, rate: float = 100.0) -> None:
+        for _ in range(count):
+            prometheus.now = controller.now + 1.0
+            prometheus.arrived += rate
+            controller.tick()
+
+    def trusted() -> str:
+        conditions = cluster.objects[KEY]["status"]["conditions"]
+        return next(str(condition["status"]) for condition in conditions if condition["type"] == "SignalsTrusted")
+
+    seconds(30)
+    assert cluster.deployments[KEY]["spec"]["replicas"] > 3
+
+    for field, value, reason in (
+        ("empty", True, "NoData"),
+        ("status", 500, "NoData"),
+        ("spoilt", "NaN", "NotFinite"),
+        ("spoilt", "+Inf", "NotFinite"),
+        ("spoilt", "-5", "Negative"),
+        ("spoilt", "1e308", "Implausible"),
+        ("skew", 600.0, "ClockSkew"),
+        ("skew", -600.0, "Stale"),
+    ):
+        cluster.scalings.clear()
+        cluster.events.clear()
+        sound = getattr(prometheus, field)
+        setattr(prometheus, field, value)
+        seconds(20)
+        assert cluster.scalings == [], (field, value)
+        assert [event["reason"] for event in cluster.events] == [reason], (field, value)
+        assert trusted() == "False"
+        setattr(prometheus, field, sound)
+        seconds(40)
+        assert trusted() == "True", (field, value)
+
+    prometheus.close()
+    cluster.scalings.clear()
+    cluster.events.clear()
+    seconds(20)
+    assert cluster.scalings == []
+    assert [event["reason"] for event in cluster.events] == ["NoData"]

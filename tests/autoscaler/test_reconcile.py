@@ -298,7 +298,7 @@ def test_what_was_learned_outlives_the_controller_and_reaches_the_next_version()
     assert world.status()["concurrency"] == learned
 
     successor: Key = (NAMESPACE, "v2")
-    spec = AutoscalerSpec(target="v2", predecessor="v1", initial_concurrency=2, max_concurrency=64)
+    spec = AutoscalerSpec(target="v2", initial_concurrency=2, max_concurrency=64)
     world.cluster.add_version(*successor, spec=spec.to_json())
     world.look(0, key=successor)
     assert world.status(successor)["concurrency"] == learned

@@ -1,5 +1,6 @@
 """The controller's port."""
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,11 +25,16 @@ class _Desk:
         self.calls.append(key)
         return key[1] == "v1"
 
+    def targets(self, job: str) -> list[dict[str, object]] | None:
+        if not self.well:
+            raise TemporaryError("pods are not known yet")
+        return [{"targets": ["10.0.0.1:8002"], "labels": {"pod": "a"}}] if job == "models" else None
+
 
 @pytest.fixture
 def desk() -> Iterator[tuple[_Desk, str]]:
     found = _Desk()
-    server = Server(0, alive=found.verdict, ready=found.verdict, wake=found.wake)
+    server = Server(0, alive=found.verdict, ready=found.verdict, wake=found.wake, targets=found.targets)
     server.start()
     yield found, f"http://127.0.0.1:{server.port}"
     server.stop()
@@ -71,3 +77,16 @@ def test_health_is_what_the_loop_says(desk: tuple[_Desk, str]) -> None:
 
     found.well = False
     assert [_status(f"{url}/{path}") for path in ("healthz", "readyz", "metrics")] == [503, 503, 200]
+
+
+def test_prometheus_is_told_what_to_scrape_and_nothing_rather_than_that_nothing_is_there(
+    desk: tuple[_Desk, str],
+) -> None:
+    found, url = desk
+
+    with urllib.request.urlopen(f"{url}/targets/models", timeout=5) as response:
+        assert response.headers["content-type"] == "application/json"
+        assert json.load(response) == [{"targets": ["10.0.0.1:8002"], "labels": {"pod": "a"}}]
+    assert _status(f"{url}/targets/unheard-of") == 404
+    found.well = False
+    assert _status(f"{url}/targets/models") == 503

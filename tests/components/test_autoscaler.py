@@ -7,8 +7,9 @@ from recorder import Recording, record
 from stand_ins import DELIVERY, FOUND, IMAGE
 
 from headrace.components import Autoscaler, ModelEndpoint, ServingPlatform
-from headrace.components.autoscaler import LEASE_RULES, READ_RULES, SCALE_RULES
+from headrace.components.autoscaler import LEASE_RULES, READ_RULES
 from headrace.components.checks import ArgsError
+from headrace.components.endpoint_scale import SCALE_RULES
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
 
@@ -24,7 +25,8 @@ def platform_with_endpoint(scale: Any, *, autoscaler: bool = True) -> Recording:
 
     def program() -> None:
         platform = ServingPlatform("platform", given)
-        ModelEndpoint("fraud", {"platform": platform.ref, "model_uri": "models:/fraud/7", "scale": scale})
+        bounds: Any = {} if scale is None else {"scale": scale}
+        ModelEndpoint("fraud", {"platform": platform.ref, "model_uri": "models:/fraud/7", **bounds})
 
     return record(program, answers=FOUND)
 
@@ -77,8 +79,16 @@ def test_an_endpoints_bounds_name_the_versions_deployment() -> None:
 def test_bounds_wait_for_their_kind_and_not_for_the_controllers_pods() -> None:
     recording = platform_with_endpoint({"max_replicas": 4})
 
-    assert recording.waits_for("fraud-namespace", "platform-autoscaler-kind")
+    assert recording.waits_for("fraud-namespace", "platform-pod-autoscalers")
+    assert recording.waits_for("fraud-namespace", "platform-scale-role")
     assert not recording.waits_for("fraud-namespace", "platform-autoscaler-deployment")
+
+
+@pytest.mark.parametrize("autoscaler", [True, False])
+def test_an_endpoint_that_asks_for_nothing_is_scaled_from_one_pod_as_soon_as_somebody_scales(autoscaler: bool) -> None:
+    bounds = platform_with_endpoint(None, autoscaler=autoscaler).named("fraud-v7-autoscaler")
+
+    assert AutoscalerSpec.from_json(bounds.inputs["spec"]) == AutoscalerSpec(target="v7")
 
 
 def test_bounds_that_nobody_would_read_stop_the_update() -> None:
@@ -117,6 +127,24 @@ def test_prometheus_is_given_to_the_controller_by_its_address() -> None:
         port["port"] for rule in recording.named("scaler-policy").inputs["spec"]["egress"] for port in rule["ports"]
     ]
     assert ports.count(443) == 2
+
+
+def test_the_platforms_own_prometheus_is_reached_by_its_pods_and_no_port_is_open_to_all() -> None:
+    recording = platform_with_endpoint(None)
+
+    (container,) = recording.named("platform-autoscaler-deployment").inputs["spec"]["template"]["spec"]["containers"]
+    assert container["env"][0]["value"] == "http://prometheus.headrace-system.svc:9090"
+    egress = recording.named("platform-autoscaler-policy").inputs["spec"]["egress"]
+    assert [rule["ports"][0]["port"] for rule in egress if "to" not in rule] == [443]
+    assert recording.named("platform-observability-deployment").inputs["spec"]["replicas"] == 1
+
+
+def test_a_platform_given_a_prometheus_makes_none() -> None:
+    given: Any = {"image_delivery": DELIVERY, "host": "models.example", "prometheus_url": "http://prometheus.mon:9090"}
+
+    recording = record(lambda: ServingPlatform("platform", given), answers=FOUND)
+
+    assert "prometheus" not in {d.inputs["metadata"]["name"] for d in recording.of_kind("Deployment")}
 
 
 def test_an_address_that_is_none_is_refused() -> None:

@@ -15,6 +15,7 @@ from headrace.components.autoscaler import Autoscaler
 from headrace.components.control_plane import ControlPlane
 from headrace.components.load_balancer import LoadBalancer
 from headrace.components.model_endpoint import ModelEndpoint
+from headrace.components.observability import Observability
 from headrace.components.pop_proxy import PopProxy
 from headrace.components.serving_cluster import ServingCluster
 from headrace.components.serving_platform import ServingPlatform
@@ -35,12 +36,11 @@ MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
     Autoscaler: {"image": IMAGE, "prometheus_url": "http://prometheus.monitoring:9090", "labels": LABELS},
     ControlPlane: {"image": IMAGE, "labels": LABELS},
     LoadBalancer: {"image": IMAGE, "labels": LABELS},
+    Observability: {"image": IMAGE, "labels": LABELS},
     PopProxy: {"image": IMAGE, "host": "models.example", "labels": LABELS},
     ServingPlatform: {
         "image_delivery": DELIVERY,
         "host": "models.example",
-        "autoscaler": True,
-        "prometheus_url": "http://prometheus.monitoring:9090",
         "labels": LABELS,
     },
     ModelEndpoint: {

@@ -103,6 +103,7 @@ def test_a_new_version_stands_beside_the_old_one() -> None:
         "fraud-v7-budget",
         "fraud-v7-service",
         "fraud-v7-deployment",
+        "fraud-v7-autoscaler",
     }
     assert old.named("fraud-endpoint").urn == new.named("fraud-endpoint").urn
 

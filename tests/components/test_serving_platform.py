@@ -8,7 +8,7 @@ import pytest
 from recorder import Recording, record
 from stand_ins import DELIVERY, FOUND
 
-from headrace.components import ServingPlatform
+from headrace.components import ServingPlatform, flows
 from headrace.components.checks import ArgsError
 from headrace.components.control_plane import RULES
 from headrace.contract import names
@@ -43,6 +43,8 @@ def test_no_pod_exists_before_the_policy_that_closes_the_namespace() -> None:
         names.POP_PROXY,
         names.LOAD_BALANCER,
         names.ROUTING,
+        names.AUTOSCALER,
+        flows.PROMETHEUS,
     }
     for deployment in deployments:
         assert recording.waits_for(deployment.name, "platform-deny-all")
@@ -56,7 +58,7 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
         "url": "https://models.example",
         "image_delivery": DELIVERY,
         "image_base": {},
-        "autoscaler": False,
+        "autoscaler": True,
     }
 
 
@@ -74,10 +76,11 @@ def test_no_argument_is_required() -> None:
     assert recording.outputs[recording.named("platform").urn]["url"] == "https://lb.example"
 
 
-def test_one_number_sets_the_copies_of_everything_on_the_way_of_a_request() -> None:
-    assert {d.inputs["spec"]["replicas"] for d in made().of_kind("Deployment")} == {2}
-    deployments = made(replicas=3, autoscaler=True).of_kind("Deployment")
-    assert [d.inputs["spec"]["replicas"] for d in deployments] == [3, 3, 3, 3]
+def test_one_number_sets_the_copies_of_all_but_the_one_that_counts() -> None:
+    for recording, copies in ((made(), 2), (made(replicas=3), 3)):
+        found = {d.inputs["metadata"]["name"]: d.inputs["spec"]["replicas"] for d in recording.of_kind("Deployment")}
+        assert found.pop(flows.PROMETHEUS) == 1
+        assert set(found.values()) == {copies}
 
 
 def test_the_control_plane_has_no_right_that_lets_it_read_secrets_or_grow() -> None:
@@ -131,6 +134,6 @@ def test_all_faults_are_told_at_once_and_nothing_is_registered() -> None:
 def test_the_control_planes_way_to_the_api_server_is_open_wherever_that_listens() -> None:
     recording = made()
 
-    assert recording.read == ["default/kubernetes"]
+    assert set(recording.read) == {"default/kubernetes"}
     egress = recording.named("platform-routing-policy").inputs["spec"]["egress"]
     assert [port["port"] for port in egress[0]["ports"]] == [443, 16443]

@@ -49,7 +49,7 @@ def test_an_untouched_stack_adopts_the_current_cluster_and_serves_nothing() -> N
         "exposure": "load_balancer",
         "node_port": 30443,
         "server_names": [],
-        "autoscaler": False,
+        "autoscaler": True,
         "replicas": 2,
         "image_base": {},
         "labels": {},
