@@ -7,7 +7,6 @@ import pytest
 from live_platform import Platform, eventually
 
 from headrace.contract import names
-from headrace.stacks.local import layout
 
 MODEL_NAMESPACE = "endpoint-breast-cancer"
 STRANGER = "test-stranger"
@@ -125,77 +124,6 @@ def test_the_api_server_refuses_a_privileged_pod_beside_the_model(platform: Plat
         platform.kubectl("apply", "-f", "-", text=json.dumps(pod))
 
 
-HASTY = """
-import socket, time
-end, opened, tried = time.monotonic() + 3, [], 0
-while time.monotonic() < end:
-    for address in ADDRESSES:
-        tried += 1
-        with socket.socket() as probe:
-            probe.settimeout(0.02)
-            try:
-                probe.connect(address)
-                opened.append(address)
-            except OSError:
-                pass
-print("tried", tried, "opened", sorted(set(opened)), flush=True)
-"""
-
-
-@pytest.mark.parametrize("denied", [True, False])
-def test_policy_holds_from_a_pods_first_moment(platform: Platform, denied: bool) -> None:
-    if not platform.place.embedded:
-        pytest.skip("a property of the cluster's own network plugin")
-    namespace = f"test-hasty-{str(denied).lower()}"
-    api = platform.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
-    image = platform.kubectl(
-        "-n", names.SYSTEM_NAMESPACE, "get", "deployment", names.ROUTING,
-        "-o", "jsonpath={.spec.template.spec.containers[0].image}",
-    )  # fmt: skip
-    # No pod of ours: one that admits everybody admits a new pod too, see docs/embedded-cluster.md.
-    addresses = [(api, 443), (layout.NODE_ADDRESS, layout.API_PORT)]
-    container = {
-        "name": "hasty",
-        "image": image,
-        "imagePullPolicy": "Never",
-        "command": ["/usr/bin/python3.11", "-c", HASTY.replace("ADDRESSES", repr(addresses))],
-    }
-    policy = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "nothing-leaves", "namespace": namespace},
-        "spec": {"podSelector": {}, "policyTypes": ["Egress"]},
-    }
-    pods = [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"hasty-{number}", "namespace": namespace},
-            "spec": {"restartPolicy": "Never", "containers": [container]},
-        }
-        for number in range(3)
-    ]
-    platform.kubectl("create", "namespace", namespace)
-    try:
-        if denied:
-            platform.kubectl("apply", "-f", "-", text=json.dumps(policy))
-        for pod in pods:
-            platform.kubectl("apply", "-f", "-", text=json.dumps(pod))
-        said = []
-        for pod in pods:
-            name = str(pod["metadata"]["name"])  # type: ignore[index]
-            platform.kubectl(
-                "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=60s"
-            )
-            said.append(platform.kubectl("-n", namespace, "logs", name))
-    finally:
-        platform.kubectl("delete", "namespace", namespace, "--wait=false")
-
-    for line in said:
-        opened = line.partition("opened ")[2].strip()
-        assert opened == ("[]" if denied else str(sorted(addresses))), line
-
-
 def test_policy_holds_again_after_the_enforcer_was_killed(platform: Platform, stranger: str) -> None:
     if not platform.place.embedded:
         pytest.skip("the cluster's own network plugin is not ours to kill")
@@ -204,7 +132,7 @@ def test_policy_holds_again_after_the_enforcer_was_killed(platform: Platform, st
 
     from live_platform import quiet  # noqa: PLC0415
 
-    from headrace.stacks.local import cluster  # noqa: PLC0415
+    from headrace.stacks.local import cluster, layout  # noqa: PLC0415
 
     pid = int((layout.folders().processes / "kube-router.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)

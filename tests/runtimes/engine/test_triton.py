@@ -111,25 +111,6 @@ def test_a_model_of_texts_and_several_outputs_is_served(
     assert "secret" not in bad.text
 
 
-def test_a_model_that_does_not_load_says_why(
-    start_engine: Callable[..., Any], python_model: Callable[..., Path], triton_python: Path, tmp_path: Path
-) -> None:
-    source = """
-class Model(PythonModel):
-    def load_context(self, context):
-        raise OSError("the weights are missing")
-    def predict(self, context, model_input: list[str], params=None):
-        return model_input
-"""
-    with start_engine(python_model(source), {"runtime": "triton"}, python=str(triton_python), wait=False) as engine:
-        code = engine.process.wait(120)
-        said = engine.log.read_text()
-
-    assert code != 0
-    assert "the model cannot be served: the engine triton ended while it started" in said
-    assert "the weights are missing" in said.split("the model cannot be served", 1)[1]
-
-
 def test_a_pod_that_is_told_to_leave_ends_with_its_engine(
     start_engine: Callable[..., Any], iris_model: Path, triton_python: Path
 ) -> None:

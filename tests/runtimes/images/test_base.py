@@ -137,7 +137,8 @@ def test_a_debian_base_with_another_python_runs_the_front_and_is_compiled_by_its
 
     for layer in (*made.layers, packages, code):
         with tarfile.open(store.path(layer.digest)) as tar:
-            tar.extractall(tmp_path, filter="fully_trusted")
+            tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)  # `extractall` takes none in 3.11.2
+            tar.extractall(tmp_path)
 
     compiled = {path.name.split(".")[-2] for path in tmp_path.rglob("*.pyc")}
     assert compiled == {"cpython-313"}
