@@ -114,8 +114,10 @@ def test_an_engine_that_never_starts_ends_the_pod_with_its_own_words(scripted: A
 
 def test_what_is_over_the_limit_waits_and_then_is_refused(scripted: Any) -> None:
     with scripted(HEADRACE_CONCURRENCY="1") as engine, ThreadPoolExecutor(80) as pool:
-        asked = [pool.submit(engine.post, "/v1/completions", {"prompt": "sleep 0.2"}) for _ in range(70)]
-        answers_ = [one.result() for one in asked]
+        first = pool.submit(engine.post, "/v1/completions", {"prompt": "sleep 9"})  # holds the one place meanwhile
+        eventually(lambda: engine.metric("headrace_requests_executing") == 1)
+        others = [pool.submit(engine.post, "/v1/completions", {"prompt": "sleep 0"}) for _ in range(69)]
+        answers_ = [one.result() for one in (first, *others)]
         refused = [answer for answer in answers_ if answer.status_code == 429]
 
         assert {answer.status_code for answer in answers_} == {200, 429}
