@@ -24,7 +24,7 @@ from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.app import CONCURRENCY_PER_CORE, Disconnected
 from headrace.runtimes.front.load import Load
-from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events
 from headrace.runtimes.front.server import ROTATION_SECONDS
 from headrace.runtimes.front.settings import Settings
@@ -183,12 +183,7 @@ class EngineFront:
         if self.failure is not None:
             return
         self.failure = reason
-        log.error("the model cannot be served: %s", reason)
-        if self.settings.termination_log.exists():
-            try:
-                self.settings.termination_log.write_text(reason[:4000])
-            except OSError as error:
-                log.warning("cannot write %s: %s", self.settings.termination_log, error)
+        tell_reason(reason, self.settings.termination_log)
         loop = asyncio.get_running_loop()
         loop.call_later(self.settings.failure_hold_seconds, self._on_fatal, reason)
 

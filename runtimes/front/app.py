@@ -18,7 +18,7 @@ from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
 from headrace.runtimes.front.inference import OpenInference
 from headrace.runtimes.front.load import Load
-from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
 from headrace.runtimes.front.settings import Settings
@@ -262,12 +262,7 @@ class Front:
         if self.failure is not None:
             return
         self.failure = reason
-        log.error("the model cannot be served: %s", reason)
-        if self.settings.termination_log.exists():
-            try:
-                self.settings.termination_log.write_text(reason[:4000])
-            except OSError as error:
-                log.warning("cannot write %s: %s", self.settings.termination_log, error)
+        tell_reason(reason, self.settings.termination_log)
         loop = asyncio.get_running_loop()
         loop.call_later(self.settings.failure_hold_seconds, self._on_fatal, reason)
 

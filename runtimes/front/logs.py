@@ -7,11 +7,16 @@ import logging
 import os
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 LONGEST_LINE = 16 * 1024
 """A longer line of a model is cut into several."""
 LAST_LINES = 200
+TERMINATION_MESSAGE_LENGTH: Final = 4000
+"""Characters of a reason that are left for the kubelet, which keeps 4096 bytes of it."""
+
+log = logging.getLogger("headrace.front")
 
 
 class JsonFormatter(logging.Formatter):
@@ -74,6 +79,16 @@ class Pipe:
                     text = line.decode(errors="replace")
                     self.last.append(text)
                     self._log.info("%s", text, extra={"fields": self._fields})
+
+
+def tell_reason(reason: str, termination_log: Path) -> None:
+    """Logs why the model cannot be served, and leaves it where the kubelet reads it, if there is such a file."""
+    log.error("the model cannot be served: %s", reason)
+    if termination_log.exists():
+        try:
+            termination_log.write_text(reason[:TERMINATION_MESSAGE_LENGTH])
+        except OSError as error:
+            log.warning("cannot write %s: %s", termination_log, error)
 
 
 def pipes(workers: int) -> list[tuple[Pipe, Pipe]]:

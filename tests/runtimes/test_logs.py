@@ -5,10 +5,17 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from headrace.runtimes.front.logs import LONGEST_LINE, JsonFormatter, Pipe
+from headrace.runtimes.front.logs import (
+    LONGEST_LINE,
+    TERMINATION_MESSAGE_LENGTH,
+    JsonFormatter,
+    Pipe,
+    tell_reason,
+)
 
 
 def test_a_record_is_one_line_with_its_fields_and_its_trace() -> None:
@@ -44,3 +51,20 @@ def test_what_a_worker_prints_is_logged_line_by_line(caplog: pytest.LogCaptureFi
     assert all(
         record.fields == {"worker": 1, "stream": "stdout"} for record in caplog.records if record.name == "model"
     )
+
+
+def test_a_reason_is_logged_and_left_for_the_kubelet_where_it_reads_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = tmp_path / "termination-log"
+    read.touch()
+    reason = "the weights are missing" + "." * TERMINATION_MESSAGE_LENGTH
+    tell_reason(reason, read)
+    tell_reason(reason, tmp_path / "absent")  # outside of Kubernetes
+    tell_reason(reason, tmp_path)  # cannot be written
+
+    assert read.read_text() == reason[:TERMINATION_MESSAGE_LENGTH]
+    assert not (tmp_path / "absent").exists()
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count(f"the model cannot be served: {reason}") == 3
+    assert said[-1].startswith(f"cannot write {tmp_path}")
