@@ -13,6 +13,12 @@ IMAGE: Final = "nvcr.io/nvidia/tritonserver:25.06-py3"
 """Has the ONNX Runtime and TensorRT backends; an ONNX model is put into it unless another image is named."""
 _VENDOR: Final = "/opt/tritonserver"
 _MODEL: Final = "repository/{endpoint}"
+STUB_SECONDS: Final = 3600
+"""What Triton gives its Python process to start and to load the model; by default it is 30 s.
+
+How long a start may take is said in one place, the pod's startup probe, which gives less than this hour to any model
+of up to 100 GiB.
+"""
 
 
 def plan(mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpus: int) -> tuple[EnginePlan, str]:
@@ -20,6 +26,7 @@ def plan(mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpu
     flavors: Mapping[str, Any] = mlmodel.get("flavors") or {}
     files: dict[str, str] = {}
     links: dict[str, str] = {}
+    options: tuple[str, ...] = ()
     if "onnx" in flavors and vendor:
         files[f"{_MODEL}/config.pbtxt"] = repository.onnx_config(mlmodel, gpus=gpus)
         links[f"{_MODEL}/1"] = "{model}"  # the whole directory: weights may lie in files beside the graph
@@ -27,6 +34,7 @@ def plan(mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpu
     else:
         files[f"{_MODEL}/config.pbtxt"] = repository.pyfunc_config(mlmodel)
         links[f"{_MODEL}/1/model.py"] = "{code}/triton/pyfunc_model.py"
+        options = (f"--backend-config=python,stub-timeout-seconds={STUB_SECONDS}",)
         reason = "the Python backend runs the python_function, in one process for each core"
     server = _VENDOR
     environment = {"HEADRACE_SITE": "{site}"}
@@ -45,6 +53,7 @@ def plan(mlmodel: Mapping[str, Any], asked: RuntimeRequest, *, vendor: bool, gpu
         f"{server}/bin/tritonserver",
         "--model-repository={home}/repository",
         *backends,
+        *options,
         "--http-address=127.0.0.1",
         "--http-port={port}",
         "--allow-grpc=false",

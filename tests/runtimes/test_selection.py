@@ -40,6 +40,16 @@ def test_an_override_wins_where_it_can() -> None:
     assert select(SKLEARN, own).runtime is Runtime.CUSTOM
 
 
+def test_how_long_tritons_python_may_start_is_left_to_the_pods_startup_probe() -> None:
+    python = select(SKLEARN, RuntimeRequest(runtime=Runtime.TRITON)).engine
+    graph = select({"flavors": {"onnx": {}}}).engine
+    assert python is not None
+    assert graph is not None
+
+    assert "--backend-config=python,stub-timeout-seconds=3600" in python.command
+    assert not [word for word in graph.command if word.startswith("--backend-config")]
+
+
 def test_an_override_that_cannot_work_says_what_can() -> None:
     with pytest.raises(InputError, match=r"runtime = vllm, cannot serve .*choose one of custom, mlflow, triton"):
         select(SKLEARN, RuntimeRequest(runtime=Runtime.VLLM))
