@@ -1,7 +1,6 @@
 """`make demo`: from nothing to a prediction that came back through PoP proxy, load balancer and pod."""
 
 import json
-import shlex
 import shutil
 import ssl
 import sys
@@ -140,7 +139,8 @@ def _together(first: Callable[[], Target], second: Callable[[], RegisteredModel]
 
 
 def _show(description: dict[str, Any], model: RegisteredModel, answer: dict[str, Any]) -> None:
-    body = shlex.quote(json.dumps(model.request))
+    body = state_directory() / "request.json"
+    body.write_text(json.dumps(model.request, indent=1) + "\n")
     address = description["url"] + names.invocations_path(description["endpoint"])
     token = f'$(.venv/bin/python -c \'import json; print(json.load(open("{description_file()}"))["token"])\')'
     print(f"\nprediction: {json.dumps(answer)}\n\nAsk again:\n")
