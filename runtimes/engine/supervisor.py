@@ -40,7 +40,9 @@ SILENT_SECONDS = 30.0
 _HOME_VARIABLE = "HEADRACE_ENGINE_HOME"
 _NAMED_ERROR = re.compile(r"\b[A-Za-z_.]+(?:Error|Exception): .+")
 _TELLING = re.compile(r"\b(?:error:|fatal|failed)", re.IGNORECASE)
-_SECONDHAND = "See root cause above"  # vLLM, of the process that did not fail
+_SECONDHAND = re.compile(r"See root cause above|failed to load (?:all models|'[^']*'\W*$)|initialize NVML")
+"""No cause: vLLM's words of the process that did not fail, Triton's after it has said of a version why that failed, and
+of a machine without GPU."""
 
 
 class Supervisor:
@@ -270,7 +272,7 @@ class Supervisor:
 
     def _last_words(self) -> str:
         """The last exception that it named, else the last line that tells of an error, else the last line of all."""
-        lines = [line.strip(" |") for line in (*self._stdout.last, *self._stderr.last) if _SECONDHAND not in line]
+        lines = [line.strip(" |") for line in (*self._stdout.last, *self._stderr.last) if not _SECONDHAND.search(line)]
         named = [found[0] for line in lines if (found := _NAMED_ERROR.search(line))]
         telling = [line for line in lines if _TELLING.search(line)]
         return (named or telling or lines or ["nothing"])[-1]

@@ -103,6 +103,8 @@ def infer_request(
         wanted = list(one.get("shape") or ())
         if len(wanted) == len(shape) + 1 and wanted[-1] in (1, -1):
             shape = (*shape, 1)  # a column of an engine that batches
+        elif len(shape) == len(wanted) + 1 and shape[-1] == 1:
+            shape = shape[:-1]  # the rows of a table with one column, for an engine that takes a column
         values = [_value(item, datatype, name) for item in tensors.flat(data)]
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(shape)}
         if binary:
@@ -127,7 +129,7 @@ def _matrix(table: Table, columns: Sequence[str]) -> Any:
     """The one tensor of a model that takes one: as it was given, or the columns side by side."""
     if not table.named:
         return table.whole
-    names = list(columns) or list(table.named)
+    names = [name for name in columns if name] or list(table.named)
     missing = [name for name in names if name not in table.named]
     if missing:
         raise fault(f"Model is missing inputs {missing}.")

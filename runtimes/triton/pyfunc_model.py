@@ -55,11 +55,11 @@ class TritonPythonModel:
             named = schema is not None and schema.has_input_names()
             return arrays if named else next(iter(arrays.values()))
         columns = {}
-        for column in schema.inputs:
-            values = arrays.get(column.name)
+        for at, column in enumerate(schema.inputs):
+            values = arrays.get(self._inputs[at] if column.name is None else column.name)
             if values is not None:
                 kind = str(getattr(column.type, "name", column.type))
-                columns[column.name] = _column(kind, values.reshape(-1))
+                columns[at if column.name is None else column.name] = _column(kind, values.reshape(-1))
         return pd.DataFrame(columns)
 
     def _tensors(self, predictions: Any) -> Any:

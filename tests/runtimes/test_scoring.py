@@ -102,6 +102,29 @@ def test_tritons_configuration_follows_from_the_signature() -> None:
     assert "max_batch_size: 0" in config
 
 
+def test_tritons_inputs_have_names_where_the_signatures_columns_have_none() -> None:
+    one = repository.pyfunc_config({"signature": {"inputs": json.dumps([{"type": "string"}])}})
+    two = repository.pyfunc_config({"signature": {"inputs": json.dumps([{"type": "string"}, {"type": "long"}])}})
+
+    assert 'input [ { name: "input" data_type: TYPE_STRING dims: [ -1 ] } ]' in one
+    assert 'input [ { name: "input" data_type: TYPE_STRING' in two
+    assert 'input [ { name: "input_1" data_type: TYPE_INT64' in two
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": ["a", "b"]},
+        {"dataframe_split": {"columns": ["text"], "data": [["a"], ["b"]]}},
+        {"dataframe_split": {"data": [["a"], ["b"]]}},
+    ],
+)
+def test_a_column_without_a_name_takes_the_only_column_that_is_given(document: dict[str, Any]) -> None:
+    inputs = [{"name": "input", "datatype": "BYTES", "shape": [-1]}]
+
+    assert sent(document, inputs, columns=("",)) == {"input": ([2], ["a", "b"])}
+
+
 def test_an_onnx_graph_is_merged_on_the_gpu_where_its_first_dimension_is_free() -> None:
     tensor = {"type": "tensor", "name": "x", "tensor-spec": {"dtype": "float32", "shape": [-1, 3, 8, 8]}}
     output = {"type": "tensor", "name": "y", "tensor-spec": {"dtype": "float32", "shape": [-1, 10]}}

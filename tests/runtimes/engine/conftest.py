@@ -122,7 +122,7 @@ def start_engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]
         *,
         python: str = sys.executable,
         wait: bool = True,
-        within_seconds: float = 120.0,
+        within_seconds: float = 300.0,
         **environment: str,
     ) -> Iterator[RunningEngine]:
         directory = tmp_path_factory.mktemp("engine")

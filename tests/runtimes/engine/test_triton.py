@@ -111,6 +111,56 @@ def test_a_model_of_texts_and_several_outputs_is_served(
     assert "secret" not in bad.text
 
 
+def test_a_model_of_texts_without_a_name_is_served(
+    start_engine: Callable[..., Any], python_model: Callable[..., Path], triton_python: Path
+) -> None:
+    source = """
+class Model(PythonModel):
+    def predict(self, model_input: list[str], params=None) -> list[str]:
+        return [text.upper() for text in model_input]
+"""
+    with start_engine(python_model(source), {"runtime": "triton"}, python=str(triton_python)) as engine:
+        forms = ({"inputs": ["a", "b"]}, {"dataframe_split": {"columns": ["text"], "data": [["a"], ["b"]]}})
+        answers = [engine.post("/invocations", form) for form in forms]
+        tensor = {"name": "input", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}
+        inferred = engine.post("/v2/models/fraud/infer", {"inputs": [tensor]}).json()
+
+    assert [answer.json() for answer in answers] == [{"predictions": ["A", "B"]}] * 2
+    assert inferred["outputs"][0]["data"] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ('raise OSError("the weights are missing")', "OSError: the weights are missing"),
+        ("import os; os._exit(3)", "failed to load 'fraud' version 1: Internal: Stub process"),
+    ],
+)
+def test_a_model_that_does_not_load_says_why(
+    start_engine: Callable[..., Any],
+    python_model: Callable[..., Path],
+    triton_python: Path,
+    fault: str,
+    reason: str,
+) -> None:
+    """An exception of the model's, and a process that is gone without a word, of which Triton's own words remain."""
+    source = f"""
+class Model(PythonModel):
+    def load_context(self, context):
+        if "HEADRACE_ENGINE_HOME" in __import__("os").environ:  # saving the model loads it too
+            {fault}
+    def predict(self, context, model_input: list[str], params=None):
+        return model_input
+"""
+    with start_engine(python_model(source), {"runtime": "triton"}, python=str(triton_python), wait=False) as engine:
+        code = engine.process.wait(300)
+        said = engine.log.read_text()
+
+    assert code != 0
+    assert "the model cannot be served: the engine triton ended while it started" in said
+    assert reason in said.split("the model cannot be served", 1)[1]
+
+
 def test_a_pod_that_is_told_to_leave_ends_with_its_engine(
     start_engine: Callable[..., Any], iris_model: Path, triton_python: Path
 ) -> None:
