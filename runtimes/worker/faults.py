@@ -1,27 +1,16 @@
 """Turns what went wrong while scoring into an answer that helps the caller and repeats neither payload nor stack trace.
 
-MLflow's own messages echo the request in four places (`scoring_server/__init__.py`, `proto_json_utils.py` of 3.17.2);
-each is cut here. The trace of a model's own exception goes to the pod's log.
+What may be told of a message is in `wording`. The trace of a model's own exception goes to the pod's log.
 """
 
 import json
 import logging
-import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-log = logging.getLogger("headrace.worker")
+from . import wording
 
-_ECHOES = (
-    # "Failed to predict data '<the whole input>'. \nError: <what was wrong>"
-    (re.compile(r"\AFailed to predict data '.*'\. \nError: ", re.DOTALL), ""),
-    # "Ensure that input is a valid JSON formatted string. Error: '<repr>'\nInput: \n<the whole body>\n"
-    (re.compile(r" Error: '[^\n]*'\nInput: \n.*\Z", re.DOTALL), ""),
-    # "Failed to convert column a to type 'float64'. Error: 'ValueError(<the value>)'"
-    (re.compile(r"(Failed to convert column .* to type '[^']*')\. Error: .*\Z", re.DOTALL), r"\1."),
-    # "Failed to convert data type for data `<value>` with spec", "Failed to convert data `<value>` to type"
-    (re.compile(r"`.*` (with spec|to type) ", re.DOTALL), r"\1 "),
-)
-_LONGEST_MESSAGE = 2000
+log = logging.getLogger("headrace.worker")
 
 
 class Fault(NamedTuple):
@@ -44,24 +33,32 @@ MODEL_RAISED = (
 )
 
 
-def without_echo(message: str) -> str:
-    """The message with every repetition of the request cut out, at most 2,000 characters."""
-    for pattern, replacement in _ECHOES:
-        message = pattern.sub(replacement, message)
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[:_LONGEST_MESSAGE] + " …"
-    return message
+def from_exception(error: BaseException, body: bytes = b"", names: Collection[str] = ()) -> Fault:
+    """What to answer when MLflow or the model raised `error` for a request's `body`; the trace is logged.
 
-
-def from_exception(error: BaseException) -> Fault:
-    """What to answer when MLflow or the model raised `error`; the trace is logged."""
+    `names` are those of the model's signature.
+    """
     if not hasattr(error, "serialize_as_json"):
         log.error("the model raised %s", type(error).__name__, exc_info=error)
         return Fault(400, "BAD_REQUEST", MODEL_RAISED, "KAM00", "INVALID_PARAMETER_VALUE")
-    body: dict[str, Any] = json.loads(error.serialize_as_json())
+    told: dict[str, Any] = json.loads(error.serialize_as_json())
     status = int(error.get_http_status_code()) if hasattr(error, "get_http_status_code") else 400
-    message = without_echo(str(body.get("message", "")))
+    message = str(told.get("message", ""))
+    if _raised_by_mlflow(error):
+        message = wording.of_mlflow(message)
+    else:
+        message = wording.of_author(message, body, names) or MODEL_RAISED
     log.info("refused a request: %s", message)  # without the trace: its text repeats the payload
     return Fault(
-        status, str(body.get("error_code", "BAD_REQUEST")), message, body.get("sqlstate"), body.get("error_class")
+        status, str(told.get("error_code", "BAD_REQUEST")), message, told.get("sqlstate"), told.get("error_class")
     )
+
+
+def _raised_by_mlflow(error: BaseException) -> bool:
+    """Whether MLflow's own code raised it, rather than the model's."""
+    trace = error.__traceback__
+    if trace is None:
+        return True
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] == "mlflow"

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import loading, trial
 from .columns import Columns, form_of
+from .faults import Fault
 from .plaincsv import PlainCsv
 from .scoring import CSV, JSON, Answer, Request, Scorer
 from .tensors import Tensor
@@ -72,6 +73,10 @@ class Merger:
     def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
         """The pieces of a streamed answer; streams are never merged."""
         return self._scorer.stream(content_type, body)
+
+    def fault(self, error: BaseException, body: bytes) -> Fault:
+        """What to answer to a stream that raised `error`."""
+        return self._scorer.fault(error, body)
 
     def _prepare(self, warm_up: "bytes | None") -> None:
         scorer = self._scorer

@@ -98,7 +98,7 @@ class Scorer:
             parsed = self.parse(content_type, body)
             predictions = self.predict(parsed)
         except BaseException as error:  # a model that calls sys.exit must not take the thread with it
-            fault = faults.from_exception(error)
+            fault = self.fault(error, body)
             return Answer(fault.status, fault.to_bytes())
         try:
             return Answer(200, self.render(predictions, unwrapped=parsed.unwrapped))
@@ -111,6 +111,12 @@ class Scorer:
                 " return an array, a DataFrame, or plain lists and dictionaries.",
             )
             return Answer(fault.status, fault.to_bytes())
+
+    def fault(self, error: BaseException, body: bytes) -> faults.Fault:
+        """What to answer to a request for which MLflow or the model raised `error`."""
+        schema = self.input_schema
+        names = schema.input_names() if schema is not None and schema.has_input_names() else ()
+        return faults.from_exception(error, body, names)
 
     def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
         """The pieces of a streamed answer as JSON documents. Raises what MLflow or the model raises."""

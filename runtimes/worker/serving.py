@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any
 
-from . import faults, frames, loading
+from . import frames, loading
 from .frames import Kind
 from .merging import Merger
 from .scoring import JSON, Request, Scorer
@@ -158,7 +158,7 @@ class Worker:
                     break
                 self._link.send(frames.pack(Kind.CHUNK, {"call": call}, piece))
         except BaseException as error:  # sys.exit in a model too
-            fault = faults.from_exception(error)
+            fault = self._merger.fault(error, frame.payload)
             status, body = fault.status, fault.to_bytes()
         self._cancelled.discard(call)
         self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
@@ -194,7 +194,7 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     if body is not None:
         answer = scorer.score(JSON, body)
         if answer.status != 200:
-            reason = faults.without_echo(str(json.loads(answer.body).get("message")))
+            reason = json.loads(answer.body).get("message")
             raise RuntimeError(f"the model fails on its own input example: {reason}")
     merger = Merger(scorer)
     merger.prepare(body)

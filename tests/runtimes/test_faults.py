@@ -1,16 +1,27 @@
-"""Messages of MLflow lose what they repeat of the request."""
+"""What callers are told of an exception: the rule that was broken, and nothing of what they sent."""
+
+from typing import Any
 
 import pytest
 
-from headrace.runtimes.worker import faults
+from headrace.runtimes.worker import faults, wording
+
+SCHEMA = "['a': double (required)]"
 
 
 @pytest.mark.parametrize(
     ("message", "kept"),
     [
         (
-            "Failed to predict data '  a\n0 4111'. \nError: Failed to enforce schema. Model is missing inputs ['b'].",
-            "Failed to enforce schema. Model is missing inputs ['b'].",
+            "Failed to predict data '  a\n0 4111'. \nError: Failed to enforce schema of data '  a\n0 4111' with schema "
+            f"'{SCHEMA}'. Error: Model is missing inputs ['b']. Note that there were extra inputs: ['4111'].",
+            "Model is missing inputs ['b'].",
+        ),
+        (
+            "Failed to predict data 'Model is missing inputs [4111].'. \nError: Failed to enforce schema of data "
+            f"''. Error: 4111' with schema '{SCHEMA}'. Error: Shape of input (1, 3) does not match expected shape "
+            "(-1, 4).",
+            "Shape of input (1, 3) does not match expected shape (-1, 4).",
         ),
         (
             "Invalid input. Ensure that input is a valid JSON formatted string. Error: 'JSONDecodeError(x)'\n"
@@ -19,13 +30,30 @@ from headrace.runtimes.worker import faults
         ),
         (
             "Invalid input. Data is not compatible with model signature. Failed to convert column a to type 'float64'."
-            " Error: 'ValueError(\"could not convert string to float: '4111'\")'",
+            " Error: 'ValueError(\"could not convert string to float: '4111' to type '4111'.\")'",
             "Invalid input. Data is not compatible with model signature. Failed to convert column a to type 'float64'.",
         ),
+        ("Invalid input. Failed to convert data `4111` to type `long` defined in the model signature.", wording.UNTOLD),
+        ("Failed to enforce schema of data `4111` with dtype `long`", wording.UNTOLD),
+        ('Invalid parameters found: [("temperature", "Failed to convert value `4111`")]', "Invalid parameters found"),
+        ("Missing required properties: {'b'}",) * 2,
+        ("Invalid properties not defined in the schema found: {'4111'}", wording.UNTOLD),
+        ("Invalid input. Dataframe split format must be a dictionary. Got list.",) * 2,
+        (
+            "Invalid input. Provided dataframe_split field is not a valid dataframe representation in 'split' format."
+            " Error: '2 columns passed, passed data had 1 columns'",
+        )
+        * 2,
+        (
+            "Invalid input. Provided dataframe_split field is not a valid dataframe representation in 'split' format."
+            " Error: 'Shape of passed values is 4111'",
+            "Invalid input. Provided dataframe_split field is not a valid dataframe representation in 'split' format.",
+        ),
+        ("A sentence of another MLflow with 4111 in it.", wording.UNTOLD),
     ],
-)
+)  # fmt: skip
 def test_the_rule_stays_and_the_payload_goes(message: str, kept: str) -> None:
-    assert faults.without_echo(message) == kept
+    assert wording.of_mlflow(message) == kept
 
 
 def test_a_models_own_exception_is_a_fixed_sentence() -> None:
@@ -36,5 +64,56 @@ def test_a_models_own_exception_is_a_fixed_sentence() -> None:
     assert "Traceback" not in fault.to_bytes().decode()
 
 
+BODY = '{"dataframe_split": {"columns": ["amount"], "data": [[-17.5], ["müller"]]}}'
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("The amount must be positive.", True),
+        ("The amount must be positive, was -17.5.", False),
+        ("Nobody is called müller.", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [BODY.encode(), BODY.replace("ü", "\\u00fc").encode(), "amount\n-17.5\nmüller\n".encode()]
+)
+def test_an_author_may_say_what_is_wrong_and_not_what_was_sent(message: str, told: bool, body: bytes) -> None:
+    assert wording.of_author(message, body, ["amount"]) == (message if told else None)
+
+
+def test_of_requests_too_long_to_search_nothing_is_told() -> None:
+    assert wording.of_author("Wrong.", b"[" + b" " * wording.LONGEST_SEARCHED + b"]", ()) is None
+
+
+class Refusal(Exception):
+    """What MLflow's own exception offers."""
+
+    def serialize_as_json(self) -> str:
+        return '{"error_code": "INVALID_PARAMETER_VALUE", "message": "The amount must be positive."}'
+
+    def get_http_status_code(self) -> int:
+        return 400
+
+
+def raised(error: Exception, **globals_: Any) -> Exception:
+    """The exception, raised by code in the module that is named."""
+    try:
+        exec("raise error", {"error": error, **globals_})
+    except Refusal as caught:
+        return caught
+    raise AssertionError
+
+
+def test_words_are_an_authors_when_no_code_of_mlflow_raised_them() -> None:
+    by_author = faults.from_exception(raised(Refusal(), __name__="code_model_1"), b"[]")
+    by_mlflow = faults.from_exception(raised(Refusal(), __name__="mlflow.models.utils"), b"[]")
+
+    assert by_author.message == "The amount must be positive."
+    assert by_mlflow.message == wording.UNTOLD
+    assert by_author.status == by_mlflow.status == 400
+
+
 def test_long_messages_are_cut() -> None:
-    assert len(faults.without_echo("x" * 100_000)) < 2100
+    assert len(wording.of_mlflow("Model is missing inputs [" + "'x', " * 100_000 + "].")) < 2100
+    assert len(wording.of_author("x" * 100_000, b"[]", ()) or "") in range(2000, 2100)
