@@ -46,6 +46,8 @@ ENVOY_STATS_PORT: Final = 9902
 """Envoy listener that serves /stats/prometheus and /ready and nothing else of the admin interface."""
 FRONT_PORT: Final = 8080
 """Model pod: the front's HTTP port."""
+FRONT_GRPC_PORT: Final = 8001
+"""Model pod: the Open Inference Protocol over gRPC, without TLS."""
 FRONT_ADMIN_PORT: Final = 8002
 """Model pod: concurrency limit and metrics; only the autoscaler and Prometheus may reach it."""
 
@@ -84,6 +86,9 @@ ENDPOINT_HEADER: Final = "x-headrace-endpoint"
 
 UNPROCESSED_HEADER: Final = "x-headrace-unprocessed"
 """Set by the front on a refusal of a request that no worker has seen: the LoadBalancer may try another pod."""
+
+GRPC_SERVICE: Final = "inference.GRPCInferenceService"
+"""The Open Inference Protocol's service; its methods are the paths `/<service>/<method>` of HTTP/2."""
 
 TOKEN_AUDIENCE: Final = "headrace"
 """Audience a caller's JWT must carry."""

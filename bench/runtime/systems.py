@@ -162,7 +162,8 @@ def start(system: str, model: Model, logs: Path) -> Served:
     peers = str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
     if system == "headrace":
         command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(free_port())]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        command += ["--grpc-port", str(free_port()), "--admin-port", str(free_port())]
         settings = "defaults"
     elif system == "mlflow":
         command = [

@@ -19,13 +19,15 @@ from headrace.runtimes.engine import dialects
 from headrace.runtimes.engine.client import EngineLost
 from headrace.runtimes.engine.forward import Forward
 from headrace.runtimes.engine.gate import Gate
+from headrace.runtimes.engine.inference import Inference
 from headrace.runtimes.engine.supervisor import Supervisor
 from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.app import CONCURRENCY_PER_CORE, Disconnected
+from headrace.runtimes.front.app import CONCURRENCY_PER_CORE, UNLIMITED_HELD_BYTES, Disconnected
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events
+from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.server import ROTATION_SECONDS
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.usage import Usage
@@ -71,11 +73,15 @@ class EngineFront:
         """Why the model cannot be served, in one sentence; None while it can or may be."""
         self._on_fatal = on_fatal
         self._draining = False
+        self._held_bytes = 0
         self.common: tuple[tuple[bytes, bytes], ...] = ()
         if settings.version:
             self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
         self._forward = Forward(self)
+        inference = Inference(self, self._forward)
+        self.described, self.inferred = inference.described, inference.inferred
+        self.rpc = Rpc(self)
 
     @property
     def draining(self) -> bool:
@@ -162,6 +168,30 @@ class EngineFront:
         message = self.failure or "The model is loading."
         return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
 
+    def turned_away(self) -> Answer:
+        """The same, to a request for a prediction, which is counted."""
+        self.load.arrived += 1
+        self.load.refused += 1
+        return self.not_ready()
+
+    @property
+    def serving(self) -> bool:
+        """Whether the engine is ready and the pod stays."""
+        return self.pool.ready and not self.draining
+
+    def has_room(self, size: int) -> bool:
+        """Whether the pod's memory has room for a request; the engine's own share of it is most, and not known."""
+        return self._held_bytes + size <= UNLIMITED_HELD_BYTES
+
+    def hold(self, request: MutableMapping[str, Any], size: int) -> None:
+        """Counts so many bytes for a request, instead of what was counted for it before."""
+        self._held_bytes += size - request.get("held", 0)
+        request["held"] = size
+
+    def crowded_out(self) -> Answer:
+        """Counts and refuses a request for which there is no room."""
+        return self.dispatcher.turn_away()
+
     async def _administer(self, scope: Scope, receive: Receive) -> Answer:
         answer = await self._admin.answer(scope, receive)
         if scope["path"] != metrics.METRICS_PATH or answer.status != 200:
@@ -191,10 +221,12 @@ class EngineFront:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await self.rpc.start()
                 await self.pool.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.cut.set()
+                await self.rpc.left()
                 await self.pool.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

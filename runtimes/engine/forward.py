@@ -52,7 +52,8 @@ class Forward:
         self._front = front
         self._described: dict[str, Any] | None = None
         """What a v2 engine says of its model."""
-        self._binary = False
+        self.binary = False
+        """Whether a v2 engine takes raw tensors; known once it was `described`."""
         signature = front.plan.signature
         self._columns = [name for name, _ in Signature.of(signature).columns]
 
@@ -119,26 +120,23 @@ class Forward:
         """/invocations in front of the Open Inference Protocol."""
         front = self._front
         if not front.pool.ready:
-            return self._unready()
+            return front.turned_away()
         model = f"/v2/models/{front.settings.endpoint}"
-        if self._described is None:
-            try:
-                self._described = json.loads(await self._got(model))
-                self._binary = set(EXTENSIONS) <= set(json.loads(await self._got("/v2")).get("extensions", ()))
-            except (EngineLost, TimeoutError, ValueError):
-                return LOST
+        described = await self.described()
+        if isinstance(described, Answer):
+            return described
         text, raw = scoring.infer_request(
             scoring.read_table(document),
-            self._described["inputs"],
+            described["inputs"],
             columns=self._columns,
             optional=scoring.optional_columns(front.plan.signature),
-            binary=self._binary,
+            binary=self.binary,
         )
         headers: Headers = _JSON
         if raw:
             length = (JSON_LENGTH_HEADER.encode(), str(len(text)).encode())
             headers = ((b"content-type", b"application/octet-stream"), length)
-        answer = await self._admitted("POST", f"{model}/infer", headers, text + raw, translate=True)
+        answer = await self.admitted("POST", f"{model}/infer", headers, text + raw, translate=True)
         if isinstance(answer, Events):
             return LOST  # no v2 engine streams its answer to infer
         if answer.status != 200:
@@ -148,6 +146,16 @@ class Forward:
         outputs = orjson.loads(answer.body[:at])["outputs"]
         found = scoring.predictions(outputs, answer.body[at:], front.plan.signature)
         return Answer(200, orjson.dumps({"predictions": found}))
+
+    async def described(self) -> dict[str, Any] | Answer:
+        """What a v2 engine says of its model, asked once."""
+        if self._described is None:
+            try:
+                self._described = json.loads(await self._got(f"/v2/models/{self._front.settings.endpoint}"))
+                self.binary = set(EXTENSIONS) <= set(json.loads(await self._got("/v2")).get("extensions", ()))
+            except (EngineLost, TimeoutError, ValueError):
+                return LOST
+        return self._described
 
     async def _got(self, path: str) -> bytes:
         response = await self._front.pool.client.request("GET", path, seconds=10)
@@ -192,19 +200,15 @@ class Forward:
     ) -> Answer | Events:
         """A request for a prediction, as it is."""
         if not self._front.pool.ready:
-            return self._unready()
+            return self._front.turned_away()
         kept = {name: value for name, value in scope["headers"] if name in _PASSED_ON}
         headers = tuple({**kept, **dict(headers)}.items())
-        return await self._admitted("POST", path, headers, body, translate=translate)
+        return await self.admitted("POST", path, headers, body, translate=translate)
 
-    def _unready(self) -> Answer:
-        self._front.load.arrived += 1
-        self._front.load.refused += 1
-        return self._front.not_ready()
-
-    async def _admitted(
+    async def admitted(
         self, method: str, path: str, headers: Headers, body: bytes, *, translate: bool = False
     ) -> Answer | Events:
+        """Asks the engine when there is a place for the request. `translate`: refusals as MLflow words them."""
         gate, loop = self._front.dispatcher, asyncio.get_running_loop()
         refused = await gate.enter()
         if refused is not None:

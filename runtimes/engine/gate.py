@@ -35,13 +35,13 @@ class Gate:
     async def enter(self) -> Answer | None:
         """Returns None when the request may run, which ends with `leave`; else the refusal or the passed deadline."""
         load = self.load
-        load.arrived += 1
         if load.executing < self.limit and not self._waiting:
+            load.arrived += 1
             load.execute(+1)
             return None
         if load.queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds):
-            load.refused += 1
-            return self.refused()
+            return self.turn_away()
+        load.arrived += 1
         ticket = asyncio.get_running_loop().create_future()
         self._waiting.append(ticket)
         load.queue(+1)
@@ -55,6 +55,12 @@ class Gate:
             self._left(ticket)
             raise
         return None
+
+    def turn_away(self) -> Answer:
+        """Counts a request that is refused, and refuses it."""
+        self.load.arrived += 1
+        self.load.refused += 1
+        return self.refused()
 
     def leave(self, seconds: float) -> None:
         """The request ended, `seconds` after it was let in."""

@@ -21,6 +21,7 @@ from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
+from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.usage import Usage
 
@@ -89,7 +90,10 @@ class Front:
         if settings.version:
             self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self._admin = admin.Admin(self)
-        self._inference = OpenInference(self)
+        self.inference = OpenInference(self)
+        self.rpc = Rpc(self)
+        self.described = self.inference.described
+        self.inferred = self.inference.inferred
         self._openai = OpenAI(self)
         self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer | Events]]]] = {
             "/invocations": ("POST", self._invocations),
@@ -118,7 +122,7 @@ class Front:
             log.exception("a request failed inside the front")
             answer = refusal(500, "INTERNAL_ERROR", "The server failed to handle this request; its log says why.")
         finally:
-            self._hold(scope, 0)
+            self.hold(scope, 0)
         request_id = media.header(scope["headers"], names.REQUEST_ID_HEADER.encode())
         identity = (request_id or "").encode("latin-1")
         if not _REQUEST_ID.fullmatch(identity):
@@ -141,7 +145,7 @@ class Front:
             return refusal(400, "BAD_REQUEST", "The request has no Host header, which HTTP/1.1 requires.")
         path = scope["path"]
         if path.startswith("/v2"):
-            return await self._inference.answer(scope, receive)
+            return await self.inference.answer(scope, receive)
         if path.startswith("/v1/"):
             return await self._openai.answer(scope, receive)
         route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
@@ -173,9 +177,7 @@ class Front:
         if isinstance(document, Answer):
             return document
         if not self.pool.ready:
-            self.load.arrived += 1
-            self.load.refused += 1
-            return self.not_ready()
+            return self.turned_away()
         if self.streams and type(document) is dict and document.get("stream") is True:
             stream = await self.dispatcher.stream(content_type, body)
             return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
@@ -216,6 +218,11 @@ class Front:
         return (content_type, body) if packed is None else (packing.DOUBLES, packed)
 
     @property
+    def serving(self) -> bool:
+        """Whether the model is ready and the pod stays."""
+        return self.pool.ready and not self.draining
+
+    @property
     def streams(self) -> bool:
         """Whether the model can answer in pieces."""
         return self.pool.description is not None and bool(self.pool.description["streams"])
@@ -228,18 +235,27 @@ class Front:
         """
         length = media.header(scope["headers"], b"content-length")
         expected = int(length) if length is not None and length.isdigit() else media.UNKNOWN_LENGTH
-        if expected <= media.BODY_LIMIT and self.held_bytes + expected > self.most_held_bytes:
-            return self.dispatcher.turn_away()
-        self._hold(scope, min(expected, media.BODY_LIMIT))
+        if expected <= media.BODY_LIMIT and not self.has_room(expected):
+            return self.crowded_out()
+        self.hold(scope, min(expected, media.BODY_LIMIT))
         body = await read_body(scope, receive)
         if not isinstance(body, Answer):
             body = media.decoded(scope["headers"], body)
-        self._hold(scope, 0 if isinstance(body, Answer) else len(body))
+        self.hold(scope, 0 if isinstance(body, Answer) else len(body))
         return body
 
-    def _hold(self, scope: Scope, size: int) -> None:
-        self.held_bytes += size - scope.get(_HELD, 0)
-        scope[_HELD] = size
+    def has_room(self, size: int) -> bool:
+        """Whether the pod's memory has room for a body of so many bytes."""
+        return self.held_bytes + size <= self.most_held_bytes
+
+    def crowded_out(self) -> Answer:
+        """Counts and refuses a request for which there is no room."""
+        return self.dispatcher.turn_away()
+
+    def hold(self, request: MutableMapping[str, Any], size: int) -> None:
+        """Counts so many bytes for a request, instead of what was counted for it before."""
+        self.held_bytes += size - request.get(_HELD, 0)
+        request[_HELD] = size
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:
         if self.draining:
@@ -258,6 +274,12 @@ class Front:
         message = self.failure or "The model is loading."
         return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
 
+    def turned_away(self) -> Answer:
+        """The same, to a request for a prediction, which is counted."""
+        self.load.arrived += 1
+        self.load.refused += 1
+        return self.not_ready()
+
     def _failed(self, reason: str) -> None:
         if self.failure is not None:
             return
@@ -270,6 +292,7 @@ class Front:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await self.rpc.start()
                 await self.pool.start()
                 self._sweeper = asyncio.create_task(self._sweep())
                 gc.collect()
@@ -278,6 +301,7 @@ class Front:
             else:
                 if self._sweeper is not None:
                     self._sweeper.cancel()
+                await self.rpc.left()
                 await self.pool.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

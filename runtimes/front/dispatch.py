@@ -111,10 +111,13 @@ class Dispatcher:
         self.limit = limit
         self.pump()
 
-    async def score(self, content_type: str, body: bytes) -> Answer:
-        """Answers one request, or refuses it at once when there is no room."""
+    async def score(self, content_type: str, body: bytes, *, timeout_seconds: float | None = None) -> Answer:
+        """Answers one request, or refuses it at once when there is no room.
+
+        `timeout_seconds` is the caller's own limit, where its protocol has one.
+        """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        call = self.admit(content_type, body, answer)
+        call = self.admit(content_type, body, answer, timeout_seconds=timeout_seconds)
         if isinstance(call, Answer):
             return call
         try:
@@ -141,15 +144,22 @@ class Dispatcher:
             raise
 
     def admit(
-        self, content_type: str, body: bytes, waiting: Waiting, pieces: "asyncio.Queue[bytes | None] | None" = None
+        self,
+        content_type: str,
+        body: bytes,
+        waiting: Waiting,
+        pieces: "asyncio.Queue[bytes | None] | None" = None,
+        *,
+        timeout_seconds: float | None = None,
     ) -> Call | Answer:
         """Queues a request whose answer `waiting` gets, or refuses it at once."""
         load = self.load
-        if self.full():
+        limit = self.timeout_seconds if timeout_seconds is None else min(timeout_seconds, self.timeout_seconds)
+        if self.full(limit):
             return self.turn_away()
         load.arrived += 1
         now = self._clock()
-        call = Call(content_type, body, now, now + self.timeout_seconds, waiting, pieces=pieces)
+        call = Call(content_type, body, now, now + limit, waiting, pieces=pieces)
         self._queue.append(call)
         load.queue(+1)
         if not self._pump_due:
@@ -159,12 +169,13 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._pump_once)
         return call
 
-    def full(self) -> bool:
-        """Whether a request that came now would be refused."""
+    def full(self, timeout_seconds: float | None = None) -> bool:
+        """Whether a request that came now, with that limit, would be refused."""
         queued = self.load.queued
         if queued == 0:
             return False
-        return queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, self.timeout_seconds)
+        limit = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        return queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, limit)
 
     def turn_away(self) -> Answer:
         """Counts a request that is refused, and refuses it."""
@@ -257,7 +268,11 @@ class Dispatcher:
         self.pump()
 
     def expire(self) -> None:
-        """Answers 504 to every call whose deadline passed; to be called a few times a second."""
+        """Answers 504 to every call whose deadline passed; to be called a few times a second.
+
+        The queue is in the order of the endpoint's own limit. A call with a shorter one may wait behind others here:
+        its protocol cancels it.
+        """
         now = self._clock()
         overdue = [call for call in self._running if call.deadline <= now]
         while self._queue and (self._queue[0].gone or self._queue[0].deadline <= now):

@@ -1,9 +1,12 @@
-"""The Open Inference Protocol's routes, on top of the same queue and workers as /invocations."""
+"""The Open Inference Protocol on top of the same queue and workers as /invocations: one conversion, two encodings.
+
+`OpenInference` answers REST; gRPC (`rpc.py`) asks it the same questions.
+"""
 
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,7 +15,7 @@ from headrace.contract.errors import InputError
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
 from headrace.runtimes.protocol import open_inference
-from headrace.runtimes.protocol.open_inference import Signature
+from headrace.runtimes.protocol.open_inference import InferRequest, Signature, Tensor
 
 if TYPE_CHECKING:
     from headrace.runtimes.front.app import Front
@@ -30,19 +33,54 @@ def dialect(answer: Answer) -> Answer:
     return Answer(answer.status, orjson.dumps({"error": json.loads(answer.body)["message"]}), answer.headers)
 
 
+def elsewhere(name: str, version: str, *, endpoint: str, served: str) -> Answer | None:
+    """The refusal of a model or version that is not served here; an empty version is any."""
+    if name != endpoint:
+        return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is no model of this name here.")
+    if version not in ("", served):
+        return refusal(404, "RESOURCE_DOES_NOT_EXIST", "The model has no version of this name here.")
+    return None
+
+
 class OpenInference:
-    """Answers under /v2."""
+    """What is asked of the model, and answers under /v2."""
 
     def __init__(self, front: "Front") -> None:
         self._front = front
-        self._signature: Signature | None = None
+        self._read: Signature | None = None
+
+    @property
+    def _signature(self) -> Signature:
+        if self._read is None and self._front.pool.description is not None:
+            self._read = Signature.of(self._front.pool.description["signature"])
+        return self._read or Signature()
+
+    async def described(self) -> dict[str, Any] | Answer:
+        """The model's metadata."""
+        front = self._front
+        if front.draining or not front.pool.ready:
+            return front.not_ready()
+        return self._signature.metadata(front.settings.endpoint, front.settings.version)
+
+    async def inferred(
+        self, request: InferRequest, *, timeout_seconds: float | None = None
+    ) -> Sequence[Tensor] | Answer:
+        """The outputs that the request asks for. InputError says what is wrong with it."""
+        front = self._front
+        if not front.pool.ready:
+            return front.turned_away()
+        if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
+            return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
+        scoring = orjson.dumps(open_inference.scoring_request(request, self._signature))  # NaN is written as null
+        answer = await front.dispatcher.score(media.JSON, scoring, timeout_seconds=timeout_seconds)
+        if answer.status != 200:
+            return answer
+        outputs = open_inference.outputs_of(orjson.loads(answer.body)["predictions"], self._signature)
+        return open_inference.chosen(request, outputs)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Routes one request; refusals are in this protocol's words."""
-        try:
-            return dialect(await self._route(scope, receive))
-        except InputError as error:
-            return dialect(refusal(400, "BAD_REQUEST", "; ".join(error.faults)))
+        return dialect(await self._route(scope, receive))
 
     async def _route(self, scope: Scope, receive: Receive) -> Answer:
         front, path, method = self._front, scope["path"].rstrip("/"), scope["method"]
@@ -60,52 +98,46 @@ class OpenInference:
         found = _MODEL.fullmatch(scope["path"])
         if found is None:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
-        name, version = found["name"], found["version"]
-        if name != front.settings.endpoint:
-            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is no model of this name here.")
-        if version is not None and version != front.settings.version:
-            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "The model has no version of this name here.")
+        name, version = found["name"], found["version"] or ""
+        refused = elsewhere(name, version, endpoint=front.settings.endpoint, served=front.settings.version)
+        if refused is not None:
+            return refused
         wanted = "POST" if found["verb"] == "/infer" else "GET"
         if method != wanted:
             return refusal(405, "BAD_REQUEST", f"This path answers {wanted} only.", allow=wanted)
-        if front.draining and wanted == "GET":
-            return front.not_ready()
-        if front.pool.description is None or not front.pool.ready:
-            return front.not_ready()
-        if found["verb"] == "/ready":
-            return Answer(200, orjson.dumps({"name": name, "ready": True}))
-        if self._signature is None:
-            self._signature = Signature.of(front.pool.description["signature"])
-        if found["verb"] is None:
-            return Answer(200, orjson.dumps(self._signature.metadata(name, front.settings.version)))
-        return front.counted(await self._infer(scope, receive, self._signature))
+        if found["verb"] == "/infer":
+            return front.counted(await self._infer(scope, receive))
+        metadata = await self.described()
+        if isinstance(metadata, Answer):
+            return metadata
+        return Answer(200, orjson.dumps({"name": name, "ready": True} if found["verb"] == "/ready" else metadata))
 
-    async def _infer(self, scope: Scope, receive: Receive, signature: Signature) -> Answer:
+    async def _infer(self, scope: Scope, receive: Receive) -> Answer:
         front = self._front
+        if not front.pool.ready:
+            return front.turned_away()
         body = await front.body(scope, receive)
         if isinstance(body, Answer):
             return body
         length = media.header(scope["headers"], open_inference.JSON_LENGTH_HEADER.encode())
         raw = b""
         if length is not None:
-            if not length.isdigit() or int(length) > len(body):
+            if not (length.isascii() and length.isdigit() and len(length) < 10) or int(length) > len(body):
                 return refusal(400, "BAD_REQUEST", "Inference-Header-Content-Length is not within the body's length.")
             body, raw = body[: int(length)], body[int(length) :]
-        fault = media.json_fault(body)
-        if fault is not None:
-            return fault
-        request = open_inference.read_request(orjson.loads(body), raw)
-        if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
-            return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
-        scoring = orjson.dumps(open_inference.scoring_request(request, signature))  # NaN is written as null
-        answer = await front.dispatcher.score(media.JSON, scoring)
-        if answer.status != 200:
-            return answer
-        outputs = open_inference.outputs_of(orjson.loads(answer.body)["predictions"], signature)
-        document, binary = open_inference.render(
-            request, outputs, model=front.settings.endpoint, version=front.settings.version
-        )
-        text = orjson.dumps(document)
+        document = media.parse_json(body)
+        if isinstance(document, Answer):
+            return document
+        try:
+            request = open_inference.read_request(document, raw)
+            outputs = await self.inferred(request)
+        except InputError as error:
+            return refusal(400, "BAD_REQUEST", "; ".join(error.faults))
+        if isinstance(outputs, Answer):
+            return outputs
+        settings = front.settings
+        told, binary = open_inference.render(request, outputs, model=settings.endpoint, version=settings.version)
+        text = orjson.dumps(told)
         if not binary:
             return Answer(200, text)
         headers = (

@@ -56,6 +56,7 @@ class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no typ
         self.loop.call_later(rotation, super().handle_exit_signal)
 
     async def _shutdown(self) -> None:
+        self.front.rpc.leave(self.cfg.graceful_timeout)
         listeners = [wrapped.sock.dup() for wrapped in self.sockets]
         for server in self.servers:
             server.close()

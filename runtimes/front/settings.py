@@ -20,6 +20,8 @@ class Settings:
     """Interpreter of the model's environment."""
     host: str = "0.0.0.0"
     port: int = names.FRONT_PORT
+    grpc_port: int = names.FRONT_GRPC_PORT
+    """0 leaves gRPC out."""
     admin_port: int = names.FRONT_ADMIN_PORT
     """0 leaves the admin interface out."""
     endpoint: str = "model"
@@ -105,6 +107,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     )
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--port", type=int, default=names.FRONT_PORT)
+    parser.add_argument("--grpc-port", type=int, default=names.FRONT_GRPC_PORT, help="0: no gRPC")
     parser.add_argument("--admin-port", type=int, default=names.FRONT_ADMIN_PORT, help="0: no admin interface")
     parser.add_argument("--run-directory", type=Path, default=None, help="where sockets go")
     parser.add_argument("--failure-hold-seconds", type=float, default=10.0)
@@ -125,6 +128,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         python=given.python.absolute(),  # not resolved: a virtual environment is recognised by the path of its link
         host=given.host,
         port=given.port,
+        grpc_port=given.grpc_port,
         admin_port=given.admin_port,
         endpoint=environment.get(names.ENV_ENDPOINT, "model"),
         version=environment.get(names.ENV_VERSION, ""),

@@ -5,6 +5,7 @@ same input, and requests of both are merged into the same model calls.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,8 @@ from headrace.runtimes.protocol.tensors import fault
 
 EXTENSIONS: Final = ("binary_tensor_data",)
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
+MOST_DIMENSIONS: Final = 32
+"""Of a tensor: what numpy 1 takes, and less than the nesting that a JSON body may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,60 +96,98 @@ def _specs(signature: Mapping[str, Any] | None, side: str) -> list[dict[str, Any
 
 
 def read_request(document: Any, raw: bytes) -> InferRequest:
-    """Reads the JSON part and the binary part that follows it. InputError names what is wrong."""
+    """Reads the JSON part and the binary part that follows it.
+
+    InputError names what is wrong, by the place of an input or output and never by its content.
+    """
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list) or not document["inputs"]:
         raise fault("the body must be a JSON object with a list 'inputs' of at least one tensor")
-    parameters = document.get("parameters") or {}
+    binary = bool(_parameters(document, "the request").get("binary_data_output"))
     inputs = []
-    for described in document["inputs"]:
-        tensor, raw = _read_tensor(described, raw)
+    for at, described in enumerate(document["inputs"]):
+        tensor, raw = _read_tensor(described, raw, f"inputs[{at}]")
         inputs.append(tensor)
     if raw:
         raise fault(f"{len(raw)} bytes are left after the last binary tensor")
-    if len({tensor.name for tensor in inputs}) != len(inputs):
-        raise fault("two inputs have the same name")
-    binary = bool(isinstance(parameters, dict) and parameters.get("binary_data_output"))
-    outputs = None
-    if document.get("outputs"):
-        outputs = {str(wanted.get("name")): _wants_binary(wanted, binary) for wanted in document["outputs"]}
+    distinct(inputs)
     identity = document.get("id")
+    if identity is not None and not isinstance(identity, (str, int)):
+        raise fault("'id' must be a text")
     return InferRequest(
-        identity=None if identity is None else str(identity), inputs=tuple(inputs), outputs=outputs, binary=binary
+        identity=None if identity is None else str(identity),
+        inputs=tuple(inputs),
+        outputs=_read_outputs(document.get("outputs"), binary),
+        binary=binary,
     )
 
 
-def _wants_binary(wanted: Mapping[str, Any], otherwise: bool) -> bool:
-    parameters = wanted.get("parameters") or {}
-    return bool(parameters.get("binary_data", otherwise))
+def _parameters(described: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    parameters = described.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise fault(f"'parameters' of {place} must be an object")
+    return parameters
 
 
-def _read_tensor(described: Any, raw: bytes) -> tuple[Tensor, bytes]:
+def _read_outputs(wanted: Any, binary: bool) -> Mapping[str, bool] | None:
+    if wanted is None or wanted == []:
+        return None
+    if not isinstance(wanted, list):
+        raise fault("'outputs' must be a list of objects")
+    read = {}
+    for at, described in enumerate(wanted):
+        if not isinstance(described, dict) or not isinstance(described.get("name"), str):
+            raise fault(f"outputs[{at}] must be an object with a name")
+        read[described["name"]] = bool(_parameters(described, f"outputs[{at}]").get("binary_data", binary))
+    return read
+
+
+def _read_tensor(described: Any, raw: bytes, place: str) -> tuple[Tensor, bytes]:
     if not isinstance(described, dict):
-        raise fault("each input must be an object")
-    name, datatype, shape = described.get("name"), described.get("datatype"), described.get("shape")
+        raise fault(f"{place} must be an object")
+    name = described.get("name")
     if not isinstance(name, str) or not name:
-        raise fault("each input must have a name")
-    if datatype not in tensors.DATATYPES:
-        raise fault(f"input '{name}' has datatype {datatype!r}, must be one of {', '.join(sorted(tensors.DATATYPES))}")
-    if not isinstance(shape, list) or not shape or not all(type(length) is int and length >= 0 for length in shape):
-        raise fault(f"input '{name}' must have a shape of whole numbers of at least 0")
-    count = 1
-    for length in shape:
-        count *= length
-    size = (described.get("parameters") or {}).get("binary_data_size")
+        raise fault(f"{place} must have a name")
+    datatype = checked_datatype(described.get("datatype"), place)
+    shape, count = checked_shape(described.get("shape"), place)
+    size = _parameters(described, place).get("binary_data_size")
     if size is not None:
         if type(size) is not int or not 0 <= size <= len(raw):
-            raise fault(f"input '{name}' has binary_data_size {size!r}, but {len(raw)} bytes are left")
-        values, raw = tensors.from_bytes(datatype, count, raw[:size], name), raw[size:]
+            raise fault(f"binary_data_size of {place} must be a whole number of at most the {len(raw)} bytes left")
+        values, raw = tensors.from_bytes(datatype, count, raw[:size], place), raw[size:]
     else:
         if datatype == "FP16":
-            raise fault(f"input '{name}' has datatype FP16, which has no JSON form; send it as binary data")
+            raise fault(f"{place} has datatype FP16, which has no JSON form; send it as binary data")
         if "data" not in described:
-            raise fault(f"input '{name}' has neither data nor binary_data_size")
+            raise fault(f"{place} has neither data nor binary_data_size")
         values = tensors.flat(described["data"])
         if len(values) != count:
-            raise fault(f"input '{name}' has {len(values)} elements, its shape {shape} needs {count}")
-    return Tensor(name=name, datatype=datatype, shape=tuple(shape), values=values), raw
+            raise fault(f"{place} has {len(values)} elements, its shape needs {count}")
+    return Tensor(name=name, datatype=datatype, shape=shape, values=values), raw
+
+
+def checked_datatype(datatype: Any, place: str) -> str:
+    """The datatype, when it is one that is served."""
+    if not isinstance(datatype, str) or datatype not in tensors.DATATYPES:
+        raise fault(f"datatype of {place} must be one of {', '.join(sorted(tensors.DATATYPES))}")
+    return datatype
+
+
+def checked_shape(shape: Any, place: str) -> tuple[tuple[int, ...], int]:
+    """The shape, and how many elements it has."""
+    lengths = shape if isinstance(shape, list) else []
+    if not lengths or not all(type(length) is int and length >= 0 for length in lengths):
+        raise fault(f"shape of {place} must be a list of whole numbers of at least 0")
+    if len(lengths) > MOST_DIMENSIONS:
+        raise fault(f"shape of {place} has {len(lengths)} dimensions, must have at most {MOST_DIMENSIONS}")
+    return tuple(lengths), math.prod(lengths)
+
+
+def distinct(inputs: Sequence[Tensor]) -> None:
+    """Refuses inputs of one name."""
+    if len({tensor.name for tensor in inputs}) != len(inputs):
+        raise fault("two inputs have the same name")
 
 
 def scoring_request(request: InferRequest, signature: Signature) -> dict[str, Any]:
@@ -172,7 +213,7 @@ def _matrix(tensor: Tensor, names: Sequence[str]) -> dict[str, Any]:
     if not names:
         return {"inputs": tensors.nested(tensor.values, tensor.shape)}
     if tensor.shape[1] != len(names):
-        raise fault(f"input '{tensor.name}' has {tensor.shape[1]} columns, the model has {len(names)}")
+        raise fault(f"inputs[0] has {tensor.shape[1]} columns, the model has {len(names)}")
     return {"dataframe_split": {"columns": list(names), "data": tensors.nested(tensor.values, tensor.shape)}}
 
 
@@ -180,9 +221,9 @@ def _table(inputs: Sequence[Tensor]) -> dict[str, Any]:
     """One tensor a column."""
     count = inputs[0].shape[0]
     columns = []
-    for tensor in inputs:
+    for at, tensor in enumerate(inputs):
         if tensor.shape[0] != count:
-            raise fault(f"input '{tensor.name}' has {tensor.shape[0]} rows, '{inputs[0].name}' has {count}")
+            raise fault(f"inputs[{at}] has {tensor.shape[0]} rows, inputs[0] has {count}")
         flat = len(tensor.shape) == 1 or tensor.shape[1:] == (1,)
         columns.append(tensor.values if flat else tensors.nested(tensor.values, tensor.shape))
     return {
@@ -215,34 +256,38 @@ def _output(name: str, value: Any, datatype: str | None) -> Tensor:
         texts = [json.dumps(item) for item in data]  # what no tensor can hold travels as JSON text
         return Tensor(name=name, datatype="BYTES", shape=(len(data),), values=texts)
     said = tensors.datatype_of(values)
-    fits = datatype is not None and (
-        datatype == said or (datatype.startswith(("FP", "INT", "UINT")) and said != "BYTES")
-    )
-    if fits and datatype is not None and not (said == "FP64" and not datatype.startswith("FP")):
+    if datatype is not None and said != "BYTES" and tensors.holds(datatype, values):
         said = datatype
     if said == "BYTES":
         values = [item if isinstance(item, str) else json.dumps(item) for item in values]
     return Tensor(name=name, datatype=said, shape=shape, values=values)
 
 
+def chosen(request: InferRequest, outputs: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs that the request asks for."""
+    if request.outputs is None:
+        return list(outputs)
+    names = {output.name for output in outputs}
+    if not names.issuperset(request.outputs):
+        raise fault(f"an output is asked for that the model does not have; it has {sorted(names)}")
+    return [output for output in outputs if output.name in request.outputs]
+
+
 def render(
     request: InferRequest, outputs: Sequence[Tensor], *, model: str, version: str
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """The JSON part of the answer and the binary tensors that follow it."""
-    names = {output.name for output in outputs}
-    if request.outputs is not None and (unknown := sorted(set(request.outputs) - names)):
-        raise fault(f"outputs = {unknown}, the model has {sorted(names)}")
+    """The JSON part of the answer with the chosen outputs, and the binary tensors that follow it."""
     described: list[dict[str, Any]] = []
     binary: list[bytes] = []
     for output in outputs:
-        if request.outputs is not None and output.name not in request.outputs:
-            continue
         one: dict[str, Any] = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
         wants_binary = request.binary if request.outputs is None else request.outputs[output.name]
         if wants_binary:
             binary.append(tensors.to_bytes(output.datatype, output.values))
             one["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
+            if output.datatype == "FP16":
+                one["datatype"] = "FP32"  # FP16 has no JSON form
             one["data"] = output.values
         described.append(one)
     document: dict[str, Any] = {"model_name": model}
@@ -252,3 +297,37 @@ def render(
         document["id"] = request.identity
     document["outputs"] = described
     return document, binary
+
+
+def written(request: InferRequest, *, binary: bool) -> tuple[dict[str, Any], bytes]:
+    """The request as REST has it, for a server that takes raw tensors (`binary`) or JSON alone; it answers alike."""
+    described: list[dict[str, Any]] = []
+    raw: list[bytes] = []
+    for at, tensor in enumerate(request.inputs):
+        one: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+        if binary:
+            raw.append(tensors.to_bytes(tensor.datatype, tensor.values))
+            one["parameters"] = {"binary_data_size": len(raw[-1])}
+        elif tensor.datatype == "FP16":
+            raise fault(f"inputs[{at}] has datatype FP16, which has no JSON form, and this engine takes no other")
+        else:
+            one["data"] = tensor.values
+        described.append(one)
+    document: dict[str, Any] = {"inputs": described}
+    if binary:
+        document["parameters"] = {"binary_data_output": True}
+    return document, b"".join(raw)
+
+
+def read_outputs(described: Sequence[Mapping[str, Any]], raw: bytes) -> tuple[Tensor, ...]:
+    """The outputs in an answer of a server."""
+    outputs = []
+    for at, one in enumerate(described):
+        datatype, shape = str(one["datatype"]), tuple(int(length) for length in one["shape"])
+        size = (one.get("parameters") or {}).get("binary_data_size")
+        if size is None:
+            values = tensors.flat(one["data"])
+        else:
+            values, raw = tensors.from_bytes(datatype, math.prod(shape), raw[:size], f"outputs[{at}]"), raw[size:]
+        outputs.append(Tensor(name=str(one["name"]), datatype=datatype, shape=shape, values=values))
+    return tuple(outputs)

@@ -27,6 +27,12 @@ _CODES: Final = {
 }
 DATATYPES: Final = frozenset((*_CODES, "BOOL", "FP16", "BYTES"))
 _SIZES: Final = {"BOOL": 1, "FP16": 2, **{name: array.array(code).itemsize for name, code in _CODES.items()}}
+_BOUNDS: Final = {
+    **{f"INT{bits}": (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": (0, (1 << bits) - 1) for bits in (8, 16, 32, 64)},
+}
+_LARGEST: Final = {"FP16": 65504.0, "FP32": 3.4028234663852886e38}
+"""Beyond it, a number becomes infinite or cannot be written."""
 MLFLOW_DATATYPES: Final = {
     "boolean": "BOOL",
     "integer": "INT32",
@@ -51,13 +57,13 @@ def fault(message: str) -> InputError:
     return InputError("request", [message])
 
 
-def from_bytes(datatype: str, count: int, data: bytes, name: str) -> list[Any]:
-    """The elements of a raw tensor; InputError when the bytes do not hold exactly `count` of them."""
+def from_bytes(datatype: str, count: int, data: bytes, place: str) -> list[Any]:
+    """The elements of a raw tensor; InputError, naming its `place`, when the bytes do not hold exactly `count`."""
     if datatype == "BYTES":
-        return _texts(count, data, name)
+        return _texts(count, data, place)
     size = _SIZES[datatype]
     if len(data) != count * size:
-        raise fault(f"input '{name}' has {len(data)} bytes, must be {count * size} for {count} elements of {datatype}")
+        raise fault(f"{place} has {len(data)} bytes, must be {count * size} for {count} elements of {datatype}")
     if datatype == "BOOL":
         return [byte != 0 for byte in data]
     if datatype == "FP16":
@@ -121,25 +127,42 @@ def datatype_of(values: Sequence[Any]) -> str:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return "BOOL"
-    if kinds and kinds <= {int} and None not in values:
-        return "INT64"
+    if kinds == {int} and None not in values:
+        return next((name for name in ("INT64", "UINT64") if holds(name, values)), "FP64")
     if kinds <= {int, float}:
         return "FP64"
     return "BYTES"
 
 
-def _texts(count: int, data: bytes, name: str) -> list[str]:
-    texts: list[str] = []
-    at = 0
+def holds(datatype: str, values: Sequence[Any]) -> bool:
+    """Whether JSON numbers, truth values and nulls can travel as elements of that datatype."""
+    kinds = set(map(type, values))
+    if datatype == "BOOL":
+        return kinds <= {bool}
+    if datatype.startswith("FP"):
+        most = _LARGEST.get(datatype)
+        return most is None or all(value is None or abs(value) <= most for value in values)
+    bounds = _BOUNDS.get(datatype)
+    if bounds is None or not kinds <= {int, bool}:
+        return False
+    return not values or (bounds[0] <= min(values) and max(values) <= bounds[1])
+
+
+def texts(values: Sequence[bytes], place: str) -> list[str]:
+    """Elements of BYTES as texts; InputError, naming their `place`, where they are not UTF-8."""
     try:
-        while at < len(data):
-            (length,) = struct.unpack_from("<I", data, at)
-            if at + 4 + length > len(data):
-                break
-            texts.append(data[at + 4 : at + 4 + length].decode())
-            at += 4 + length
-    except (struct.error, UnicodeDecodeError):
-        at = -1
-    if at != len(data) or len(texts) != count:
-        raise fault(f"input '{name}' does not hold {count} UTF-8 elements of BYTES with their lengths")
-    return texts
+        return [value.decode() for value in values]
+    except UnicodeDecodeError:
+        raise fault(f"{place} must hold elements of BYTES in UTF-8") from None
+
+
+def _texts(count: int, data: bytes, place: str) -> list[str]:
+    found: list[bytes] = []
+    at = 0
+    while at + 4 <= len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        found.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    if at != len(data) or len(found) != count:
+        raise fault(f"{place} does not hold {count} elements of BYTES, each with its length before it")
+    return texts(found, place)

@@ -29,6 +29,8 @@ class RunningFront:
     admin_url: str
     log: Path
     run_directory: Path
+    grpc_address: str
+    """Host and port of gRPC."""
 
     def post(self, body: bytes | str, content_type: str | None = "application/json", **headers: str) -> httpx.Response:
         """POST /invocations."""
@@ -75,15 +77,17 @@ def start_front(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     def start(model: Path, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str) -> Iterator[Any]:
         directory = tmp_path_factory.mktemp("front")
         run_directory = Path(f"/tmp/hr-{os.getpid()}-{free_port()}")  # a socket's path is limited to 108 bytes
-        port, admin_port = free_port(), free_port()
+        port, grpc_port, admin_port = free_port(), free_port(), free_port()
         log = directory / "log"
         command = [sys.executable, "-m", "headrace.runtimes.front", "--model", str(model), "--python", sys.executable]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(admin_port)]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        command += ["--grpc-port", str(grpc_port), "--admin-port", str(admin_port)]
         command += ["--run-directory", str(run_directory), "--failure-hold-seconds", "1", *arguments]
         settings = {"HEADRACE_VERSION": "v7", "HEADRACE_GRACE_SECONDS": "4", "HEADRACE_WORKERS": "1", **environment}
         with log.open("wb") as output:
             process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output)
-        front = RunningFront(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}", log, run_directory)
+        url, admin_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
+        front = RunningFront(process, url, admin_url, log, run_directory, f"127.0.0.1:{grpc_port}")
         try:
             if wait:
                 eventually(lambda: process.poll() is not None or answers(front.url + "/ping") == 200)

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from headrace.contract.errors import InputError
 from headrace.runtimes.protocol import open_inference, tensors
-from headrace.runtimes.protocol.open_inference import Signature, outputs_of, read_request, render, scoring_request
+from headrace.runtimes.protocol.open_inference import (
+    Signature,
+    chosen,
+    outputs_of,
+    read_request,
+    render,
+    scoring_request,
+)
 
 TABLE = Signature.of(
     {
@@ -62,6 +69,33 @@ def test_any_document_is_a_request_or_a_clear_refusal(document: Any) -> None:
         assert read_request({"inputs": document}, b"").inputs
 
 
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([]), st.just([1]), st.just({})
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(["id", "parameters", "outputs", "name", "datatype", "shape", "data", "binary", "output", "wants"]),
+    ANYTHING,
+)
+def test_a_value_of_any_kind_in_any_place_is_a_request_or_a_clear_refusal(place: str, value: Any) -> None:
+    tensor: dict[str, Any] = {"name": "a", "shape": [1], "datatype": "INT64", "data": [1]}
+    document: dict[str, Any] = {"inputs": [tensor], "outputs": [{"name": "p"}]}
+    if place in ("id", "parameters", "outputs"):
+        document[place] = value
+    elif place == "binary":
+        tensor["parameters"] = {"binary_data_size": value}
+    elif place == "output":
+        document["outputs"] = [value]
+    elif place == "wants":
+        document["outputs"] = [{"name": "p", "parameters": value}]
+    else:
+        tensor[place] = value
+    with contextlib.suppress(InputError):
+        scoring_request(read_request(document, b""), TENSOR)
+
+
 def test_columns_become_rows() -> None:
     request = read(
         {"name": "a", "shape": [2], "datatype": "FP64", "data": [1.5, 2.5]},
@@ -106,6 +140,7 @@ def test_binary_parts_follow_in_order() -> None:
         ({"name": "a", "shape": [1], "datatype": "FP16", "data": [1]}, "FP16"),
         ({"name": "a", "shape": [1], "datatype": "FP64"}, "neither"),
         ({"name": "a", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": 8}}, "left"),
+        ({"name": "a", "shape": [1] * 33, "datatype": "FP64", "data": [1]}, "33 dimensions"),
     ],
 )
 def test_what_is_wrong_is_named(described: dict[str, Any], word: str) -> None:
@@ -151,8 +186,52 @@ def test_the_answer_echoes_the_id_and_leaves_the_version_out_when_there_is_none(
     assert binary == []
 
 
-def test_an_unknown_output_is_refused() -> None:
-    request = read({"name": "a", "shape": [1], "datatype": "INT64", "data": [1]}, outputs=[{"name": "nothing"}])
+def test_an_unknown_output_is_refused_without_its_name() -> None:
+    request = read({"name": "a", "shape": [1], "datatype": "INT64", "data": [1]}, outputs=[{"name": "canary"}])
 
-    with pytest.raises(InputError, match="nothing"):
-        render(request, outputs_of([1], Signature()), model="m", version="")
+    with pytest.raises(InputError, match=r"does not have; it has \['predictions'\]") as caught:
+        chosen(request, outputs_of([1], Signature()))
+
+    assert "canary" not in str(caught.value)
+
+
+def test_the_outputs_that_are_asked_for_are_answered() -> None:
+    request = read(
+        {"name": "a", "shape": [1], "datatype": "INT64", "data": [1]},
+        outputs=[{"name": "q", "parameters": {"binary_data": True}}],
+    )
+    outputs = chosen(request, outputs_of({"p": [1], "q": [2]}, Signature()))
+    document, binary = render(request, outputs, model="m", version="")
+
+    assert [output["name"] for output in document["outputs"]] == ["q"]
+    assert binary == [tensors.to_bytes("INT64", [2])]
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype", "expected"),
+    [
+        ([1, 300], "uint8", "INT64"),
+        ([1, 200], "uint8", "UINT8"),
+        ([2**63], "int64", "UINT64"),
+        ([-(2**70)], "int64", "FP64"),
+        ([1e300], "float32", "FP64"),
+        ([70000.0], "float16", "FP64"),
+        ([1.5, None], "float32", "FP32"),
+        ([1, None], "int64", "FP64"),
+        (["x"], "float32", "BYTES"),
+    ],
+)
+def test_a_signatures_type_is_kept_where_it_holds_the_values(values: list[Any], datatype: str, expected: str) -> None:
+    spec = f'[{{"type": "tensor", "tensor-spec": {{"dtype": "{datatype}", "shape": [-1]}}}}]'
+    [output] = outputs_of(values, Signature.of({"outputs": spec}))
+
+    assert output.datatype == expected
+    assert tensors.to_bytes(output.datatype, output.values)
+
+
+def test_half_floats_are_written_as_floats_in_json() -> None:
+    spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float16", "shape": [-1]}}]'
+    request = read({"name": "a", "shape": [1], "datatype": "INT64", "data": [1]})
+    document, binary = render(request, outputs_of([1.5], Signature.of({"outputs": spec})), model="m", version="")
+
+    assert (document["outputs"][0]["datatype"], document["outputs"][0]["data"], binary) == ("FP32", [1.5], [])

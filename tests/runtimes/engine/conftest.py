@@ -130,10 +130,17 @@ def start_engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]
         plan = subprocess.run([*selector, "--request", json.dumps(request)], check=True, capture_output=True).stdout
         (directory / "plan.json").write_bytes(plan)
         run_directory = Path(f"/tmp/hr-{os.getpid()}-{free_port()}")
-        port, admin_port = free_port(), free_port()
+        port, grpc_port, admin_port = free_port(), free_port(), free_port()
         command = [sys.executable, "-m", "headrace.runtimes.engine", "--plan", str(directory / "plan.json")]
         command += ["--model", str(model), "--python", python, "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--admin-port", str(admin_port), "--run-directory", str(run_directory)]
+        command += [
+            "--grpc-port",
+            str(grpc_port),
+            "--admin-port",
+            str(admin_port),
+            "--run-directory",
+            str(run_directory),
+        ]
         command += ["--failure-hold-seconds", "2"]
         settings = {
             "HEADRACE_ENDPOINT": "fraud",
