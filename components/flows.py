@@ -50,7 +50,7 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
             _metrics_readers(names.ENVOY_STATS_PORT),
         ],
         egress=[
-            {"to": [_model_pods()], "ports": tcp(names.FRONT_PORT)},
+            {"to": [_model_pods()], "ports": tcp(names.FRONT_PORT, names.FRONT_GRPC_PORT)},
             {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
             _name_resolution(),
         ],
@@ -126,14 +126,17 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def model_pods(namespace: str, *, labels: Labels) -> Manifest:
-    """The load balancer reaches the model's port, the autoscaler and Prometheus its admin port; it reaches nobody."""
+    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody."""
     return _policy(
         "model",
         namespace,
         labels=labels,
         selector={"matchExpressions": [{"key": names.ENDPOINT_LABEL, "operator": "Exists"}]},
         ingress=[
-            {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
+            {
+                "from": [_platform_pods(names.LOAD_BALANCER)],
+                "ports": tcp(names.FRONT_PORT, names.FRONT_GRPC_PORT),
+            },
             {
                 "from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)],
                 "ports": tcp(names.FRONT_ADMIN_PORT),

@@ -205,7 +205,10 @@ class ModelEndpoint(pulumi.ComponentResource):
             namespace,
             labels=labels,
             selector=selector,
-            ports=[manifests.service_port("http", names.FRONT_PORT, protocol="http")],
+            ports=[
+                manifests.service_port("http", names.FRONT_PORT, protocol="http"),
+                manifests.service_port("grpc", names.FRONT_GRPC_PORT, protocol="kubernetes.io/h2c"),
+            ],
         )
         size, choice = image.source.size_bytes, image.choice
         start_seconds = spec.start_seconds

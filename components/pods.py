@@ -75,7 +75,7 @@ def model_pod(
                 **({} if engine is None else {ENV_ENGINE: json.dumps(engine.to_json(), sort_keys=True)}),
             }
         ),
-        "ports": _ports({"http": names.FRONT_PORT, "admin": names.FRONT_ADMIN_PORT}),
+        "ports": _ports({"http": names.FRONT_PORT, "grpc": names.FRONT_GRPC_PORT, "admin": names.FRONT_ADMIN_PORT}),
         "resources": allotment.manifest(),
         "startupProbe": _probe("/ping", "http", period=1, timeout=3, failures=start_seconds),
         "readinessProbe": _probe("/ping", "http", period=2, timeout=3, failures=2),

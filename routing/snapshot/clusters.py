@@ -16,17 +16,37 @@ def cluster_name(endpoint: str, version: str) -> str:
     return f"{endpoint}/{version}"
 
 
+def grpc_cluster_name(endpoint: str, version: str) -> str:
+    """The same pods on their port for gRPC."""
+    return f"{cluster_name(endpoint, version)}/grpc"
+
+
 def version_cluster(endpoint: str, version: str, options: Options) -> Body:
     """The pods of one version, picked by power of two choices on active requests."""
+    return _pods(cluster_name(endpoint, version), options, {"http_protocol_options": {}})
+
+
+def grpc_cluster(endpoint: str, version: str, options: Options) -> Body:
+    """The pods of one version, asked over HTTP/2.
+
+    Its measures are the version's: the autoscaler counts requests, in whatever way they come.
+    """
     return {
-        **_common(cluster_name(endpoint, version), options),
+        **_pods(grpc_cluster_name(endpoint, version), options, {"http2_protocol_options": {}}),
+        "alt_stat_name": cluster_name(endpoint, version),
+    }
+
+
+def _pods(name: str, options: Options, protocol: Body) -> Body:
+    return {
+        **_common(name, options),
         **_by_eds(),
         "typed_extension_protocol_options": {
             _PROTOCOLS: typed(
                 _PROTOCOLS,
                 {
                     "common_http_protocol_options": {"idle_timeout": seconds(options.upstream_idle_seconds)},
-                    "explicit_http_config": {"http_protocol_options": {}},
+                    "explicit_http_config": protocol,
                 },
             )
         },
@@ -69,6 +89,12 @@ def balancer_addresses(world: World) -> Body:
 def version_addresses(endpoint: str, version: str, pods: Iterable[PodAddress]) -> Body:
     """EDS of one version; no pods is an answer too, and makes the proxy refuse at once."""
     return _assignment(cluster_name(endpoint, version), pods)
+
+
+def grpc_addresses(endpoint: str, version: str, pods: Iterable[PodAddress]) -> Body:
+    """EDS of one version's ports for gRPC."""
+    ports = [PodAddress(pod.ip, pod.grpc_port) for pod in pods if pod.grpc_port]
+    return _assignment(grpc_cluster_name(endpoint, version), ports)
 
 
 def _common(name: str, options: Options) -> Body:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot.dialect import local_replies
+from headrace.routing.snapshot.dialect import grpc_request, local_replies
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ADS_SOURCE, Body, seconds, typed
 
@@ -45,7 +45,8 @@ def http_manager(role: str, options: Options, *, filters: list[Body], extra: Bod
 
 
 def refusal_log(role: str) -> Body:
-    """One JSON line on stdout for every answer of 400 and above: what happened, never what was sent.
+    """One JSON line on stdout for every answer of 400 and above, and of gRPC that is not OK: what happened, never what
+    was sent.
 
     Successes are counted by the stats; a line each would cost more than the request. The query string and the
     Authorization header are left out: both may hold secrets.
@@ -58,6 +59,7 @@ def refusal_log(role: str) -> Body:
         "path": "%PATH(NQ:ORIG_OR_PATH):256%",
         "endpoint": "%REQ(X-HEADRACE-ENDPOINT)%",
         "status": "%RESPONSE_CODE%",
+        "grpc_status": "%GRPC_STATUS%",
         "flags": "%RESPONSE_FLAGS%",
         "details": "%RESPONSE_CODE_DETAILS%",
         "duration_ms": "%DURATION%",
@@ -66,15 +68,24 @@ def refusal_log(role: str) -> Body:
     }
     return {
         "name": "envoy.access_loggers.stdout",
-        "filter": {
-            "status_code_filter": {
-                "comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "headrace.log_from_status"}}
-            }
-        },
+        "filter": {"or_filter": {"filters": [_from_400(), {"and_filter": {"filters": [_grpc_call(), _grpc_fault()]}}]}},
         "typed_config": typed(
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", {"log_format": {"json_format": line}}
         ),
     }
+
+
+def _from_400() -> Body:
+    threshold = {"default_value": 400, "runtime_key": "headrace.log_from_status"}
+    return {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}}
+
+
+def _grpc_call() -> Body:
+    return {"header_filter": {"header": grpc_request()}}
+
+
+def _grpc_fault() -> Body:
+    return {"grpc_status_filter": {"statuses": ["OK"], "exclude": True}}
 
 
 def listener(role: str, options: Options, *, port: int, manager: Body, transport: Body | None = None) -> Body:

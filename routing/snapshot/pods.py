@@ -8,6 +8,8 @@ from headrace.routing.snapshot.world import PodAddress
 
 PORT_NAME = "http"
 """Name of the front's port in the version's Service; a slice with a single port may name it anything."""
+GRPC_PORT_NAME = "grpc"
+"""Name of the front's port for gRPC."""
 
 
 Pods = dict[tuple[str, str], tuple[PodAddress, ...]]
@@ -54,10 +56,12 @@ def slice_addresses(
         return set()
     ports = [port for port in item.get("ports") or () if port.get("port")]
     named = [port for port in ports if port.get("name") == PORT_NAME]
-    port = (named or ports or [{"port": default_port}])[0]["port"]
+    others = [port for port in ports if port.get("name") != GRPC_PORT_NAME]
+    port = (named or others or [{"port": default_port}])[0]["port"]
+    grpc_port = next((port["port"] for port in ports if port.get("name") == GRPC_PORT_NAME), 0)
     return {
         # Every address of one endpoint is the same pod, so the first is enough.
-        PodAddress(endpoint["addresses"][0], port)
+        PodAddress(endpoint["addresses"][0], port, grpc_port)
         for endpoint in item.get("endpoints") or ()
         if endpoint.get("addresses") and wanted(endpoint.get("conditions") or {})
     }

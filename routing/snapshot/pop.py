@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot import access, connection
+from headrace.routing.snapshot import access, connection, paths
 from headrace.routing.snapshot.clusters import balancer_addresses, balancer_cluster
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.recall import Recall
@@ -28,7 +28,9 @@ CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
 PUBLIC_PATHS: Final = (HEALTH_PATH, CLIENT_CONFIG_PATH)
 """The only paths that need no token."""
 _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
-_ANY_INVOCATION: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?/invocations/?"
+_ENDPOINT: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?"
+_ANY_INVOCATION: Final = rf"{_ENDPOINT}/invocations/?"
+_ANY_PROTOCOL: Final = rf"{_ENDPOINT}({'|'.join(paths.PROTOCOL_PATHS)})(/.*)?"
 
 
 def pop_resources(world: World, options: Options, recall: Recall) -> RoleResources:
@@ -112,27 +114,34 @@ def _route_table(world: World, options: Options, recall: Recall) -> Resource:
     A plain list of routes is searched from its start: with a thousand endpoints that took 2.6 ms of every request.
     """
     by_prefix: dict[str, Tree] = {}
+    by_metadata: dict[str, Tree] = {}
     for endpoint in world.endpoints:
         by_prefix.update(recall(_endpoint_routes, endpoint, options))
+        by_metadata[endpoint.name] = recall(_grpc_route, endpoint, options)
+    if by_metadata:
+        by_prefix[paths.GRPC_PREFIX] = _by_header(paths.ENDPOINT_METADATA, by_metadata)
     host = {
         "name": "pop",
         "domains": ["*"],
         "retry_policy": connection.retry_policy(options),
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "matcher": {
-            "matcher_tree": {
-                "input": {
-                    "name": "path",
-                    "typed_config": typed(
-                        "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": ":path"}
-                    ),
-                },
-            }
-        },
+        "matcher": {"matcher_tree": {"input": _header(":path")}},
     }
     rest = _choice(_public_routes())
     tree = Tree.of(host, "matcher.matcher_tree.prefix_match_map.map", {"/": rest, **by_prefix})
     return Resource(names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [tree]))
+
+
+def _header(name: str) -> Body:
+    """A header as what a matcher looks at."""
+    config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": name})
+    return {"name": name.lstrip(":"), "typed_config": config}
+
+
+def _by_header(name: str, choices: dict[str, Tree]) -> Tree:
+    """What a prefix leads to: a choice by the exact value of a header, refusals where it names none."""
+    matcher = {"matcher_tree": {"input": _header(name)}, "on_no_match": _choice(()).whole()}
+    return Tree.of({"matcher": matcher}, "matcher.matcher_tree.exact_match_map.map", choices)
 
 
 def _choice(routes: Iterable[Body]) -> Tree:
@@ -143,8 +152,9 @@ def _choice(routes: Iterable[Body]) -> Tree:
     )
 
 
-def _method(value: str, *, invert: bool = False) -> Body:
-    return {"name": ":method", "string_match": {"exact": value}, "invert_match": invert}
+def _methods(*values: str, invert: bool = False) -> Body:
+    match = {"exact": values[0]} if len(values) == 1 else {"safe_regex": {"regex": "|".join(values)}}
+    return {"name": ":method", "string_match": match, "invert_match": invert}
 
 
 def _refusal(name: str, status: int, *, public: bool = False) -> Body:
@@ -161,13 +171,17 @@ def _refusal(name: str, status: int, *, public: bool = False) -> Body:
 @lru_cache(maxsize=1)
 def _fallback() -> tuple[Tree, ...]:
     """What is left of every prefix."""
-    wrong_method = {
-        **_refusal("wrong-method", 405),
-        "match": {"safe_regex": {"regex": _ANY_INVOCATION}, "headers": [_method("POST", invert=True)]},
-        "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
-    }
+    wrong_methods = (_wrong_method(_ANY_INVOCATION, "POST"), _wrong_method(_ANY_PROTOCOL, *paths.PROTOCOL_METHODS))
     unknown = {**_refusal("unknown", 404), "match": {"prefix": "/"}}
-    return Tree.of(wrong_method), Tree.of(unknown)
+    return tuple(map(Tree.of, (*wrong_methods, unknown)))
+
+
+def _wrong_method(path: str, *allowed: str) -> Body:
+    return {
+        **_refusal("wrong-method", 405),
+        "match": {"safe_regex": {"regex": path}, "headers": [_methods(*allowed, invert=True)]},
+        "response_headers_to_add": [{"header": {"key": "allow", "value": ", ".join(allowed)}}],
+    }
 
 
 def _public_routes() -> list[Body]:
@@ -176,7 +190,7 @@ def _public_routes() -> list[Body]:
     return [
         {
             **_refusal(f"public{path}", statuses[path], public=True),
-            "match": {"path": path, "headers": [_method("GET")]},
+            "match": {"path": path, "headers": [_methods("GET")]},
         }
         for path in PUBLIC_PATHS
     ]
@@ -188,26 +202,55 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
     Versions are the LoadBalancer's business, so a rollout changes nothing here.
     """
     long, short = f"/serving-endpoints/{endpoint.name}/", f"/{endpoint.name}/"
+
+    def route(match: Body, target: str, *methods: str) -> Body:
+        return _to_balancer(endpoint, options, {**match, "headers": [_methods(*methods)]}, target)
+
+    def shared(prefix: str) -> list[Body]:
+        scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", "POST") for slash in ("", "/")]
+        protocols = [
+            route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, *paths.PROTOCOL_METHODS)
+            for path in paths.PROTOCOL_PATHS
+        ]
+        return [*scores, *protocols]
+
     by_version = {"prefix": f"{long}served-models/"}
-
-    def route(match: Body, target: str) -> Body:
-        return {
-            "name": f"{endpoint.name}:{target}",
-            "match": {**match, "headers": [_method("POST")]},
-            "route": {
-                "cluster": names.LOAD_BALANCER,
-                "prefix_rewrite": target,
-                "host_rewrite_literal": endpoint.name,
-                **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
-            },
-            "request_headers_to_add": [access.endpoint_header(endpoint)],
-            "typed_per_filter_config": access.endpoint_route(endpoint),
-        }
-
-    def score(prefix: str) -> list[Body]:
-        return [route({"path": f"{prefix}invocations{slash}"}, "/invocations") for slash in ("", "/")]
-
+    reads = _to_balancer(
+        endpoint,
+        options,
+        {**by_version, "headers": [_methods("GET"), _path(_ANY_PROTOCOL)]},
+        "/served-models/",
+    )
     return {
-        long: _choice([*score(long), route(by_version, "/served-models/")]),
-        short: _choice(score(short)),
+        long: _choice([*shared(long), route(by_version, "/served-models/", "POST"), reads]),
+        short: _choice(shared(short)),
+    }
+
+
+def _path(regex: str) -> Body:
+    """Matches the whole path, query string included, beside a prefix that is rewritten."""
+    return {"name": ":path", "string_match": {"safe_regex": {"regex": rf"{regex}(\?.*)?"}}}
+
+
+def _grpc_route(endpoint: Endpoint, options: Options) -> Tree:
+    """All that is asked of one endpoint over gRPC."""
+    stream = {**_refusal("stream", 501), "match": paths.grpc_stream()}
+    return _choice([stream, _to_balancer(endpoint, options, paths.grpc_call(), None)])
+
+
+def _to_balancer(endpoint: Endpoint, options: Options, match: Body, target: str | None) -> Body:
+    """A route into one endpoint. `target` replaces what was matched of the path; None keeps the path."""
+    action: Body = {
+        "cluster": names.LOAD_BALANCER,
+        "host_rewrite_literal": endpoint.name,
+        **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
+    }
+    if target is not None:
+        action["prefix_rewrite"] = target
+    return {
+        "name": f"{endpoint.name}:{paths.GRPC_PREFIX if target is None else target}",
+        "match": match,
+        "route": action,
+        "request_headers_to_add": [access.endpoint_header(endpoint)],
+        "typed_per_filter_config": access.endpoint_route(endpoint),
     }

@@ -15,6 +15,9 @@ class PodAddress:
 
     ip: str
     port: int
+    """HTTP."""
+    grpc_port: int = 0
+    """gRPC; 0 where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

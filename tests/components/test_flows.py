@@ -65,6 +65,8 @@ OPEN = {
     ("balancer", "control", names.XDS_PORT),
     ("balancer", "model a", names.FRONT_PORT),
     ("balancer", "model b", names.FRONT_PORT),
+    ("balancer", "model a", names.FRONT_GRPC_PORT),
+    ("balancer", "model b", names.FRONT_GRPC_PORT),
     # By port and not by address (see flows.control_plane), so to whoever accepts on it; none of our pods does.
     *(
         (source, target, port)
@@ -99,6 +101,7 @@ PORTS = sorted(
         names.ENVOY_ADMIN_PORT,
         names.ENVOY_STATS_PORT,
         names.FRONT_PORT,
+        names.FRONT_GRPC_PORT,
         names.FRONT_ADMIN_PORT,
         flows.PROMETHEUS_PORT,
         53,

@@ -108,17 +108,20 @@ def test_a_new_version_stands_beside_the_old_one() -> None:
     assert old.named("fraud-endpoint").urn == new.named("fraud-endpoint").urn
 
 
-def test_the_service_and_the_pods_agree_on_labels_and_port() -> None:
+def test_the_service_and_the_pods_agree_on_labels_and_ports() -> None:
     recording = made()
     service = recording.named("fraud-v7-service").inputs
     template = recording.named("fraud-v7-deployment").inputs["spec"]["template"]
 
     assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     assert {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v7"}.items() <= service["metadata"]["labels"].items()
-    (port,) = service["spec"]["ports"]
     (container,) = template["spec"]["containers"]
-    assert port["port"] == names.FRONT_PORT
-    assert {p["name"]: p["containerPort"] for p in container["ports"]}[port["targetPort"]] == names.FRONT_PORT
+    container_ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert {port["port"]: port["appProtocol"] for port in service["spec"]["ports"]} == {
+        names.FRONT_PORT: "http",
+        names.FRONT_GRPC_PORT: "kubernetes.io/h2c",
+    }
+    assert all(container_ports[port["targetPort"]] == port["port"] for port in service["spec"]["ports"])
 
 
 def test_a_service_without_pods_is_not_waited_for() -> None:

@@ -72,7 +72,8 @@ def test_a_stranger_reaches_the_pop_and_nothing_behind_it(platform: Platform, st
     tried = _tried(
         platform, stranger, "stranger", "/usr/bin/python3.11",
         f"{pop}:{names.POP_PORT}", f"{pop}:{names.ENVOY_ADMIN_PORT}", f"{balancer}:{names.LOAD_BALANCER_PORT}",
-        f"{routing}:{names.XDS_PORT}", f"{model}:{names.FRONT_PORT}", f"{model}:{names.FRONT_ADMIN_PORT}",
+        f"{routing}:{names.XDS_PORT}", f"{model}:{names.FRONT_PORT}", f"{model}:{names.FRONT_GRPC_PORT}",
+        f"{model}:{names.FRONT_ADMIN_PORT}",
     )  # fmt: skip
 
     assert tried == {
@@ -81,6 +82,7 @@ def test_a_stranger_reaches_the_pop_and_nothing_behind_it(platform: Platform, st
         f"{balancer}:{names.LOAD_BALANCER_PORT}": "closed",
         f"{routing}:{names.XDS_PORT}": "closed",
         f"{model}:{names.FRONT_PORT}": "closed",
+        f"{model}:{names.FRONT_GRPC_PORT}": "closed",
         f"{model}:{names.FRONT_ADMIN_PORT}": "closed",
     }
 

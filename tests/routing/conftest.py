@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from api_server import ApiServer
 from clients import Load, Platform
+from grpc_server import Caller, GrpcServer
 from issuer import ISSUER, Signer, write_certificate
 from patience import eventually, free_port
 from proxies import ControlPlane, Envoy
@@ -73,6 +74,25 @@ def second_proxy(platform: Platform, tmp_path: Path, request: pytest.FixtureRequ
     eventually(lambda: envoy.stats("/ready")[0] == 200, "the second proxy is ready")
     yield envoy
     envoy.stop()
+
+
+@pytest.fixture(scope="session")
+def make_caller() -> Callable[[int, Path], Caller]:
+    return Caller
+
+
+@pytest.fixture
+def make_grpc_server() -> Iterator[Callable[[str], GrpcServer]]:
+    """Pods that speak gRPC, stopped after the test."""
+    servers: list[GrpcServer] = []
+
+    def make(name: str) -> GrpcServer:
+        servers.append(GrpcServer(name))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

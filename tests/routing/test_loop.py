@@ -163,7 +163,10 @@ def test_an_object_with_a_fault_says_so_and_leaves_the_others_alone(cluster: Any
     running = start()
     until(lambda: ready(cluster, "bad") == ("False", "InvalidSpec"), "fault reported")
     until(lambda: ready(cluster, "thief") == ("False", "InvalidSpec"), "fault reported")
-    until(lambda: set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1"}, "the others are served")
+    until(
+        lambda: set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1", "fraud/v1/grpc"},
+        "others are served",
+    )
 
 
 def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> None:

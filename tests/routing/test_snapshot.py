@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +18,8 @@ from headrace.routing.snapshot import (
     PodAddress,
     Recall,
     World,
-    accepted_endpoints,
     build,
-    ready_pods,
-    routed_pods,
+    paths,
 )
 from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER
 from headrace.routing.snapshot.pop import PUBLIC_PATHS
@@ -59,7 +56,8 @@ def endpoints(draw: st.DrawFn) -> Endpoint:
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     found = draw(st.lists(endpoints(), max_size=4, unique_by=lambda endpoint: endpoint.name))
-    addresses = st.builds(PodAddress, st.ip_addresses(v=4).map(str), st.integers(1, 65535))
+    ports = st.integers(1, 65535)
+    addresses = st.builds(PodAddress, st.ip_addresses(v=4).map(str), ports, st.just(0) | ports)
     pods = {
         (endpoint.name, version.name): tuple(draw(st.lists(addresses, max_size=3, unique=True)))
         for endpoint in found
@@ -79,8 +77,13 @@ def pop_routes(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
     (host,) = hosts(world, names.POP_PROXY)
     assert "routes" not in host
     for prefix, match in host["matcher"]["matcher_tree"]["prefix_match_map"]["map"].items():
-        for route in match["action"]["typed_config"]["routes"]:
-            yield prefix, route
+        choices = [match]
+        if "matcher" in match:
+            inner = match["matcher"]
+            choices = [*inner["matcher_tree"]["exact_match_map"]["map"].values(), inner["on_no_match"]]
+        for choice in choices:
+            for route in choice["action"]["typed_config"]["routes"]:
+                yield prefix, route
 
 
 def clusters_of(route: dict[str, Any]) -> Iterator[str]:
@@ -167,12 +170,30 @@ def test_every_path_of_the_pop_leads_to_the_endpoint_it_names(world: World) -> N
         if "route" in route:
             endpoint = route["route"]["host_rewrite_literal"]
             match = route["match"]
-            path = match.get("path", match.get("prefix"))
+            path = match.get("path", match.get("prefix", match.get("path_separated_prefix")))
             assert path.startswith(prefix)
-            assert path.startswith((f"/{endpoint}/invocations", f"/serving-endpoints/{endpoint}/"))
+            if "grpc" not in match:
+                last = tuple(f"/{endpoint}/{word}" for word in ("invocations", "v1", "v2"))
+                assert path.startswith((*last, f"/serving-endpoints/{endpoint}/"))
             assert list(clusters_of(route)) == [names.LOAD_BALANCER]
             reached.add(endpoint)
     assert reached == {endpoint.name for endpoint in world.endpoints}
+
+
+@quickly
+@given(worlds())
+def test_metadata_leads_to_the_endpoint_it_names_and_to_no_other(world: World) -> None:
+    (host,) = hosts(world, names.POP_PROXY)
+    found = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"].get(paths.GRPC_PREFIX)
+    if not world.endpoints:
+        assert found is None, "a map of nothing is none that Envoy takes"
+        return
+    tree = found["matcher"]["matcher_tree"]
+    assert tree["input"]["typed_config"]["header_name"] == "headrace-endpoint"
+    assert tree["exact_match_map"]["map"].keys() == {endpoint.name for endpoint in world.endpoints}
+    for name, match in tree["exact_match_map"]["map"].items():
+        routes = [route for route in match["action"]["typed_config"]["routes"] if "route" in route]
+        assert [route["route"]["host_rewrite_literal"] for route in routes] == [name]
 
 
 @quickly
@@ -192,10 +213,15 @@ def test_weights_are_those_of_the_spec_and_add_up(world: World) -> None:
     for host in hosts(world, names.LOAD_BALANCER):
         if host["name"] == "*":
             continue
-        clusters = host["routes"][-1]["route"]["weighted_clusters"]["clusters"]
-        assert sum(cluster["weight"] for cluster in clusters) == 100
-        wanted = {f"{host['name']}/{v.name}": v.weight for v in specs[host["name"]].versions if v.weight > 0}
-        assert {cluster["name"]: cluster["weight"] for cluster in clusters} == wanted
+        weighted = [route for route in host["routes"] if "weighted_clusters" in route.get("route", {})]
+        assert ["grpc" in route["match"] for route in weighted] == [True, False]
+        assert host["routes"][-1] is weighted[-1]
+        for route, suffix in zip(weighted, ("/grpc", ""), strict=True):
+            clusters = route["route"]["weighted_clusters"]["clusters"]
+            assert sum(cluster["weight"] for cluster in clusters) == 100
+            shares = {v.name: v.weight for v in specs[host["name"]].versions if v.weight > 0}
+            wanted = {f"{host['name']}/{version}{suffix}": weight for version, weight in shares.items()}
+            assert {cluster["name"]: cluster["weight"] for cluster in clusters} == wanted
 
 
 @quickly
@@ -209,14 +235,23 @@ def test_every_cluster_that_a_route_names_exists_and_has_its_pods(world: World) 
         for cluster in clusters_of(route)
     }
     assert named == set(resources[CLUSTER]) == set(resources[ENDPOINTS])
-    for (endpoint, version), addresses in world.pods.items():
-        body = resources[ENDPOINTS][f"{endpoint}/{version}"].body
-        found = [
-            item["endpoint"]["address"]["socket_address"]
-            for group in body["endpoints"]
-            for item in group["lb_endpoints"]
-        ]
-        assert {(item["address"], item["port_value"]) for item in found} == {(pod.ip, pod.port) for pod in addresses}
+    for (endpoint, version), pods in world.pods.items():
+        http = {(pod.ip, pod.port) for pod in pods}
+        grpc = {(pod.ip, pod.grpc_port) for pod in pods if pod.grpc_port}
+        for name, addresses in ((f"{endpoint}/{version}", http), (f"{endpoint}/{version}/grpc", grpc)):
+            found = [
+                item["endpoint"]["address"]["socket_address"]
+                for group in resources[ENDPOINTS][name].body["endpoints"]
+                for item in group["lb_endpoints"]
+            ]
+            assert {(item["address"], item["port_value"]) for item in found} == addresses
+
+
+@quickly
+@given(worlds())
+def test_both_clusters_of_a_version_count_together(world: World) -> None:
+    for name, resource in build(world, OPTIONS, RECALL).roles[names.LOAD_BALANCER][CLUSTER].items():
+        assert resource.body.get("alt_stat_name", name) == name.removesuffix("/grpc")
 
 
 @quickly
@@ -247,7 +282,7 @@ def test_a_change_of_pods_touches_their_list_and_nothing_else(world: World) -> N
     if not world.pods:
         return
     key = next(iter(world.pods))
-    changed = replace(world, pods={**world.pods, key: (*world.pods[key], PodAddress("192.0.2.1", 1))})
+    changed = replace(world, pods={**world.pods, key: (*world.pods[key], PodAddress("192.0.2.1", 1, 2))})
     before, after = build(world, OPTIONS, RECALL), build(changed, OPTIONS, RECALL)
     differing = [
         (role, url, name)
@@ -256,7 +291,7 @@ def test_a_change_of_pods_touches_their_list_and_nothing_else(world: World) -> N
         for name in before.roles[role][url]
         if before.roles[role][url][name] != after.roles[role][url][name]
     ]
-    assert differing == [(names.LOAD_BALANCER, ENDPOINTS, "/".join(key))]
+    assert differing == [(names.LOAD_BALANCER, ENDPOINTS, "/".join((*key, *port))) for port in ((), ("grpc",))]
 
 
 @quickly
@@ -273,122 +308,3 @@ def test_keys_do_not_depend_on_the_order_in_which_they_are_published() -> None:
     one, two = {"kid": "one", "n": "1"}, {"n": "2", "kid": "two"}
     assert Keys.of("i", {"keys": [one, two]}) == Keys.of("i", {"keys": [two, dict(reversed(one.items()))]})
     assert Resource.of("a", {"x": 1, "y": 2}) == Resource.of("a", {"y": 2, "x": 1})
-
-
-# --- Objects of the cluster ------------------------------------------------------------------------------------
-
-
-def model_endpoint(name: str = "fraud", namespace: str | None = None, **spec: Any) -> dict[str, Any]:
-    versions = spec.pop("versions", [{"name": "v1", "modelUri": "m", "image": "i"}])
-    space = names.endpoint_namespace(name) if namespace is None else namespace
-    return {"metadata": {"name": name, "namespace": space}, "spec": {"versions": versions, **spec}}
-
-
-def test_objects_become_endpoints_in_name_order() -> None:
-    accepted, refused = accepted_endpoints([model_endpoint("b"), model_endpoint("a")])
-    assert [endpoint.name for endpoint in accepted] == ["a", "b"]
-    assert not refused
-
-
-@pytest.mark.parametrize(
-    ("item", "fault"),
-    [
-        (model_endpoint(namespace="default"), "namespace = 'default', must be 'endpoint-fraud'"),
-        (model_endpoint("x" * 55), "must be a DNS label of at most 54 characters"),
-        (
-            model_endpoint(versions=[{"name": "v1", "modelUri": "m", "image": "i", "weight": 90}]),
-            "add up to 90, must be 100",
-        ),
-        (model_endpoint(versions=[]), "add up to 0, must be 100"),
-        (model_endpoint(versions=[{"name": "v1"}]), "spec cannot be read (KeyError('modelUri'))"),
-        (model_endpoint(timeoutSeconds=0), "spec.timeoutSeconds = 0.0"),
-        (
-            model_endpoint(versions=[{"name": "v1", "modelUri": "m", "image": "i", "weight": 50}] * 2),
-            "name = 'v1' appears 2 times",
-        ),
-    ],
-)
-def test_an_object_with_a_fault_is_left_out_and_the_others_are_served(item: dict[str, Any], fault: str) -> None:
-    accepted, refused = accepted_endpoints([item, model_endpoint("good")])
-    assert [endpoint.name for endpoint in accepted] == ["good"]
-    assert fault in "; ".join(refused[item["metadata"]["namespace"], item["metadata"]["name"]])
-
-
-def test_all_faults_of_an_object_are_reported_at_once() -> None:
-    item = model_endpoint(
-        namespace="else", timeoutSeconds=-1, versions=[{"name": "V", "modelUri": "m", "image": "i", "weight": 1}]
-    )
-    _, refused = accepted_endpoints([item])
-    assert len(refused["else", "fraud"]) == 4
-
-
-def endpoint_slice(*pods: dict[str, Any], namespace: str = "endpoint-fraud", **fields: Any) -> dict[str, Any]:
-    slice_labels = {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v1"}
-    return {
-        "metadata": {"namespace": namespace, "labels": slice_labels},
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": 8080}],
-        "endpoints": list(pods),
-        **fields,
-    }
-
-
-def pod(ip: str, **conditions: bool) -> dict[str, Any]:
-    return {"addresses": [ip], "conditions": conditions}
-
-
-def addresses_of(*slices: dict[str, Any]) -> list[str]:
-    return [f"{found.ip}:{found.port}" for found in ready_pods(slices).get(("fraud", "v1"), ())]
-
-
-def test_a_pod_gets_requests_when_it_is_ready_and_not_on_its_way_out() -> None:
-    found = addresses_of(
-        endpoint_slice(
-            pod("10.0.0.1", ready=True, serving=True, terminating=False),
-            pod("10.0.0.2", ready=False, serving=True, terminating=True),
-            pod("10.0.0.3", ready=False),
-            pod("10.0.0.4", ready=True, terminating=True),
-            pod("10.0.0.5"),
-            {"addresses": ["10.0.0.6"]},
-        )
-    )
-    assert found == ["10.0.0.1:8080", "10.0.0.5:8080", "10.0.0.6:8080"]
-
-
-def test_the_last_pods_of_a_version_get_requests_until_they_stop_serving() -> None:
-    leaving = pod("10.0.0.1", ready=False, serving=True, terminating=True)
-    gone = pod("10.0.0.2", ready=False, serving=False, terminating=True)
-    fresh = pod("10.0.0.3", ready=True)
-    starting = pod("10.0.0.4", ready=False, serving=False, terminating=False)
-
-    def routed(*pods: dict[str, Any]) -> list[str]:
-        return [found.ip for found in routed_pods([endpoint_slice(*pods)])["fraud", "v1"]]
-
-    assert routed(leaving, gone, starting) == ["10.0.0.1"]
-    assert routed(leaving, gone, fresh) == ["10.0.0.3"], "who leaves gets nothing once another is ready"
-    assert routed(gone, starting) == []
-    assert ready_pods([endpoint_slice(leaving)]) == {("fraud", "v1"): ()}, "and does not count as ready"
-
-
-def test_slices_of_one_version_are_joined_and_repeats_count_once() -> None:
-    assert addresses_of(endpoint_slice(pod("10.0.0.2")), endpoint_slice(pod("10.0.0.1"), pod("10.0.0.2"))) == [
-        "10.0.0.1:8080",
-        "10.0.0.2:8080",
-    ]
-
-
-def test_a_slice_from_another_namespace_cannot_take_part_in_an_endpoint() -> None:
-    assert addresses_of(endpoint_slice(pod("10.0.0.1"), namespace="endpoint-evil")) == []
-
-
-def test_the_port_is_the_one_named_http_or_else_the_only_one() -> None:
-    admin, http = {"name": "admin", "port": 8002}, {"name": "http", "port": 9000}
-    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[admin, http])) == ["10.0.0.1:9000"]
-    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[{"port": 7000}])) == ["10.0.0.1:7000"]
-    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=None)) == ["10.0.0.1:8080"]
-
-
-def test_slices_without_our_labels_or_without_addresses_are_nothing() -> None:
-    assert ready_pods([{"metadata": {"namespace": "endpoint-fraud"}}]) == {}
-    assert addresses_of(endpoint_slice(endpoints=None)) == []
-    assert addresses_of(endpoint_slice(pod("a.example"), addressType="FQDN")) == []

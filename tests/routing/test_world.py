@@ -1,0 +1,135 @@
+"""Objects of the cluster → endpoints and the addresses of their pods."""
+
+from typing import Any
+
+import pytest
+
+from headrace.contract import names
+from headrace.routing.snapshot import accepted_endpoints, ready_pods, routed_pods
+
+
+def model_endpoint(name: str = "fraud", namespace: str | None = None, **spec: Any) -> dict[str, Any]:
+    versions = spec.pop("versions", [{"name": "v1", "modelUri": "m", "image": "i"}])
+    space = names.endpoint_namespace(name) if namespace is None else namespace
+    return {"metadata": {"name": name, "namespace": space}, "spec": {"versions": versions, **spec}}
+
+
+def test_objects_become_endpoints_in_name_order() -> None:
+    accepted, refused = accepted_endpoints([model_endpoint("b"), model_endpoint("a")])
+    assert [endpoint.name for endpoint in accepted] == ["a", "b"]
+    assert not refused
+
+
+@pytest.mark.parametrize(
+    ("item", "fault"),
+    [
+        (model_endpoint(namespace="default"), "namespace = 'default', must be 'endpoint-fraud'"),
+        (model_endpoint("x" * 55), "must be a DNS label of at most 54 characters"),
+        (
+            model_endpoint(versions=[{"name": "v1", "modelUri": "m", "image": "i", "weight": 90}]),
+            "add up to 90, must be 100",
+        ),
+        (model_endpoint(versions=[]), "add up to 0, must be 100"),
+        (model_endpoint(versions=[{"name": "v1"}]), "spec cannot be read (KeyError('modelUri'))"),
+        (model_endpoint(timeoutSeconds=0), "spec.timeoutSeconds = 0.0"),
+        (
+            model_endpoint(versions=[{"name": "v1", "modelUri": "m", "image": "i", "weight": 50}] * 2),
+            "name = 'v1' appears 2 times",
+        ),
+    ],
+)
+def test_an_object_with_a_fault_is_left_out_and_the_others_are_served(item: dict[str, Any], fault: str) -> None:
+    accepted, refused = accepted_endpoints([item, model_endpoint("good")])
+    assert [endpoint.name for endpoint in accepted] == ["good"]
+    assert fault in "; ".join(refused[item["metadata"]["namespace"], item["metadata"]["name"]])
+
+
+def test_all_faults_of_an_object_are_reported_at_once() -> None:
+    item = model_endpoint(
+        namespace="else", timeoutSeconds=-1, versions=[{"name": "V", "modelUri": "m", "image": "i", "weight": 1}]
+    )
+    _, refused = accepted_endpoints([item])
+    assert len(refused["else", "fraud"]) == 4
+
+
+def endpoint_slice(*pods: dict[str, Any], namespace: str = "endpoint-fraud", **fields: Any) -> dict[str, Any]:
+    slice_labels = {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v1"}
+    return {
+        "metadata": {"namespace": namespace, "labels": slice_labels},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": list(pods),
+        **fields,
+    }
+
+
+def pod(ip: str, **conditions: bool) -> dict[str, Any]:
+    return {"addresses": [ip], "conditions": conditions}
+
+
+def addresses_of(*slices: dict[str, Any]) -> list[str]:
+    return [f"{found.ip}:{found.port}" for found in ready_pods(slices).get(("fraud", "v1"), ())]
+
+
+def test_a_pod_gets_requests_when_it_is_ready_and_not_on_its_way_out() -> None:
+    found = addresses_of(
+        endpoint_slice(
+            pod("10.0.0.1", ready=True, serving=True, terminating=False),
+            pod("10.0.0.2", ready=False, serving=True, terminating=True),
+            pod("10.0.0.3", ready=False),
+            pod("10.0.0.4", ready=True, terminating=True),
+            pod("10.0.0.5"),
+            {"addresses": ["10.0.0.6"]},
+        )
+    )
+    assert found == ["10.0.0.1:8080", "10.0.0.5:8080", "10.0.0.6:8080"]
+
+
+def test_the_last_pods_of_a_version_get_requests_until_they_stop_serving() -> None:
+    leaving = pod("10.0.0.1", ready=False, serving=True, terminating=True)
+    gone = pod("10.0.0.2", ready=False, serving=False, terminating=True)
+    fresh = pod("10.0.0.3", ready=True)
+    starting = pod("10.0.0.4", ready=False, serving=False, terminating=False)
+
+    def routed(*pods: dict[str, Any]) -> list[str]:
+        return [found.ip for found in routed_pods([endpoint_slice(*pods)])["fraud", "v1"]]
+
+    assert routed(leaving, gone, starting) == ["10.0.0.1"]
+    assert routed(leaving, gone, fresh) == ["10.0.0.3"], "who leaves gets nothing once another is ready"
+    assert routed(gone, starting) == []
+    assert ready_pods([endpoint_slice(leaving)]) == {("fraud", "v1"): ()}, "and does not count as ready"
+
+
+def test_slices_of_one_version_are_joined_and_repeats_count_once() -> None:
+    assert addresses_of(endpoint_slice(pod("10.0.0.2")), endpoint_slice(pod("10.0.0.1"), pod("10.0.0.2"))) == [
+        "10.0.0.1:8080",
+        "10.0.0.2:8080",
+    ]
+
+
+def test_a_slice_from_another_namespace_cannot_take_part_in_an_endpoint() -> None:
+    assert addresses_of(endpoint_slice(pod("10.0.0.1"), namespace="endpoint-evil")) == []
+
+
+def test_the_port_is_the_one_named_http_or_else_the_only_one() -> None:
+    admin, http = {"name": "admin", "port": 8002}, {"name": "http", "port": 9000}
+    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[admin, http])) == ["10.0.0.1:9000"]
+    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[{"port": 7000}])) == ["10.0.0.1:7000"]
+    assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=None)) == ["10.0.0.1:8080"]
+
+
+def test_the_port_for_grpc_is_the_one_of_that_name() -> None:
+    def found(*ports: dict[str, Any]) -> list[tuple[int, int]]:
+        pods = ready_pods([endpoint_slice(pod("10.0.0.1"), ports=list(ports))])["fraud", "v1"]
+        return [(found.port, found.grpc_port) for found in pods]
+
+    http, grpc = {"name": "http", "port": 9000}, {"name": "grpc", "port": 9001}
+    assert found(http, grpc) == found(grpc, http) == [(9000, 9001)]
+    assert found(http) == [(9000, 0)]
+    assert found(grpc) == [(8080, 9001)]
+
+
+def test_slices_without_our_labels_or_without_addresses_are_nothing() -> None:
+    assert ready_pods([{"metadata": {"namespace": "endpoint-fraud"}}]) == {}
+    assert addresses_of(endpoint_slice(endpoints=None)) == []
+    assert addresses_of(endpoint_slice(pod("a.example"), addressType="FQDN")) == []
