@@ -71,6 +71,8 @@ def main() -> None:
             for layer in ("base", "front", "environment", "code", "sbom", "model"):
                 cells.append(report.single(name, f"{layer}, unpacked", built.size(layer) / 1e6, "MB"))
                 cells.append(report.single(name, f"{layer}, compressed", _compressed(store, built, layer) / 1e6, "MB"))
+            for kind, size in _kinds(store, built).items():
+                cells.append(report.single(name, f"environment, unpacked: {kind}", size / 1e6, "MB"))
             over = sum(built.size(layer) for layer in ("front", "environment", "code", "sbom", "model")) / 1e6
             moved = sum(_compressed(store, built, layer) for layer in ("front", "environment", "code", "sbom", "model"))
             bars.append(report.at_most(f"{name}: over the base, unpacked", over, 450, "MB"))
@@ -148,6 +150,23 @@ def _compressed(store: Store, built: Built, layer: str) -> int:
                     total += len(packer.compress(chunk))
             total += len(packer.flush())
     return total
+
+
+def _kinds(store: Store, built: Built) -> dict[str, int]:
+    """Bytes of the environment layer by what the files are, each with its place in the archive."""
+    found = dict.fromkeys(("compiled libraries", "Python", "bytecode", "packages' tests", "all else"), 0)
+    (blob,) = (blob for name, blob, _ in built.made.layers if name == "environment")
+    with tarfile.open(store.path(blob.digest)) as tar:
+        for member in tar:
+            *folders, file = member.name.split("/")
+            if {"tests", "test"} & set(folders):
+                kind = "packages' tests"
+            elif ".so" in Path(file).suffixes:
+                kind = "compiled libraries"
+            else:
+                kind = {".py": "Python", ".pyc": "bytecode"}.get(Path(file).suffix, "all else")
+            found[kind] += tarfile.BLOCKSIZE + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return found
 
 
 def _digests(built: Built) -> set[str]:

@@ -4,7 +4,7 @@ The layer's recipe is the lock, so every version of every model with the same lo
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from headrace.contract import names
 from headrace.contract.image import Base, ModelInput
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images.bytecode import compile_tree
+from headrace.runtimes.images.libraries import lighten
 from headrace.runtimes.images.resolver import Resolver, options_of
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
@@ -19,10 +20,12 @@ from headrace.runtimes.images.tarball import Entry, tree, write_layer
 LOCK_FILE: Final = "requirements.lock"
 """In the environment's directory: what is installed, for people and for software bills of material."""
 
-_RECIPE: Final = 2
+_RECIPE: Final = 3
 _HOME: Final = names.MODEL_ENVIRONMENT.lstrip("/")
 _BESIDE_SITE: Final = ("bin", "etc", "share")
 """What uv puts into a target directory and a virtual environment has outside of site-packages."""
+_NOT_SERVED: Final = ("mlflow/server/js/build/",)
+"""Left out: the pages of MLflow's web user interface, which hold no module and which only its tracking server sends."""
 
 
 def describe(model: ModelInput, base: Base) -> str:
@@ -55,13 +58,15 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
         site.mkdir()
+        equal: Mapping[str, str] = {}
         if lock_text.strip():  # a model may need nothing at all
             options = options_of(_lines(model)[0])
             # a requirement on a Git commit has no hash
             resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
+            equal = lighten(store, site)
         shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages"
         compile_tree(store, site, shown_at, by=base_module.compiler(store, base, log=log))
-        return write_layer(store, _entries(site, lock_text, interpreter=interpreter, python=base.python))
+        return write_layer(store, _entries(site, lock_text, equal, interpreter=interpreter, python=base.python))
 
     made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_key(base))
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
@@ -71,7 +76,7 @@ def _resolver(base: Base, log: Path) -> Resolver:
     return Resolver(python=base.python, platform=base_module.wheel_platform(base), log=log)
 
 
-def _entries(site: Path, lock_text: str, *, interpreter: str, python: str) -> Iterator[Entry]:
+def _entries(site: Path, lock_text: str, equal: Mapping[str, str], *, interpreter: str, python: str) -> Iterator[Entry]:
     home = interpreter.rsplit("/", 1)[0]
     settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python}\n"
     yield Entry(path=f"{_HOME}/pyvenv.cfg", data=settings.encode())
@@ -79,12 +84,15 @@ def _entries(site: Path, lock_text: str, *, interpreter: str, python: str) -> It
     yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=interpreter)
     for name in ("python3", f"python{python}"):
         yield Entry(path=f"{_HOME}/bin/{name}", mode=0o777, link="python")
-    for entry in tree(site, "."):
+    for entry in tree(site, ".", keep=lambda path: not f"{path}/".startswith(_NOT_SERVED)):
         path = entry.path.removeprefix("./")
         folder = path.split("/", 1)[0]
         beside = folder in _BESIDE_SITE and not (site / folder / "__init__.py").exists()
-        target = f"{_HOME}/{path}" if beside else f"{_HOME}/lib/python{python}/site-packages/{path}"
-        if folder == "bin" and beside and entry.source is not None:
+        below = _HOME if beside else f"{_HOME}/lib/python{python}/site-packages"
+        target = f"{below}/{path}"
+        if path in equal:
+            yield Entry(path=target, mode=entry.mode, same_as=f"{below}/{equal[path]}")
+        elif folder == "bin" and beside and entry.source is not None:
             yield Entry(path=target, mode=0o755, data=_with_shebang(entry.source.read_bytes()))
         elif path.endswith(".dist-info/RECORD") and entry.source is not None:
             yield Entry(path=target, data=_moved(entry.source.read_text()).encode())
@@ -107,6 +115,7 @@ def _with_shebang(script: bytes) -> bytes:
 def _moved(record: str) -> str:
     """RECORD with the paths and without the digests of the files that were moved beside site-packages and rewritten."""
     folders = "|".join(_BESIDE_SITE)
+    record = re.sub(rf"^(?:{'|'.join(_NOT_SERVED)}).*\n", "", record, flags=re.MULTILINE)
     return re.sub(rf"^((?:{folders})/[^,\n]*),[^,\n]*,[^,\n]*$", r"../../../\1,,", record, flags=re.MULTILINE)
 
 

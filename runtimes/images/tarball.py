@@ -22,7 +22,7 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One path in a layer: exactly one of `data`, `source`, `link`, or a directory when all are None."""
+    """One path in a layer: exactly one of `data`, `source`, `link`, `same_as`, or a directory when all are None."""
 
     path: str
     """Without a leading slash."""
@@ -32,6 +32,8 @@ class Entry:
     """File whose content it has."""
     link: str | None = None
     """Target of a symbolic link."""
+    same_as: str | None = None
+    """Path in the same layer of the file that it is another name of (a hard link)."""
 
 
 def write_layer(store: Store, entries: Iterable[Entry], *, facts: Mapping[str, str] | None = None) -> Blob:
@@ -47,14 +49,17 @@ def write_layer(store: Store, entries: Iterable[Entry], *, facts: Mapping[str, s
 
 
 def with_parents(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries sorted by path, each after the directories it lies in; the last of two with one path wins."""
+    """The entries sorted by path, each after the directories it lies in, and names of files after all files.
+
+    The last of two with one path wins.
+    """
     by_path = {entry.path: entry for entry in entries}
     for path in list(by_path):
         parent = path.rpartition("/")[0]
         while parent and parent not in by_path:
             by_path[parent] = Entry(path=parent, mode=0o755)
             parent = parent.rpartition("/")[0]
-    return [by_path[path] for path in sorted(by_path)]
+    return [by_path[path] for path in sorted(by_path, key=lambda path: (by_path[path].same_as is not None, path))]
 
 
 def tree(source: Path, prefix: str, *, keep: Callable[[PurePosixPath], bool] | None = None) -> Iterator[Entry]:
@@ -82,6 +87,8 @@ def _add(out: HashingWriter, entry: Entry) -> None:
     info.mode = entry.mode & 0o1777
     if entry.link is not None:
         info.type, info.linkname = tarfile.SYMTYPE, entry.link
+    elif entry.same_as is not None:
+        info.type, info.linkname = tarfile.LNKTYPE, entry.same_as
     elif entry.data is not None:
         info.size = len(entry.data)
     elif entry.source is not None:

@@ -75,6 +75,34 @@ def test_scripts_run_with_the_environments_interpreter_and_the_record_says_where
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_pages_that_no_pod_shows_are_left_out_and_nothing_else(store: Store, wheels: MakeWheel, log: Path) -> None:
+    served = ("mlflow/__init__.py", "mlflow/server/__init__.py", "mlflow/server/js/package.json", "mlflow/tests/x.py")
+    files = dict.fromkeys((*served, "mlflow/server/js/build/index.html", "mlflow/server/js/build/static/a.js"), "\n")
+    option = wheels("mlflow", "3.0", files=files)
+
+    _, digest, _ = _build(store, _model(option, "mlflow"), log)
+
+    with tarfile.open(store.path(digest)) as tar:
+        found = {member.name.removeprefix(f"{SITE}/") for member in tar if member.isfile()}
+    assert {path for path in found if path.startswith("mlflow/")} == set(served)
+    record = _read(store, digest, f"{SITE}/mlflow-3.0.dist-info/RECORD")
+    assert {line.split(",")[0] for line in record.splitlines()} >= set(served)
+    assert "index.html" not in record
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_library_that_a_wheel_holds_twice_is_in_the_layer_once(store: Store, wheels: MakeWheel, log: Path) -> None:
+    library = "library" * 4000
+    option = wheels("scorer", "2.0", files=dict.fromkeys(("scorer/libx.so", "scorer/libx.so.1"), library))
+
+    _, digest, _ = _build(store, _model(option, "scorer"), log)
+
+    with tarfile.open(store.path(digest)) as tar:
+        assert tar.getmember(f"{SITE}/scorer/libx.so.1").linkname == f"{SITE}/scorer/libx.so"
+    assert _read(store, digest, f"{SITE}/scorer/libx.so.1") == library
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_models_with_the_same_requirements_share_the_lock_and_the_layer(
     store: Store, wheels: MakeWheel, log: Path
 ) -> None:

@@ -95,3 +95,15 @@ def test_files_of_every_size_are_padded_to_blocks(store: Store, tmp_path: Path, 
 
     assert blob.size % 512 == 0
     assert _members(store, blob.digest)["file"].size == size
+
+
+def test_another_name_of_a_file_comes_after_it_and_costs_nothing(store: Store, tmp_path: Path) -> None:
+    file = Entry(path="lib/z.so.1", mode=0o755, data=b"x" * 9000)
+    alone = write_layer(store, [file])
+    blob = write_layer(store, [Entry(path="lib/a.so", mode=0o755, same_as="lib/z.so.1"), file])
+
+    assert blob.size == alone.size + tarfile.BLOCKSIZE
+    with tarfile.open(store.path(blob.digest)) as tar:
+        tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)  # `extractall` takes none in 3.11.2
+        tar.extractall(tmp_path / "out")
+    assert (tmp_path / "out/lib/a.so").samefile(tmp_path / "out/lib/z.so.1")
