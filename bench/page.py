@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "images": ("Images of models", "make bench-images"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),
     "soak": ("A million requests", "make soak"),
+    "llm": ("vLLM on a GPU, behind the front and alone", "make bench-llm"),
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),
 }
 

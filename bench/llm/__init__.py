@@ -1,0 +1,1 @@
+"""What our front costs in front of vLLM on a GPU."""
