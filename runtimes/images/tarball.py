@@ -4,6 +4,7 @@ Entries are sorted by path, owned by root, dated alike and stripped of set-user-
 files in get the same bytes out.
 """
 
+import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -67,17 +68,27 @@ def tree(source: Path, prefix: str, *, keep: Callable[[PurePosixPath], bool] | N
 
     Modes become 0755 for directories and executables and 0644 for the rest, whatever the umask was.
     """
-    for path in sorted(source.rglob("*")):
-        relative = PurePosixPath(path.relative_to(source).as_posix())
-        if keep is not None and not keep(relative):
+    for relative, found in _below(str(source), ""):
+        if keep is not None and not keep(PurePosixPath(relative)):
             continue
         target = f"{prefix}/{relative}"
-        if path.is_symlink():
-            yield Entry(path=target, mode=0o777, link=str(path.readlink()))
-        elif path.is_dir():
+        if found.is_symlink():
+            yield Entry(path=target, mode=0o777, link=os.readlink(found.path))
+        elif found.is_dir():
             yield Entry(path=target, mode=0o755)
-        elif path.is_file():
-            yield Entry(path=target, mode=0o755 if path.stat().st_mode & 0o100 else 0o644, source=path)
+        elif found.is_file():
+            yield Entry(path=target, mode=0o755 if found.stat().st_mode & 0o100 else 0o644, source=Path(found.path))
+
+
+def _below(folder: str, prefix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Relative paths and entries, sorted; scandir knows what is a directory without asking for each file."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        relative = prefix + entry.name
+        yield relative, entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, f"{relative}/")
 
 
 def _add(out: HashingWriter, entry: Entry) -> None:
@@ -95,12 +106,19 @@ def _add(out: HashingWriter, entry: Entry) -> None:
         info.size = entry.source.stat().st_size
     else:
         info.type = tarfile.DIRTYPE
-    out.write(info.tobuf(tarfile.PAX_FORMAT))
+    out.write(_header(info))
     if entry.data is not None:
         out.write(entry.data)
     elif entry.source is not None:
         _copy(entry.source, out, info.size)
     out.write(bytes(-info.size % tarfile.BLOCKSIZE))
+
+
+def _header(info: tarfile.TarInfo) -> bytes:
+    """The header as tarfile writes it; most need none of what its way of finding that out takes time for."""
+    if max(len(info.name), len(info.linkname)) < tarfile.LENGTH_NAME and (info.name + info.linkname).isascii():
+        return info.create_ustar_header(info.get_info(), "ascii", "strict")
+    return info.tobuf(tarfile.PAX_FORMAT)
 
 
 def _copy(source: Path, out: HashingWriter, size: int) -> None:
