@@ -45,7 +45,7 @@ def from_exception(error: BaseException, body: bytes = b"", names: Collection[st
     status = int(error.get_http_status_code()) if hasattr(error, "get_http_status_code") else 400
     message = str(told.get("message", ""))
     if _raised_by_mlflow(error):
-        message = wording.of_mlflow(message)
+        message = wording.of_mlflow(message, names)
     else:
         message = wording.of_author(message, body, names) or MODEL_RAISED
     log.info("refused a request: %s", message)  # without the trace: its text repeats the payload

@@ -22,7 +22,7 @@ _WRAPPINGS = (
 """Around the message that says what is wrong; greedy, as the data may hold the same words."""
 _TYPE = r"<class '[\w.]+'>"
 _SHAPE = r"\([-\d, ]*\)"
-_DTYPE = r"[\w\[\]<>, ]+"
+_DTYPE = r"[\w\[\]<>, .]+"
 _FORMS = r"'(?:dataframe_split|dataframe_records|instances|inputs)'"
 _KNOWN = re.compile(
     r"(?:Invalid input\. )?(?:"
@@ -44,7 +44,7 @@ _KNOWN = re.compile(
             r"The length of values for each input/column name are not the same",
             rf"Failed to parse input data\. This model contains an un-named  model signature which expects a single"
             rf" n-dimensional array or a single value as input, however, an input of type {_TYPE} was found\.",
-            # Columns; names and types are the signature's.
+            # Columns; types are the signature's, and so are names, mostly (`_COLUMN`).
             r"Data is not compatible with model signature\. Failed to convert column .*? to type '[^']*'\.",
             r"Model is missing inputs \[.*?\]\.",
             r"Model inference is missing inputs\. The model signature declares \d+ inputs +but the provided value only"
@@ -78,15 +78,22 @@ _KNOWN = re.compile(
     + ")",
     re.DOTALL,
 )
+_COLUMN = re.compile(
+    r"column '?(.*?)'?(?: to type | from type |\. Can not | could not be converted | is required by )", re.DOTALL
+)
+"""Without names in the signature, a column has the name that the request gave it."""
 _WORD = re.compile(r"-?\w[\w.+-]*\w|-\d")
 
 
-def of_mlflow(message: str) -> str:
-    """The part of MLflow's own message that a caller may read."""
+def of_mlflow(message: str, names: Collection[str] = ()) -> str:
+    """The part of MLflow's own message that a caller may read; `names` are the signature's."""
     for wrapping in _WRAPPINGS:
         message = wrapping.sub("", message)
     found = _KNOWN.match(message)
-    return UNTOLD if found is None else _cut(found.group())
+    if found is None:
+        return UNTOLD
+    column = _COLUMN.search(found.group())
+    return _cut(found.group()) if column is None or column.group(1) in names else UNTOLD
 
 
 def of_author(message: str, body: bytes, names: Collection[str]) -> "str | None":

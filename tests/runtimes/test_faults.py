@@ -53,7 +53,22 @@ SCHEMA = "['a': double (required)]"
     ],
 )  # fmt: skip
 def test_the_rule_stays_and_the_payload_goes(message: str, kept: str) -> None:
-    assert wording.of_mlflow(message) == kept
+    assert wording.of_mlflow(message, ["a", "b"]) == kept
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid input. Data is not compatible with model signature. Failed to convert column 4111 to type 'int64'.",
+        "Incompatible input types for column 4111. Can not safely convert float64 to int64.",
+        "Failed to convert column 4111 from type object to DataType.long.",
+        "The input column '4111' is required by the model signature but missing from the input data.",
+        "The value in the Input DataFrame column '4111' could not be converted to the expected shape of: '(-1, 2)'.",
+    ],
+)
+def test_a_column_is_named_when_its_name_is_the_signatures(message: str) -> None:
+    assert wording.of_mlflow(message, ["a"]) == wording.UNTOLD
+    assert wording.of_mlflow(message, ["4111"]) == message
 
 
 def test_a_models_own_exception_is_a_fixed_sentence() -> None:
