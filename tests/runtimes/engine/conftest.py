@@ -70,6 +70,8 @@ class RunningEngine:
     admin_url: str
     log: Path
     run_directory: Path
+    grpc_address: str
+    """Host and port of gRPC."""
 
     def engine_pid(self) -> int:
         """The engine's process."""
@@ -152,7 +154,12 @@ def start_engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]
         with log.open("wb") as output:
             process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output)
         running = RunningEngine(
-            process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}", log, run_directory
+            process,
+            f"http://127.0.0.1:{port}",
+            f"http://127.0.0.1:{admin_port}",
+            log,
+            run_directory,
+            f"127.0.0.1:{grpc_port}",
         )
         try:
             if wait:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -56,6 +57,20 @@ def test_requests_pass_and_say_which_version_answered(scripted: Any) -> None:
     assert "scripted_requests_total 3" in metrics
     assert "headrace_requests_arrived_total" in metrics
     assert elsewhere == [404, 404, 404]
+
+
+def test_an_engine_that_does_not_speak_a_protocol_says_so_over_grpc(scripted: Any) -> None:
+    triton = pytest.importorskip("tritonclient.grpc")
+    from tritonclient.utils import InferenceServerException  # noqa: PLC0415 -- optional
+
+    with scripted() as engine, triton.InferenceServerClient(engine.grpc_address) as client:
+        text = triton.InferInput("text", [1], "BYTES").set_data_from_numpy(np.array([b"x"], dtype=np.object_))
+        assert client.is_server_live()
+        assert client.is_model_ready("fraud", "v7")
+        for ask in (lambda: client.infer("fraud", [text]), lambda: client.get_model_metadata("fraud")):
+            with pytest.raises(InferenceServerException, match="does not speak") as caught:
+                ask()
+            assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
 
 
 @pytest.mark.parametrize("prompt", ["die", "hang up"])

@@ -83,6 +83,28 @@ def test_tritonclient_is_served_with_binary_tensors(iris: Any) -> None:
     assert client.infer("fraud", inputs, model_version="v7").as_numpy("predictions").tolist() == [0, 2]
 
 
+def test_tritonclient_is_served_over_grpc(iris: Any) -> None:
+    import tritonclient.grpc as triton
+    from tritonclient.utils import InferenceServerException
+
+    columns = np.array(ROWS)
+    inputs = [
+        triton.InferInput(name, [2], "FP64").set_data_from_numpy(columns[:, at].copy())
+        for at, name in enumerate(COLUMNS)
+    ]
+    with triton.InferenceServerClient(iris.grpc_address) as client:
+        described = client.get_model_metadata("fraud", as_json=True)
+        result = client.infer("fraud", inputs, request_id="7", model_version="v7")
+        with pytest.raises(InferenceServerException) as caught:
+            client.infer("fraud", inputs[:2])
+
+    assert [one["name"] for one in described["inputs"]] == COLUMNS
+    assert described["versions"] == ["v7"]
+    assert result.as_numpy("predictions").tolist() == [0, 2]
+    assert (result.get_response().id, result.get_response().model_version) == ("7", "v7")
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+
+
 def test_tritons_metrics_come_with_ours(iris: Any) -> None:
     iris.post("/invocations", SPLIT)
 

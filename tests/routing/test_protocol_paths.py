@@ -1,0 +1,97 @@
+"""OpenAI's and the Open Inference Protocol's paths through both real Envoys."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def fraud(platform: Any, make_endpoint: Any) -> Any:
+    server = platform.server("fraud-v1")
+    platform.publish(make_endpoint("fraud"), pods={("fraud", "v1"): (server,)})
+    return server
+
+
+@pytest.mark.parametrize("prefix", ["/serving-endpoints/fraud", "/fraud", "/serving-endpoints/fraud/served-models/v1"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2"),
+        ("GET", "/v2/"),
+        ("GET", "/v2/health/ready"),
+        ("GET", "/v2/models/fraud"),
+        ("POST", "/v2/models/fraud/infer"),
+        ("POST", "/v2/models/fraud/infer?a=b%2Fc"),
+        ("GET", "/v1/models"),
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
+    ],
+)
+def test_the_pod_sees_the_protocols_own_path(platform: Any, fraud: Any, prefix: str, method: str, path: str) -> None:
+    answer = platform.request(prefix + path, method=method, body=b"{}" if method == "POST" else None)
+
+    assert (answer.status, answer.json()) == (200, {"predictions": ["fraud-v1"]})
+    assert answer.headers["served-model-name"] == "v1"
+    seen = fraud.requests[-1]
+    assert (seen.method, seen.path) == (method, path)
+    assert (seen.headers["x-headrace-endpoint"], seen.headers["x-headrace-subject"]) == ("fraud", "alice")
+
+
+def test_a_binary_body_arrives_with_the_length_of_its_head(platform: Any, fraud: Any) -> None:
+    headers = {"inference-header-content-length": "2", "content-type": "application/octet-stream"}
+    fraud.extra_headers = {"inference-header-content-length": "7"}
+    answer = platform.request("/fraud/v2/models/fraud/infer", headers=headers, body=b"{}\0\1\2")
+
+    assert fraud.requests[-1].body == b"{}\0\1\2"
+    assert fraud.requests[-1].headers["inference-header-content-length"] == "2"
+    assert answer.headers["inference-header-content-length"] == "7"
+
+
+@pytest.mark.parametrize("prefix", ["/serving-endpoints/fraud", "/fraud", "/serving-endpoints/fraud/served-models/v1"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v2", "/v2/models/fraud/infer"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_are_405(platform: Any, fraud: Any, prefix: str, path: str, method: str) -> None:
+    answer = platform.request(prefix + path, method=method, body=None)
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+    assert list(answer.json()) == ["error"]
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize(
+    "path", ["/fraud/v3/models", "/fraud/v22", "/fraud/v2x/models", "/fraud/x/v2", "/v2/models/fraud", "/v1/models"]
+)
+def test_what_only_looks_alike_is_404(platform: Any, fraud: Any, path: str) -> None:
+    assert platform.request(path).status == 404
+    assert not fraud.requests
+
+
+def test_a_version_has_its_address_in_each_protocol(platform: Any, make_endpoint: Any, make_version: Any) -> None:
+    one, two = platform.server("one"), platform.server("two")
+    split = make_endpoint("fraud", make_version("v1", 100), make_version("v2", 0))
+    platform.publish(split, pods={("fraud", "v1"): (one,), ("fraud", "v2"): (two,)})
+
+    for path in (
+        "/serving-endpoints/fraud/served-models/v2/v2/models/fraud/infer",
+        "/serving-endpoints/fraud/served-models/v2/v1/chat/completions",
+        "/serving-endpoints/fraud/v2/models/fraud/versions/v2/infer",
+        "/fraud/v2/models/fraud/versions/v2",
+    ):
+        answer = platform.request(path)
+        assert (answer.json(), answer.headers["served-model-name"]) == ({"predictions": ["two"]}, "v2"), path
+    assert two.requests[-1].path == "/v2/models/fraud/versions/v2"
+    assert platform.request("/serving-endpoints/fraud/served-models/v9/v2/models/fraud/infer").status == 404
+    assert platform.request("/fraud/v2/models/fraud/infer").json() == {"predictions": ["one"]}
+    assert len(two.requests) == 4
+
+
+def test_an_access_list_holds_for_every_protocol(platform: Any, make_endpoint: Any, signer: Any) -> None:
+    server = platform.server("fraud")
+    platform.publish(make_endpoint("fraud", subjects=("bob",)), pods={("fraud", "v1"): (server,)})
+
+    for path in ("/fraud/v2/models/fraud/infer", "/serving-endpoints/fraud/v1/models", "/fraud/v2"):
+        for method in ("GET", "POST"):
+            assert platform.request(path, method=method, token="").status == 401
+            assert platform.request(path, method=method).status == 403
+            assert platform.request(path, method=method, token=signer.token(sub="bob")).status == 200
+    assert {seen.headers["x-headrace-subject"] for seen in server.requests} == {"bob"}
