@@ -36,7 +36,7 @@ class Call:
     deadline: float
     answer: Waiting
     gone: bool = False
-    """The client went away, or the deadline passed: nobody waits for the answer any more."""
+    """The client went away, the deadline passed or the answer has come: it is not in the queue any more."""
     pieces: "asyncio.Queue[bytes | None] | None" = None
     """Where the pieces of a streamed answer arrive, None after the last; None for an answer in one piece."""
 
@@ -315,6 +315,7 @@ class Dispatcher:
         self._streams.pop(batch.calls[0], None)
         self.load.execute(-len(batch.calls))
         for call, answer in zip(batch.calls, answers, strict=True):
+            call.gone = True  # whoever leaves from now on gives up no place
             _settle(call, answer)
 
 

@@ -192,6 +192,21 @@ def test_a_client_that_leaves_while_executing_takes_nobody_with_it() -> None:
     story(play)
 
 
+def test_a_client_that_leaves_as_its_answer_comes_gives_up_no_place() -> None:
+    async def play() -> None:
+        scene = Scene(Worker())
+        one, other = await scene.send(2)
+        scene.finish(scene.workers[0])
+        one.cancel()
+        await asyncio.sleep(0)
+        scene.finish(scene.workers[0])
+
+        assert (await other).status == 200
+        assert scene.load.queued == scene.load.executing == 0
+
+    story(play)
+
+
 def test_deadlines_are_answered_504_queued_or_executing() -> None:
     async def play() -> None:
         scene = Scene(Worker())
