@@ -68,7 +68,12 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
     def _feed_callback_parser(self, data: bytes) -> bool:
         # Bytes that come while a request is served belong to it or to the next: the next counts as begun.
         self._fed = self.req_count if self._awaiting_request else self.req_count + 1
-        return bool(super()._feed_callback_parser(data))
+        try:
+            return bool(super()._feed_callback_parser(data))
+        except ValueError:  # a Content-Length of more digits than Python reads
+            self._send_error_response(400, "")
+            self._close_transport()
+            return False
 
     def answered(self, turn: "Turn", answer: Answer) -> None:
         """Writes the answer of the short way and goes on with what came meanwhile."""

@@ -116,7 +116,7 @@ def completion(answer: Any, *, identity: str, created: int, model: str) -> dict[
 def embeddings(answer: Any, *, model: str, encoding: str) -> dict[str, Any]:
     """Embeddings; `encoding` is float or base64 (little-endian float32), which OpenAI's client always asks for."""
     if encoding not in ("float", "base64"):
-        raise InputError("request", [f"encoding_format = {encoding!r}, must be float or base64"])
+        raise InputError("request", ["encoding_format must be float or base64"])
     answer = _only(answer) if isinstance(answer, list) and answer and isinstance(answer[0], dict) else answer
     if isinstance(answer, dict):
         vectors = [item["embedding"] for item in answer.get("data", ())]
