@@ -109,9 +109,9 @@ class ModelEndpoint(pulumi.ComponentResource):
         labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
         image = self._model_image(name, spec, platform)
         space, closed = self._closed_namespace(name, spec, labels, platform, image)
-        # Destroyed with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
-        inside = pulumi.ResourceOptions(parent=self, depends_on=closed, deleted_with=space)
-        ready = self._served_version(name, spec, labels, image, inside)
+        after = pulumi.ResourceOptions(parent=self, depends_on=closed)
+        inside = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(deleted_with=space))
+        ready = self._served_version(name, spec, labels, image, after=after, inside=inside)
         namespace, version = names.endpoint_namespace(name), image.version_name
         bounds = scale_object(
             version,
@@ -120,7 +120,8 @@ class ModelEndpoint(pulumi.ComponentResource):
             scale=spec.scale,
             platform=platform,
         )
-        scaled = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=ready))
+        # Deleted by itself, so that the autoscaler lets go of the Deployment before that goes.
+        scaled = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=ready))
         KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
         KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
         served = image.image.apply(
@@ -177,9 +178,17 @@ class ModelEndpoint(pulumi.ComponentResource):
         space = KubernetesObject(
             f"{name}-namespace",
             manifests.namespace(namespace, labels=labels, annotations=annotations),
-            # After the image: a model that cannot be built leaves nothing in the cluster.
-            pulumi.ResourceOptions(parent=self, depends_on=[image]),
+            pulumi.ResourceOptions(
+                parent=self,
+                # After the image: a model that cannot be built leaves nothing in the cluster.
+                depends_on=[image],
+                # Where pods are left, Kubernetes looks at once and again after each half of their grace.
+                custom_timeouts=pulumi.CustomTimeouts(
+                    delete=f"{pods.grace_seconds(spec.timeout_seconds) * 3 // 2 + 60}s"
+                ),
+            ),
         )
+        # Deleted with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space], deleted_with=space)
         closed = [
             KubernetesObject(f"{name}-deny-all", flows.deny_all(namespace, labels=labels), inside),
@@ -192,9 +201,20 @@ class ModelEndpoint(pulumi.ComponentResource):
         return space, closed
 
     def _served_version(
-        self, name: str, spec: _Spec, labels: manifests.Labels, image: ModelImage, inside: pulumi.ResourceOptions
+        self,
+        name: str,
+        spec: _Spec,
+        labels: manifests.Labels,
+        image: ModelImage,
+        *,
+        after: pulumi.ResourceOptions,
+        inside: pulumi.ResourceOptions,
     ) -> list[KubernetesObject]:
-        """Deployment, Service and budget of the version; returns what traffic must wait for."""
+        """Deployment, Service and budget of the version; returns what traffic must wait for.
+
+        The Deployment is deleted by itself: current providers wait for its pods then, and a namespace without pods goes
+        at once. One with pods would be looked at again only after half of the pods' grace.
+        """
         namespace, version = names.endpoint_namespace(name), image.version_name
         selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
         labels = {**labels, names.VERSION_LABEL: version}
@@ -242,14 +262,12 @@ class ModelEndpoint(pulumi.ComponentResource):
             custom_timeouts=pulumi.CustomTimeouts(
                 create=f"{start_seconds + 60}s",
                 update=f"{start_seconds + 60}s",
-                delete=f"{round(spec.timeout_seconds) + 60}s",
+                delete=f"{pods.grace_seconds(spec.timeout_seconds) + 60}s",
             ),
         )
         return [
             KubernetesObject(f"{name}-{version}-service", service, inside),
-            KubernetesObject(
-                f"{name}-{version}-deployment", deployment, pulumi.ResourceOptions.merge(inside, patience)
-            ),
+            KubernetesObject(f"{name}-{version}-deployment", deployment, pulumi.ResourceOptions.merge(after, patience)),
         ]
 
 

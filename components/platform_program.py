@@ -53,6 +53,8 @@ def platform_program(
         pulumi.ResourceOptions(
             parent=parent,
             depends_on=[account, closed, *after],
-            custom_timeouts=pulumi.CustomTimeouts(create="4m", update="4m", delete="2m"),
+            custom_timeouts=pulumi.CustomTimeouts(
+                create="4m", update="4m", delete=f"{pod['spec']['terminationGracePeriodSeconds'] + 60}s"
+            ),
         ),
     )

@@ -59,7 +59,7 @@ def model_pod(
     loading may take, `timeout_seconds` how long one request may: after SIGTERM a pod lives on until the last one it
     accepted can be done, and ends at once when it has none.
     """
-    drain_seconds = math.ceil(timeout_seconds) + _FRONT_LEAVES_SECONDS
+    drain_seconds = _drain_seconds(timeout_seconds)
     selector = {names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: version}
     container = {
         "name": "model",
@@ -93,11 +93,16 @@ def model_pod(
         "spec": {
             **_pod_base(account, selector),
             **({"tolerations": [_GPU_TOLERATION]} if allotment.gpus else {}),
-            "terminationGracePeriodSeconds": PRE_STOP_SECONDS + drain_seconds + _EXIT_SECONDS,
+            "terminationGracePeriodSeconds": grace_seconds(timeout_seconds),
             "containers": [container],
             "volumes": volumes,
         },
     }
+
+
+def grace_seconds(timeout_seconds: float) -> int:
+    """How long a model's pod may take to go, when its requests may take `timeout_seconds`."""
+    return PRE_STOP_SECONDS + _drain_seconds(timeout_seconds) + _EXIT_SECONDS
 
 
 def proxy_pod(
@@ -300,6 +305,10 @@ def config_text(bootstrap: Mapping[str, Any]) -> str:
 def config_data(bootstrap: Mapping[str, Any]) -> dict[str, str]:
     """The `data` of the ConfigMap that `proxy_pod` mounts."""
     return {_CONFIG_FILE: config_text(bootstrap)}
+
+
+def _drain_seconds(timeout_seconds: float) -> int:
+    return math.ceil(timeout_seconds) + _FRONT_LEAVES_SECONDS
 
 
 def _pod_base(account: str, selector: Labels) -> Manifest:

@@ -116,6 +116,18 @@ def eventually(holds: Callable[[], Any], *, seconds: float = 60.0) -> Any:
         time.sleep(0.2)
 
 
+def assert_nothing_is_left_of(platform: Platform, endpoint: str) -> None:
+    """No namespace, pod or other object of a deleted endpoint: now, and not in a while."""
+    spaces = platform.kubectl("get", "namespaces", "-o", "jsonpath={.items[*].metadata.name}").split()
+    assert names.endpoint_namespace(endpoint) not in spaces
+    kinds = (
+        "pods,replicasets,deployments,services,endpointslices,poddisruptionbudgets,networkpolicies,serviceaccounts,"
+        "rolebindings,clusterroles,clusterrolebindings,modelendpoints,autopilotpodautoscalers"
+    )
+    assert platform.kubectl("get", kinds, "-A", "-l", f"{names.ENDPOINT_LABEL}={endpoint}", "-o", "name") == ""
+    assert platform.ask({}, path=names.invocations_path(endpoint)).status == 404
+
+
 def assert_machine_is_clean(root: Path) -> None:
     """No process, mount, namespace, interface, nft table or file of an embedded cluster is left."""
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]

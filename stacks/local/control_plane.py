@@ -266,4 +266,6 @@ def _controller_manager(folders: Folders) -> list[str]:
         f"--cluster-signing-key-file={certificates / 'ca.key'}",
         f"--service-account-private-key-file={certificates / 'sa.key'}",
         "--use-service-account-credentials=true",
+        # A namespace that waits for its pods is looked at again so soon, and not after half of their grace of minutes.
+        "--namespace-sync-period=5s",
     ]

@@ -145,7 +145,35 @@ def test_policies_outlive_the_last_pod() -> None:
     space = recording.named("fraud-namespace")
 
     objects = [r for r in recording.resources.values() if r.type.startswith("kubernetes:")]
-    assert {r.name for r in objects if r.request.deletedWith != space.urn} == {"fraud-namespace", "fraud-endpoint"}
+    assert {r.name for r in objects if r.request.deletedWith != space.urn} == {
+        "fraud-namespace",
+        "fraud-endpoint",
+        "fraud-v7-autoscaler",
+        "fraud-v7-deployment",
+    }
+
+
+def test_clients_then_the_autoscaler_then_the_pods_then_the_namespace_let_go() -> None:
+    """Pulumi deletes in the opposite order of what waits for what."""
+    recording = made()
+
+    for earlier, later in (
+        ("fraud-endpoint", "fraud-v7-deployment"),
+        ("fraud-v7-autoscaler", "fraud-v7-deployment"),
+        ("fraud-v7-deployment", "fraud-namespace"),
+    ):
+        assert recording.waits_for(earlier, later)
+
+
+@pytest.mark.parametrize("timeout_seconds", [5.0, 297.0, 3600.0])
+def test_pods_that_finish_their_last_request_are_waited_for(timeout_seconds: float) -> None:
+    """The namespace controller looks again after half of the pods' grace: up to one and a half graces in all."""
+    recording = made(timeout_seconds=timeout_seconds)
+    deployment, space = recording.named("fraud-v7-deployment"), recording.named("fraud-namespace")
+    grace = deployment.inputs["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+    assert float(deployment.request.customTimeouts.delete.removesuffix("s")) > grace
+    assert float(space.request.customTimeouts.delete.removesuffix("s")) > 1.5 * grace
 
 
 def test_a_quota_bounds_the_namespace_only_when_one_is_given() -> None:

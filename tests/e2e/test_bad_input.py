@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_platform import Platform, eventually
+from live_platform import Platform, assert_nothing_is_left_of, eventually
 
 from headrace.contract.errors import HeadraceError
 from headrace.stacks.local import demo_model, registry
@@ -181,7 +181,7 @@ def test_an_update_killed_half_way_and_run_again_goes_on(platform: Platform) -> 
     assert answer.status == 200
     assert answer.json == {"predictions": platform.model.expected}
     deployment.up(platform.settings([platform.endpoint]))
-    eventually(lambda: "endpoint-second" not in platform.kubectl("get", "namespaces", "-o", "name"))
+    assert_nothing_is_left_of(platform, "second")
 
 
 def test_the_demo_model_is_registered_once(platform: Platform) -> None:
