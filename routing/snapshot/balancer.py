@@ -102,14 +102,9 @@ def _http_routes(endpoint: Endpoint) -> list[Body]:
     """Addresses of one version: under `/served-models/`, and as the Open Inference Protocol names it."""
     routes: list[Body] = []
     for version in endpoint.spec.versions:
-        cluster = cluster_name(endpoint.name, version.name)
-        here = f"/served-models/{version.name}"
-        for path in ("/invocations", "/invocations/"):
-            routes.append(_to_version(endpoint, version, cluster, {"path": f"{here}{path}"}, rewrite="/invocations"))
-        for path in paths.PROTOCOL_PATHS:
-            match = {"path_separated_prefix": f"{here}{path}"}
-            routes.append(_to_version(endpoint, version, cluster, match, rewrite=path))
+        cluster, here = cluster_name(endpoint.name, version.name), {"prefix": f"/served-models/{version.name}/"}
         named = {"path_separated_prefix": f"/v2/models/{endpoint.name}/versions/{version.name}"}
+        routes.append(_to_version(endpoint, version, cluster, here, rewrite="/"))
         routes.append(_to_version(endpoint, version, cluster, named))
     return [*routes, _unknown({"prefix": "/served-models/"})]
 

@@ -202,27 +202,26 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
     Versions are the LoadBalancer's business, so a rollout changes nothing here.
     """
     long, short = f"/serving-endpoints/{endpoint.name}/", f"/{endpoint.name}/"
+    common, post, either = _common(endpoint), [_methods("POST")], [_methods(*paths.PROTOCOL_METHODS)]
 
-    def route(match: Body, target: str, *methods: str) -> Body:
-        return _to_balancer(endpoint, options, {**match, "headers": [_methods(*methods)]}, target)
+    def route(match: Body, target: str, headers: list[Body]) -> Body:
+        return _to_balancer(endpoint, options, common, {**match, "headers": headers}, target)
 
     def shared(prefix: str) -> list[Body]:
-        scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", "POST") for slash in ("", "/")]
+        scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", post) for slash in ("", "/")]
         protocols = [
-            route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, *paths.PROTOCOL_METHODS)
+            route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, either)
             for path in paths.PROTOCOL_PATHS
         ]
         return [*scores, *protocols]
 
     by_version = {"prefix": f"{long}served-models/"}
-    reads = _to_balancer(
-        endpoint,
-        options,
-        {**by_version, "headers": [_methods("GET"), _path(_ANY_PROTOCOL)]},
-        "/served-models/",
-    )
+    versions = [
+        route(by_version, "/served-models/", post),
+        route(by_version, "/served-models/", [_methods("GET"), _path(_ANY_PROTOCOL)]),
+    ]
     return {
-        long: _choice([*shared(long), route(by_version, "/served-models/", "POST"), reads]),
+        long: _choice([*shared(long), *versions]),
         short: _choice(shared(short)),
     }
 
@@ -235,10 +234,18 @@ def _path(regex: str) -> Body:
 def _grpc_route(endpoint: Endpoint, options: Options) -> Tree:
     """All that is asked of one endpoint over gRPC."""
     stream = {**_refusal("stream", 501), "match": paths.grpc_stream()}
-    return _choice([stream, _to_balancer(endpoint, options, paths.grpc_call(), None)])
+    return _choice([stream, _to_balancer(endpoint, options, _common(endpoint), paths.grpc_call(), None)])
 
 
-def _to_balancer(endpoint: Endpoint, options: Options, match: Body, target: str | None) -> Body:
+def _common(endpoint: Endpoint) -> Body:
+    """What all routes into one endpoint have; made once, as a thousand endpoints' routes are kept in memory."""
+    return {
+        "request_headers_to_add": [access.endpoint_header(endpoint)],
+        "typed_per_filter_config": access.endpoint_route(endpoint),
+    }
+
+
+def _to_balancer(endpoint: Endpoint, options: Options, common: Body, match: Body, target: str | None) -> Body:
     """A route into one endpoint. `target` replaces what was matched of the path; None keeps the path."""
     action: Body = {
         "cluster": names.LOAD_BALANCER,
@@ -251,6 +258,5 @@ def _to_balancer(endpoint: Endpoint, options: Options, match: Body, target: str 
         "name": f"{endpoint.name}:{paths.GRPC_PREFIX if target is None else target}",
         "match": match,
         "route": action,
-        "request_headers_to_add": [access.endpoint_header(endpoint)],
-        "typed_per_filter_config": access.endpoint_route(endpoint),
+        **common,
     }
