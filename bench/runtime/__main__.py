@@ -61,7 +61,7 @@ def main() -> None:
     make_models(directory)
     make_models(directory, environment="torch", script="make_torch_model.py")
     cells: list[report.Cell] = []
-    versions = {"load": "bench.runtime.load (uvloop), separate process, same cores"}
+    versions = {"load": "bench.runtime.load (epoll), separate process, same cores"}
     if only:
         kept = json.loads((report.RESULTS / "runtime.json").read_text())
         cells = [report.Cell(**cell) for cell in kept["cells"]]
@@ -167,7 +167,8 @@ def overload_cells(served: Served, model: Model, seconds: float) -> list[report.
     """Three times what it can do, arriving at fixed times whatever it answers."""
     row = [1.0] * len(model.columns)
     # Merging makes more of more connections: what 64 of them reach is not what the server can do.
-    capacity = measure.load(served.job([row], connections=256, seconds=seconds))["requests_per_second"]
+    alone = measure.load(served.job([row], connections=256, seconds=seconds))
+    capacity = alone["requests_per_second"]
     job = served.job([row], rate=3 * capacity, seconds=seconds, most_connections=2000)
     result = measure.load({**job, "warm_up_seconds": FILLING_SECONDS})
     values = {
@@ -176,6 +177,10 @@ def overload_cells(served: Served, model: Model, seconds: float) -> list[report.
         "refused": (float(result["statuses"].get("429", 0)), "requests"),
         "refused p99_ms": (result.get("refused_p99_ms", math.nan), "ms"),
         "broken": (float(result["broken"]), "connections"),
+        # The load has the same cores as the server, and three times the load takes more of them.
+        "generator at capacity": (alone["generator_cores"], "cores"),
+        "generator": (result["generator_cores"], "cores"),
+        "generator late p99_ms": (result["late_p99_ms"], "ms"),
     }
     return [
         report.single(f"overload 3x, {model.name}", metric, value, unit)

@@ -2,19 +2,24 @@
 
 Closed loop: N connections, each sends the next request when it has its answer. Open loop: requests leave at fixed
 times whatever the answers do, and latency counts from the time a request was due (no coordinated omission).
-Requests are prepared bytes and answers are cut by Content-Length, so that the generator takes little of the machine.
+Requests are prepared bytes, answers are cut by Content-Length, and one loop over epoll does nothing else: the server
+shares the two cores, so that every microsecond here is one that it does not have.
 """
 
-import asyncio
+import gc
 import json
+import select
+import socket
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-import uvloop
+_READ_BYTES = 65536
+_LAST_ANSWERS_SECONDS = 15.0
+"""How long after the last request answers are waited for."""
 
 
 @dataclass
@@ -23,6 +28,8 @@ class Tally:
 
     latencies: dict[int, list[float]] = field(default_factory=dict)
     """Seconds, by HTTP status."""
+    late: list[float] = field(default_factory=list)
+    """Open loop: seconds from when a request was due to when it left, which the latency of its answer holds too."""
     in_time: int = 0
     """Open loop: predictions that came while requests were measured, whenever they were asked for."""
     broken: int = 0
@@ -32,43 +39,108 @@ class Tally:
         self.latencies.setdefault(status, []).append(seconds)
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection; answers resolve `answered` with their status."""
+class Connection:
+    """One keep-alive connection with at most one request on its way."""
 
-    def __init__(self) -> None:
-        self.transport: Any = None
-        self.answered: asyncio.Future[int] | None = None
-        self._buffer = b""
+    __slots__ = ("_answer", "_unsent", "closed", "connections", "since", "socket")
+
+    def __init__(self, connections: "Connections") -> None:
+        self.connections = connections
+        self.socket = socket.create_connection(connections.address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
         self.closed = False
+        self.since = 0.0
+        """When its request was sent, or was due."""
+        self._answer = b""
+        self._unsent = memoryview(b"")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+    def send(self, request: bytes, since: float) -> None:
+        """Sends a request; what the kernel has no room for follows when it has."""
+        self.since = since
+        try:
+            sent = self.socket.send(request)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the answer that does not come tells
+        if sent < len(request):
+            self._unsent = memoryview(request)[sent:]
+            self.connections.epoll.modify(self.socket, select.EPOLLIN | select.EPOLLOUT)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        if self.answered is not None and not self.answered.done():
-            self.answered.set_result(0)
-
-    def send(self, request: bytes) -> "asyncio.Future[int]":
-        self._buffer = b""
-        self.answered = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        return self.answered
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer = buffer = self._buffer + data if self._buffer else data
-        end = buffer.find(b"\r\n\r\n")
-        if end < 0 or self.answered is None or self.answered.done():
+    def send_rest(self) -> None:
+        """Sends what did not fit."""
+        try:
+            self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        except BlockingIOError:
             return
-        head = buffer[:end].lower()
-        at = head.find(b"content-length:")
-        if at >= 0:
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0])
-            whole = len(buffer) >= end + 4 + length
-        else:
-            whole = buffer.endswith(b"0\r\n\r\n")
-        if whole:
-            self.answered.set_result(int(head[9:12]))
+        except OSError:
+            self._unsent = memoryview(b"")
+        if not self._unsent:
+            self.connections.epoll.modify(self.socket, select.EPOLLIN)
+
+    def receive(self) -> int | None:
+        """The status of a whole answer, 0 when the connection closed instead; None until there is either."""
+        try:
+            data = self.socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return 0
+        if self._answer:
+            data = self._answer + data
+        end = data.find(b"\r\n\r\n")
+        if end >= 0:
+            at = data.find(b"ontent-", 0, end)
+            while at >= 0 and data[at + 7 : at + 14].lower() != b"length:":
+                at = data.find(b"ontent-", at + 7, end)
+            if at >= 0:
+                whole = len(data) >= end + 4 + int(data[at + 14 : data.find(b"\r", at)])
+            else:
+                whole = data.endswith(b"0\r\n\r\n")
+            if whole:
+                self._answer = b""
+                return int(data[9:12])
+        self._answer = data
+        return None
+
+    def close(self) -> None:
+        """Ends it; epoll forgets it by itself."""
+        self.closed = True
+        del self.connections.by_descriptor[self.socket.fileno()]
+        self.socket.close()
+
+
+class Connections:
+    """All connections to one server, and who has something to say."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address = (host, port)
+        self.epoll = select.epoll()
+        self.by_descriptor: dict[int, Connection] = {}
+
+    def open(self) -> Connection:
+        """One more connection."""
+        connection = Connection(self)
+        self.by_descriptor[connection.socket.fileno()] = connection
+        self.epoll.register(connection.socket, select.EPOLLIN)
+        return connection
+
+    def answered(self, most_seconds: float) -> Iterator[tuple[Connection, int]]:
+        """Connections whose answer came meanwhile, with its status; waits at most so long for a first one."""
+        for descriptor, events in self.epoll.poll(most_seconds, 256):
+            connection = self.by_descriptor.get(descriptor)
+            if connection is None:
+                continue
+            if events & select.EPOLLOUT:
+                connection.send_rest()
+            if events & ~select.EPOLLOUT:
+                status = connection.receive()
+                if status is not None:
+                    yield connection, status
 
 
 def prepared(host: str, port: int, path: str, content_type: str, body: bytes) -> bytes:
@@ -76,81 +148,77 @@ def prepared(host: str, port: int, path: str, content_type: str, body: bytes) ->
     return head.encode() + b"\r\n\r\n" + body
 
 
-async def closed_loop(job: dict[str, Any], request: bytes) -> Tally:
-    loop = asyncio.get_running_loop()
+def closed_loop(job: dict[str, Any], request: bytes) -> Tally:
+    connections = Connections(job["host"], job["port"])
     tally = Tally()
+    opened = [connections.open() for _ in range(job["connections"])]
     begin = time.perf_counter() + job["warm_up_seconds"]
     stop = begin + job["seconds"]
-
-    async def client() -> None:
-        _, connection = await loop.create_connection(Connection, job["host"], job["port"])
-        while (sent := time.perf_counter()) < stop:
-            if connection.closed:
-                _, connection = await loop.create_connection(Connection, job["host"], job["port"])
-            status = await connection.send(request)
-            if sent >= begin:
+    for connection in opened:
+        connection.send(request, time.perf_counter())
+    while connections.by_descriptor and time.perf_counter() < stop + _LAST_ANSWERS_SECONDS:
+        for connection, status in connections.answered(1.0):
+            now = time.perf_counter()
+            if connection.since >= begin:
                 if status:
-                    tally.add(status, time.perf_counter() - sent)
+                    tally.add(status, now - connection.since)
                 else:
                     tally.broken += 1
-        connection.transport.close()
-
-    await asyncio.gather(*[client() for _ in range(job["connections"])])
+            if now >= stop:
+                if not connection.closed:
+                    connection.close()
+            elif connection.closed:
+                connections.open().send(request, now)
+            else:
+                connection.send(request, now)
+    tally.broken += len(connections.by_descriptor)
     return tally
 
 
-async def open_loop(job: dict[str, Any], request: bytes) -> Tally:
+def open_loop(job: dict[str, Any], request: bytes) -> Tally:
     """Requests leave at their times on connections that are all open before the first of them.
 
     A request that finds every connection taken waits for one, and its latency counts from when it was due. There are
     more connections than a server admits at once, so that one waits only where refusals are slow to come.
     """
-    loop = asyncio.get_running_loop()
+    connections = Connections(job["host"], job["port"])
     tally = Tally()
-    idle: deque[Connection] = deque()
+    idle = deque(connections.open() for _ in range(job["most_connections"]))
     due: deque[float] = deque()
-    for _ in range(job["most_connections"]):
-        idle.append((await loop.create_connection(Connection, job["host"], job["port"]))[1])
     begin = time.perf_counter()
     measured = begin + job["warm_up_seconds"]
     end = measured + job["seconds"]
-    outstanding = 0
-
-    def settle(connection: Connection, since: float, answered: "asyncio.Future[int]") -> None:
-        nonlocal outstanding
-        outstanding -= 1
-        status, now = answered.result(), time.perf_counter()
-        tally.in_time += status == 200 and measured <= now < end
-        if not status:
-            tally.broken += 1
-        elif since >= measured:
-            tally.add(status, now - since)
-        if not connection.closed:
-            idle.append(connection)
-            send()
-
-    def send() -> None:
-        nonlocal outstanding
-        while due and idle:
-            connection, since = idle.popleft(), due.popleft()
-            if connection.closed:
-                due.appendleft(since)
-                continue
-            outstanding += 1
-            connection.send(request).add_done_callback(partial(settle, connection, since))
-
-    total = int(job["rate"] * (job["seconds"] + job["warm_up_seconds"]))
-    sent = 0
-    while sent < total:
+    rate = job["rate"]
+    total = int(rate * (job["seconds"] + job["warm_up_seconds"]))
+    planned = outstanding = 0
+    stop = end + _LAST_ANSWERS_SECONDS
+    while True:
         now = time.perf_counter()
-        while sent < total and begin + sent / job["rate"] <= now:
-            due.append(begin + sent / job["rate"])
-            sent += 1
-        send()
-        await asyncio.sleep(0.001)
-    stop = time.perf_counter() + 15
-    while (due or outstanding) and time.perf_counter() < stop:  # noqa: ASYNC110 -- two conditions and a deadline
-        await asyncio.sleep(0.01)
+        while planned < total and begin + planned / rate <= now:
+            due.append(begin + planned / rate)
+            planned += 1
+        while due and idle:
+            connection = idle.popleft()
+            if connection.closed:
+                continue
+            since = due.popleft()
+            outstanding += 1
+            if since >= measured:
+                tally.late.append(time.perf_counter() - since)
+            connection.send(request, since)
+        if (planned == total and not due and not outstanding) or now > stop:
+            break
+        pause = begin + planned / rate - now if planned < total else 0.01
+        for connection, status in connections.answered(max(0.0, min(0.01, pause))):
+            now = time.perf_counter()
+            outstanding -= 1
+            tally.in_time += status == 200 and measured <= now < end
+            if not status:
+                tally.broken += 1
+            elif connection.since >= measured:
+                tally.add(status, now - connection.since)
+            if not connection.closed:
+                idle.append(connection)
     tally.broken += len(due) + outstanding
     return tally
 
@@ -163,8 +231,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """Runs one job: host, port, path, content_type, body, seconds, warm_up_seconds, and connections, or rate and
     most_connections."""
     request = prepared(job["host"], job["port"], job["path"], job["content_type"], job["body"].encode())
-    started_cpu = time.process_time()
-    tally = uvloop.run(closed_loop(job, request) if "connections" in job else open_loop(job, request))
+    gc.disable()  # nothing here is cyclic, and a collection would walk every latency
+    started, started_cpu = time.perf_counter(), time.process_time()
+    tally = (closed_loop if "connections" in job else open_loop)(job, request)
     good = sorted(tally.latencies.get(200, []))
     refused = sorted(value for status in (429, 503) for value in tally.latencies.get(status, []))
     result: dict[str, Any] = {
@@ -172,9 +241,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "broken": tally.broken,
         "goodput": tally.in_time / job["seconds"],
         "requests_per_second": len(good) / job["seconds"],
-        "generator_cpu_seconds": time.process_time() - started_cpu,
+        "generator_cores": (time.process_time() - started_cpu) / (time.perf_counter() - started),
     }
-    for name, values in (("", good), ("refused_", refused)):
+    for name, values in (("", good), ("refused_", refused), ("late_", sorted(tally.late))):
         if values:
             for label, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
                 result[f"{name}{label}_ms"] = percentile(values, share) * 1e3

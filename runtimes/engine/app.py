@@ -23,7 +23,7 @@ from headrace.runtimes.engine.inference import Inference
 from headrace.runtimes.engine.supervisor import Supervisor
 from headrace.runtimes.front import admin, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.app import CONCURRENCY_PER_CORE, UNLIMITED_HELD_BYTES, Disconnected
+from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES, Disconnected
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events
@@ -38,6 +38,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+CONCURRENCY_PER_CORE = 100
+"""Where the concurrency limit starts when neither the user nor the plan sets it."""
 STREAMS_END_SECONDS = 3.0
 """Before the grace is over: streams that still run are ended with an error rather than cut."""
 METRICS_SECONDS = 2.0
@@ -129,6 +131,10 @@ class EngineFront:
         headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode()), *common]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def at_the_door(self) -> Answer | None:
+        """Nothing is refused on the short way either."""
+        return None
 
     def submit(self, content_type: str, body: bytes, waiting: object) -> None:
         """No request goes the short way (runtimes/front/connection.py): an engine takes longer than what that saves."""

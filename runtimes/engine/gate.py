@@ -24,8 +24,8 @@ class Gate:
 
     @property
     def queue_limit(self) -> int:
-        """Requests that may wait: four full rounds of the limit, and never fewer than 64, as for our own workers."""
-        return max(64, 4 * self.limit)
+        """Requests that may wait, as for our own workers: four rounds of the limit, 64 at least and 1,024 at most."""
+        return max(64, min(1024, 4 * self.limit))
 
     def set_limit(self, limit: int) -> None:
         """Changes how many may run at once; running ones are never cut."""

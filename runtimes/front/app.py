@@ -7,12 +7,12 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from headrace.contract import names
-from headrace.runtimes.front import admin, media, packing
+from headrace.runtimes.front import admin, batching, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
@@ -31,9 +31,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-CONCURRENCY_PER_CORE = 100
-"""Where the concurrency limit starts when nobody sets it: high, because workers take only what they can run and the
-queue is bounded anyway; the autoscaler lowers it from what it measures."""
+CONCURRENCY_PER_CORE = batching.MOST_REQUESTS
+"""Where the concurrency limit starts when nobody sets it: the fullest batch for each worker, which is high for any
+other model, but workers take only what they can run; the autoscaler lowers it from what it measures."""
 LEAST_HELD_BYTES = 4 * media.BODY_LIMIT
 HELD_SHARE = 0.125
 """Request bodies in the front, waiting ones included, may take this share of the pod's memory, and always this much."""
@@ -49,6 +49,15 @@ _TEND_SECONDS = 1.0
 
 class Disconnected(Exception):
     """The client went away before its body was complete."""
+
+
+class Work(NamedTuple):
+    """A request as a worker gets it."""
+
+    content_type: str
+    body: bytes
+    streamed: bool = False
+    """Whether its caller wants the answer in pieces."""
 
 
 class Front:
@@ -173,15 +182,23 @@ class Front:
         body = await self.body(scope, receive)
         if isinstance(body, Answer):
             return body
-        document = media.parse_json(body) if content_type == media.JSON else None
-        if isinstance(document, Answer):
-            return document
+        if self.pool.ready and self.dispatcher.full():
+            return self.dispatcher.turn_away()
+        work = self._work(content_type, body)
+        if isinstance(work, Answer):
+            return work
         if not self.pool.ready:
             return self.turned_away()
-        if self.streams and type(document) is dict and document.get("stream") is True:
+        if work.streamed:
             stream = await self.dispatcher.stream(content_type, body)
             return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
-        return await self.dispatcher.score(*self._packed(content_type, document, body))
+        return await self.dispatcher.score(work.content_type, work.body)
+
+    def at_the_door(self) -> Answer | None:
+        """The refusal of whatever request comes now; None while there is room, or when the long way has to say why."""
+        if self.dispatcher.full() and self.pool.ready and not self.streams:
+            return self.counted(self.dispatcher.turn_away())
+        return None
 
     def submit(self, content_type: str, body: bytes, waiting: Waiting) -> Call | Answer | None:
         """Hands a request in without a coroutine: `waiting` gets its answer unless it is refused here and now.
@@ -191,12 +208,10 @@ class Front:
         """
         if not self.pool.ready or self.streams or self.held_bytes + len(body) > self.most_held_bytes:
             return None
-        if self.dispatcher.full():  # before any work is done for it: this is what overload consists of
-            return self.counted(self.dispatcher.turn_away())
-        document = media.parse_json(body) if content_type == media.JSON else None
-        if isinstance(document, Answer):
+        work = self._work(content_type, body)
+        if isinstance(work, Answer):
             return None
-        call = self.dispatcher.admit(*self._packed(content_type, document, body), waiting)
+        call = self.dispatcher.admit(work.content_type, work.body, waiting)
         if isinstance(call, Answer):
             return self.counted(call)
         self.held_bytes += len(body)
@@ -206,16 +221,25 @@ class Front:
         """A body of the short way is no longer needed."""
         self.held_bytes -= size
 
-    def _packed(self, content_type: str, document: Any, body: bytes) -> tuple[str, bytes]:
-        """What goes to the worker: a large table of numbers as raw doubles, everything else as it came."""
-        if document is None or len(body) < packing.WORTH_BYTES or self.pool.description is None:
-            return content_type, body
-        packed = None
-        if columns := self.pool.description.get("packs"):
-            packed = packing.doubles(document, columns)
-        elif shape := self.pool.description.get("packs_shape"):
-            packed = packing.tensor(document, shape)
-        return (content_type, body) if packed is None else (packing.DOUBLES, packed)
+    def _work(self, content_type: str, body: bytes) -> "Work | Answer":
+        """What goes to the worker, a large table of numbers as raw doubles and everything else as it came; or the
+        refusal of the body."""
+        if content_type != media.JSON:
+            return Work(content_type, body)
+        document = media.parse_json(body)
+        if isinstance(document, Answer):
+            return document
+        described = self.pool.description
+        if len(body) >= packing.WORTH_BYTES and described is not None:
+            packed = None
+            if columns := described.get("packs"):
+                packed = packing.doubles(document, columns, booleans=packing.may_hold_booleans(body))
+            elif shape := described.get("packs_shape"):
+                packed = packing.tensor(document, shape, booleans=packing.may_hold_booleans(body))
+            if packed is not None:
+                return Work(packing.DOUBLES, packed)  # as deep as its shape, hence not too deep
+        streamed = self.streams and type(document) is dict and document.get("stream") is True
+        return media.too_deep(body) or Work(content_type, body, streamed)
 
     @property
     def serving(self) -> bool:

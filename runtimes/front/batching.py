@@ -15,6 +15,10 @@ MEMORY = 0.98
 FIRST_CALLS = 8
 """Calls measured before anything is concluded; until then batches are of at most FIRST_LIMIT requests."""
 FIRST_LIMIT = 16
+EXPLORES_EVERY = 8
+"""One call in so many may be several times as large as what was learned says: were all calls of one size, nothing more
+could be learned, and a first few calls that misled would settle the size for good."""
+EXPLORES_FACTOR = 4
 MOST_REQUESTS = 256
 MOST_BYTES = 8 * 1024 * 1024
 """Bounds of one frame: what a lost batch may lose, and memory."""
@@ -65,8 +69,43 @@ class BatchSize:
         if self.seconds_per_byte == 0.0:
             return MOST_BYTES
         worth = self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE
+        if self._calls % EXPLORES_EVERY == EXPLORES_EVERY - 1:
+            worth = max(worth, EXPLORES_FACTOR * self._x / self._weight)
         return int(min(MOST_BYTES, worth))
 
     def divides(self, size_bytes: int) -> bool:
         """Whether that much waiting work is worth more than one call, when more than one worker is free."""
         return self.known and self.seconds_per_byte * size_bytes > self.overhead_seconds
+
+
+COMPANY_SHARE = 0.5
+"""Part of a call's overhead for which a free worker may wait for more requests."""
+USUAL_SHARE = 0.8
+"""Part of the usual number of requests that is worth starting with at once."""
+LEAST_WAIT_SECONDS = 0.001
+"""The event loop's timers know no shorter time."""
+
+
+class Company:
+    """Whether a free worker should wait a moment, for the callers who have just been answered to come back.
+
+    Callers that send one request after the other come back within a millisecond or two of their answer, one by one.
+    A call that starts with the first of them makes all others wait for a whole call, whose overhead then serves few.
+    What the wait may take is part of what each call costs anyway, and is nothing for a model with little overhead.
+    """
+
+    def __init__(self) -> None:
+        self._usual = 1.0
+        self._ended = -math.inf
+
+    def answered(self, now: float, count: int) -> None:
+        """A call ended that answered so many requests."""
+        self._usual += 0.3 * (count - self._usual)
+        self._ended = now
+
+    def wait_seconds(self, now: float, waiting: int, overhead_seconds: float) -> float:
+        """How long the next call should wait at most when so many requests are there for it; 0: not at all."""
+        longest = COMPANY_SHARE * overhead_seconds
+        if not longest >= LEAST_WAIT_SECONDS or waiting >= USUAL_SHARE * self._usual:  # NaN: nothing is known yet
+            return 0.0
+        return max(0.0, self._ended + longest - now)

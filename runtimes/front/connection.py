@@ -43,6 +43,10 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
                 self._pause_reading()
             return
         if self._between_requests() and (plain := express.recognise(data)) is not None:
+            refused = self.worker.front.at_the_door()  # before any work is done for it: this is what overload is
+            if refused is not None:
+                self._write(refused, plain.identity)
+                return
             turn = Turn(self, plain.identity, len(plain.body))
             taken = self.worker.front.submit(plain.content_type, plain.body, turn)
             if isinstance(taken, Answer):

@@ -1,16 +1,16 @@
 """Queues requests and hands them to workers: work-conserving, bounded, in order of arrival."""
 
 import asyncio
-import functools
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.runtimes.front.answers import Answer, from_worker, refusal
-from headrace.runtimes.front.batching import BatchSize
+from headrace.runtimes.front.batching import BatchSize, Company
 from headrace.runtimes.front.load import Load
+from headrace.runtimes.front.streams import Stream
 
 LONGEST_WAIT_SECONDS = 10.0
 """A request that would wait longer than this is refused at once: its caller does better elsewhere, or later."""
@@ -96,19 +96,26 @@ class Dispatcher:
         """Running streams."""
         self.seats: list[Seat] = []
         self.batch_size = BatchSize()
+        self._company = Company()
+        self._company_due = False
         self.contended = False
         """Whether processes compete for CPU, see `contention`."""
         self._seconds_per_call = 0.0
         """Mean time of a model call for each request it answered; nothing is known at first, and nobody is refused."""
+        self._most_queued = self.queue_limit
+        """Requests that may wait now, judged by how fast the last ones were answered."""
+        self._refusal: Answer | None = None
+        """What is said to whom there is no room for, until a batch ends: under overload thousands a second hear it."""
 
     @property
     def queue_limit(self) -> int:
-        """Requests that may wait: four full rounds of the concurrency limit, and never fewer than 64."""
-        return max(64, 4 * self.limit)
+        """Requests that may wait: four full rounds of the concurrency limit, at most 1,024 and never fewer than 64."""
+        return max(64, min(1024, 4 * self.limit))
 
     def set_limit(self, limit: int) -> None:
         """Changes how many requests may execute at once; running ones are never cut."""
         self.limit = limit
+        self._judge()
         self.pump()
 
     async def score(self, content_type: str, body: bytes, *, timeout_seconds: float | None = None) -> Answer:
@@ -126,7 +133,7 @@ class Dispatcher:
             self.abandon(call)
             raise
 
-    async def stream(self, content_type: str, body: bytes) -> "Answer | Stream":
+    async def stream(self, content_type: str, body: bytes) -> Answer | Stream:
         """Starts a streamed answer; an Answer when it is refused or fails before its first piece."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -162,7 +169,9 @@ class Dispatcher:
         call = Call(content_type, body, now, now + limit, waiting, pieces=pieces)
         self._queue.append(call)
         load.queue(+1)
-        if not self._pump_due:
+        if self.batch_size.divides(len(body)):
+            self.pump()  # worth a call of its own: reading what else came takes longer than merging it would save
+        elif not self._pump_due:
             # After all that arrived in this turn of the event loop: requests that came together are merged together,
             # and a lone one waits for nothing.
             self._pump_due = True
@@ -174,8 +183,9 @@ class Dispatcher:
         queued = self.load.queued
         if queued == 0:
             return False
-        limit = self.timeout_seconds if timeout_seconds is None else timeout_seconds
-        return queued >= self.queue_limit or self.wait_seconds() > min(LONGEST_WAIT_SECONDS, limit)
+        if queued >= self._most_queued:
+            return True
+        return timeout_seconds is not None and self.wait_seconds() > timeout_seconds
 
     def turn_away(self) -> Answer:
         """Counts a request that is refused, and refuses it."""
@@ -200,8 +210,11 @@ class Dispatcher:
             free = [seat for seat in self.seats if seat.free() > 0]
             if not free:
                 return
-            if self.contended and free[0].merges and self._better_together(len(free)):
-                return
+            if free[0].merges and queue[0].pieces is None:
+                if self.contended and self._better_together(len(free)):
+                    return
+                if self._waits_for_company():
+                    return
             seat = free[0] if len(free) == 1 else max(free, key=lambda seat: seat.free())
             lone = not seat.merges or queue[0].pieces is not None
             calls = [queue.popleft()] if lone else self._merged(room, len(free))
@@ -222,6 +235,18 @@ class Dispatcher:
         size = self.batch_size
         busy = sum(seat.width() > 0 for seat in self.seats) - free
         return busy > 0 and size.known and not size.divides(len(self._queue) * len(self._queue[0].body))
+
+    def _waits_for_company(self) -> bool:
+        """Whether the next call waits for more requests; it is looked at again when they, or the time, have come."""
+        seconds = self._company.wait_seconds(self._clock(), len(self._queue), self.batch_size.overhead_seconds)
+        if seconds > 0 and not self._company_due:
+            self._company_due = True
+            asyncio.get_running_loop().call_later(seconds, self._pump_after_company)
+        return seconds > 0
+
+    def _pump_after_company(self) -> None:
+        self._company_due = False
+        self.pump()
 
     def _merged(self, room: int, free: int) -> list[Call]:
         """Takes from the queue what one model call should answer: all that waits, within what was learned."""
@@ -248,18 +273,22 @@ class Dispatcher:
                 seat.relaxed()
             return
         now = self._clock()
+        self._judge()
         if any([seat.crowded(now) for seat in self.seats]):
             self.pump()
 
     def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]]) -> None:
         """A worker answered a batch."""
-        seconds = self._clock() - batch.started
+        now = self._clock()
+        seconds = now - batch.started
+        self._company.answered(now, len(batch.calls))
         if batch.calls[0].pieces is None:
             self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)
         self._end(batch, [from_worker(status, body) for status, body in results])
+        self._judge()
         self.pump()
 
     def lost(self, batch: Batch, answer: Answer) -> None:
@@ -291,14 +320,33 @@ class Dispatcher:
 
     def wait_seconds(self) -> float:
         """How long a request would wait that came now, from how long recent ones took."""
-        if self.load.queued == 0:
-            return 0.0
+        return self.load.queued * self._seconds_per_place()
+
+    def _seconds_per_place(self) -> float:
+        """How much longer one waits for each request that waits before it."""
         at_once = min(self.limit, sum(seat.width() for seat in self.seats))
-        return self.load.queued * self._seconds_per_call / max(1, at_once)
+        return self._seconds_per_call / max(1, at_once)
+
+    def _judge(self) -> None:
+        """Settles how many may wait, and forgets what was said to those who may not."""
+        self._refusal = None
+        self._most_queued = self.queue_limit
+        longest = min(LONGEST_WAIT_SECONDS, self.timeout_seconds)
+        each = self._seconds_per_place()
+        if each * self._most_queued > longest:
+            self._most_queued = int(longest / each) + 1
 
     def refused(self) -> Answer:
         """429, with when to come back."""
-        return _at_the_limit(self.load.executing, self.load.queued, self.retry_after_seconds())
+        if self._refusal is None:
+            self._refusal = refusal(
+                429,
+                "RESOURCE_EXHAUSTED",
+                f"The model is at its limit: {self.load.executing} requests execute and {self.load.queued} wait."
+                " Try again after the time in Retry-After.",
+                retry_after_seconds=self.retry_after_seconds(),
+            )
+        return self._refusal
 
     def abandon(self, call: Call) -> None:
         """The client went away: a waiting call is dropped, a running one is left to end, a stream is told to."""
@@ -319,47 +367,8 @@ class Dispatcher:
             _settle(call, answer)
 
 
-@functools.lru_cache(maxsize=16)  # under overload thousands a second are alike
-def _at_the_limit(executing: int, queued: int, retry_after_seconds: int) -> Answer:
-    return refusal(
-        429,
-        "RESOURCE_EXHAUSTED",
-        f"The model is at its limit: {executing} requests execute and {queued} wait."
-        " Try again after the time in Retry-After.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
 def _settle(call: Call, answer: Answer) -> None:
     if not call.answer.done():
         call.answer.set_result(answer)
         if call.pieces is not None:
             call.pieces.put_nowait(None)
-
-
-class Stream:
-    """A streamed answer: its pieces, then how it ended."""
-
-    def __init__(
-        self, dispatcher: Dispatcher, call: Call, first: bytes | None, answer: "asyncio.Future[Answer]"
-    ) -> None:
-        self._dispatcher = dispatcher
-        self._call = call
-        self._first = first
-        self._answer = answer
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """JSON documents in order; a listener that stops early is reported to the worker."""
-        call, piece = self._call, self._first
-        assert call.pieces is not None
-        try:
-            while piece is not None:
-                yield piece
-                piece = await call.pieces.get()
-        except (asyncio.CancelledError, GeneratorExit):
-            self._dispatcher.abandon(call)
-            raise
-
-    async def ending(self) -> Answer:
-        """200, or what went wrong after the first piece."""
-        return await self._answer

@@ -4,8 +4,11 @@ gunicorn's way costs some 90 µs a request (its parser in Python, two tasks, a c
 else that is done for it; see docs/decisions/0305. Only what can be nothing else is taken: the exact request line, names
 and values of the plainest characters, no name twice, none that changes how a request is framed or understood, and the
 body complete by Content-Length with nothing behind it. Everything else, every refusal of HTTP included, is gunicorn's.
+
+A caller sends the same head again and again but for its request id, so that what a head says is remembered without it.
 """
 
+import functools
 import random
 import re
 from typing import Final, NamedTuple
@@ -50,6 +53,19 @@ class Plain(NamedTuple):
     body: bytes
 
 
+class _Head(NamedTuple):
+    """What a head says, its request id aside."""
+
+    content_type: str
+    length: int
+
+
+_ID_LINE: Final = b"\r\n%s: " % _REQUEST_ID
+_MOST_KNOWN: Final = 256
+"""Heads remembered, of at most _LONGEST_HEAD bytes each."""
+_known: dict[bytes, _Head] = {}
+
+
 def recognise(data: bytes) -> Plain | None:
     """The request, when `data` is exactly one of the plainest kind; None for gunicorn to look at it."""
     if not data.startswith(_REQUEST_LINE):
@@ -57,7 +73,33 @@ def recognise(data: bytes) -> Plain | None:
     end = data.find(b"\r\n\r\n", len(_REQUEST_LINE) - 2, _LONGEST_HEAD)
     if end < 0:
         return None
-    head = data[len(_REQUEST_LINE) : end + 2]
+    lines = whole = data[len(_REQUEST_LINE) - 2 : end]
+    identity = b""
+    at = whole.find(_ID_LINE)
+    if at >= 0:
+        last = whole.find(b"\r", at + 2)
+        last = len(whole) if last < 0 else last
+        identity = whole[at + len(_ID_LINE) : last]
+        if _IDENTITY.fullmatch(identity):
+            lines = whole[:at] + whole[last:]
+    head = _known.get(lines)
+    if head is None:
+        read = _read(whole[2:] + b"\r\n")
+        if read is None:
+            return None
+        head, identity, other_id = read
+        if lines is not whole or not other_id:
+            # Remembered lines hold no id themselves, so that with the one that was cut out there is never a second.
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[lines] = head
+    if head.length != len(data) - end - 4:
+        return None
+    return Plain(head.content_type, identity, data[end + 4 :])
+
+
+def _read(head: bytes) -> tuple[_Head, bytes, bool] | None:
+    """A head's lines, each ended: what they say, the request id that is usable, and whether there is any id."""
     if _HEAD.match(head) is None:
         return None
     lines = head[:-2].split(b"\r\n")
@@ -72,13 +114,14 @@ def recognise(data: bytes) -> Plain | None:
     if not _OTHERS_BUSINESS.isdisjoint(fields):
         return None
     length = fields.get(b"content-length", b"").lstrip()
-    if not length.isdigit() or len(length) > 8 or int(length) != len(data) - end - 4:
+    if not length.isdigit() or len(length) > 8:
         return None
     content_type = _TYPES.get(fields.get(b"content-type", b"").lstrip())
     if content_type is None:
         return None
     identity = fields.get(_REQUEST_ID, b"").lstrip()
-    return Plain(content_type, identity if _IDENTITY.fullmatch(identity) else b"", data[end + 4 :])
+    usable = identity if _IDENTITY.fullmatch(identity) else b""
+    return _Head(content_type, int(length)), usable, _REQUEST_ID in fields
 
 
 def written(
@@ -87,15 +130,20 @@ def written(
     """The bytes of an answer: what the long way sends, in the same order. `tail`: headers of the server, each ended."""
     # A new id must be unique, not hard to guess.
     identity = identity or b"%032x" % random.getrandbits(128)
-    headers = b"".join([b"%s: %s\r\n" % pair for pair in answer.headers])
+    before, after = _around(status_line, answer.headers, len(answer.body), common, tail)
+    return b"".join((before, identity, after, answer.body))
+
+
+@functools.lru_cache(maxsize=64)  # alike for a second, until the date changes
+def _around(
+    status_line: bytes,
+    headers: tuple[tuple[bytes, bytes], ...],
+    length: int,
+    common: tuple[tuple[bytes, bytes], ...],
+    tail: bytes,
+) -> tuple[bytes, bytes]:
+    """What comes before and after the request id in the head of an answer."""
+    own = b"".join([b"%s: %s\r\n" % pair for pair in headers])
     shared = b"".join([b"%s: %s\r\n" % pair for pair in common])
-    return b"%s%scontent-length: %d\r\n%s: %s\r\n%s%s\r\n%s" % (
-        status_line,
-        headers,
-        len(answer.body),
-        _REQUEST_ID,
-        identity,
-        shared,
-        tail,
-        answer.body,
-    )
+    before = b"%s%scontent-length: %d\r\n%s: " % (status_line, own, length, _REQUEST_ID)
+    return before, b"\r\n%s%s\r\n" % (shared, tail)

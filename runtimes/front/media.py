@@ -82,25 +82,29 @@ def decoded(headers: Headers, body: bytes) -> bytes | Answer:
 
 def parse_json(body: bytes) -> Any | Answer:
     """The document of strict JSON, or the refusal of what is not (NaN, Infinity, numbers beyond a double, lone
-    surrogates, not UTF-8) or is too deep. MLflow's parser takes the first three, and then writes invalid JSON itself.
+    surrogates, not UTF-8). MLflow's parser takes the first three, and then writes invalid JSON itself.
     """
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         return refusal(
             400,
             "BAD_REQUEST",
             f"Invalid input. Ensure that input is a valid JSON formatted string. Error: {error}",
         )
+
+
+def too_deep(body: bytes) -> Answer | None:
+    """The refusal of valid JSON that is nested too deep."""
     if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _deeper_than(body, DEPTH_LIMIT):
         return refusal(400, "BAD_REQUEST", f"Invalid input. The JSON is nested more than {DEPTH_LIMIT} levels deep.")
-    return document
+    return None
 
 
 def json_fault(body: bytes) -> Answer | None:
-    """The refusal of `parse_json`, if there is one."""
+    """The refusal of a body that is not JSON or is nested too deep, if there is one."""
     document = parse_json(body)
-    return document if isinstance(document, Answer) else None
+    return document if isinstance(document, Answer) else too_deep(body)
 
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')

@@ -11,7 +11,7 @@ import orjson
 from headrace.contract.errors import InputError
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
-from headrace.runtimes.front.dispatch import Stream
+from headrace.runtimes.front.streams import Stream
 from headrace.runtimes.protocol import openai
 from headrace.runtimes.protocol.openai import Abilities
 

@@ -126,7 +126,7 @@ class Columns:
 
     def join(self, parts: "list[Any]") -> Any:
         """Rows of several requests, lists or arrays, as one array."""
-        return self._numpy.concatenate([self._numpy.array(part, dtype=self._numpy.float64) for part in parts])
+        return self._numpy.concatenate([self._numpy.asarray(part, dtype=self._numpy.float64) for part in parts])
 
     def build_block(self, rows: Any) -> Any:
         """The DataFrame of an array of rows, for a model whose columns are all of one number type."""

@@ -8,6 +8,7 @@ import importlib
 import json
 import logging
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from . import loading, trial
@@ -244,4 +245,7 @@ def written(result: "list[Any]", dump: Any) -> "list[str] | None":
         return texts if len(texts) == len(result) else None
     if kinds == {str}:
         return [json.encoder.encode_basestring_ascii(item) for item in result]
+    if kinds == {list} and all(result) and set(map(type, chain.from_iterable(result))) <= _PLAIN:
+        texts = dump(result).decode()[2:-2].split("], [")
+        return [f"[{text}]" for text in texts] if len(texts) == len(result) else None
     return None

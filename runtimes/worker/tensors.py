@@ -67,7 +67,7 @@ class Tensor:
 
     def join(self, parts: "list[Any]") -> Any:
         """Items of several requests, lists or arrays, as one array."""
-        return self._numpy.concatenate([self._numpy.array(part, dtype=self._numpy.float64) for part in parts])
+        return self._numpy.concatenate([self._numpy.asarray(part, dtype=self._numpy.float64) for part in parts])
 
     def build_block(self, rows: Any) -> Any:
         """The array that the model receives."""

@@ -41,7 +41,7 @@ def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front)
 
 
 def test_the_limit_starts_from_the_cores_and_is_set_by_put(front: Front) -> None:
-    assert json.loads(ask(front, "GET", metrics.CONCURRENCY_PATH).body) == {"limit": 200}
+    assert json.loads(ask(front, "GET", metrics.CONCURRENCY_PATH).body) == {"limit": 512}
     assert json.loads(ask(front, "PUT", metrics.CONCURRENCY_PATH, b'{"limit": 4}').body) == {"limit": 4}
     assert front.dispatcher.limit == 4
 
@@ -53,7 +53,7 @@ def test_a_limit_that_is_no_number_changes_nothing(front: Front, body: bytes) ->
     answer = ask(front, "PUT", metrics.CONCURRENCY_PATH, body)
 
     assert answer.status == 400
-    assert front.dispatcher.limit == 200
+    assert front.dispatcher.limit == 512
 
 
 def test_nothing_else_is_there(front: Front) -> None:

@@ -307,7 +307,7 @@ def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(mo
             generator.choice(data)[0] = generator.choice([None, "x", True, 10**300, [1]])
         document = {"dataframe_split": {"columns": shuffled, "data": data}}
         body = json.dumps(document).encode()
-        doubles = packing.doubles(document, pair.merger.packs)
+        doubles = packing.doubles(document, pair.merger.packs, booleans=packing.may_hold_booleans(body))
         packed += doubles is not None
         request = Request(media.JSON, body) if doubles is None else Request(packing.DOUBLES, doubles)
         small = Request(

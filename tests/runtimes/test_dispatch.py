@@ -268,6 +268,44 @@ def test_while_processes_compete_a_small_call_waits_for_the_busy_worker() -> Non
     story(play)
 
 
+def test_a_call_that_costs_much_waits_for_the_callers_who_were_just_answered() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        for count in range(20):
+            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 2.0)  # all overhead
+        tasks = await scene.send(10)
+        scene.finish(scene.workers[0])
+        tasks += await scene.send(1)
+        assert scene.load.queued == 1
+
+        tasks += await scene.send(2)
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [3]
+        scene.finish(scene.workers[0])
+        tasks += await scene.send(1)
+        scene.clock.now = 5.0
+        scene.dispatcher.pump()
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [1]
+        for task in tasks:
+            task.cancel()
+
+    story(play)
+
+
+def test_a_body_that_is_worth_a_call_starts_one_before_others_are_read() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        for count in range(20):
+            size = (100, 5000)[count % 2]
+            scene.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)
+        answers = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        scene.dispatcher.admit("application/json", b"x" * 500, answers[0])
+        assert scene.workers[0].batches == []
+        scene.dispatcher.admit("application/json", b"x" * 5000, answers[1])
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [2]
+
+    story(play)
+
+
 def test_counters_grow_while_requests_wait_and_run() -> None:
     async def play() -> None:
         scene = Scene(Worker())

@@ -35,6 +35,39 @@ def test_a_request_id_that_is_not_usable_counts_as_none() -> None:
     assert found.identity == b""
 
 
+def test_a_head_that_was_read_before_is_known_whatever_its_id_and_body() -> None:
+    first = express.recognise(request(b"x-request-id: one", JSON))
+    again = express.recognise(request(JSON, b"x-request-id: two", body=b'{"inputs": [2]}'))
+    without = express.recognise(request(JSON))
+
+    assert [found and found.identity for found in (first, again, without)] == [b"one", b"two", b""]
+    assert again is not None
+    assert again.body == b'{"inputs": [2]}'
+
+
+@pytest.mark.parametrize("name", [b"X-Request-Id", b"x-request-id"])
+def test_two_ids_are_never_one_though_the_rest_of_the_head_is_known(name: bytes) -> None:
+    assert express.recognise(request(JSON)) is not None
+    assert express.recognise(request(JSON, name + b": one")) is not None
+
+    assert express.recognise(request(JSON, name + b": one", b"x-request-id: two")) is None
+    assert express.recognise(request(JSON, b"x-request-id: one", name + b": two")) is None
+
+
+def test_a_known_head_with_another_length_is_left_to_gunicorn() -> None:
+    assert express.recognise(request(JSON)) is not None
+
+    assert express.recognise(request(JSON) + b" ") is None
+    assert express.recognise(request(JSON, b"x-request-id: a\rb: c")) is None
+
+
+def test_no_more_heads_are_remembered_than_there_is_room_for() -> None:
+    for number in range(2000):
+        assert express.recognise(request(JSON, b"x-number: %d" % number)) is not None
+
+    assert len(express._known) <= express._MOST_KNOWN
+
+
 @pytest.mark.parametrize(
     "data",
     [

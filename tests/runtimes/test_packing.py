@@ -56,6 +56,18 @@ def test_what_is_not_certainly_a_table_of_numbers_stays_json(document: Any) -> N
     assert doubles(document, COLUMNS) is None
 
 
+@pytest.mark.parametrize("cell", [None, "2", "", [2], [], {}, {"a": 1}, 10**400])
+def test_what_is_no_number_stays_json_where_no_body_holds_a_boolean(cell: Any) -> None:
+    assert doubles(split([[1, 2], [1, cell]]), COLUMNS, booleans=False) is None
+    assert packing.tensor({"inputs": [[1, 2], [1, cell]]}, [2], booleans=False) is None
+
+
+@pytest.mark.parametrize("text", ["[1, true]", "[false, 2]", '{"true": 1}'])
+def test_a_boolean_is_looked_for_where_its_word_is(text: str) -> None:
+    assert packing.may_hold_booleans(text.encode())
+    assert not packing.may_hold_booleans(b'{"inputs": [[1, 2.5, -3e7]]}')
+
+
 def test_a_tensor_of_numbers_is_packed_in_order() -> None:
     packed = packing.tensor({"inputs": [[[1, 2.5], [3, 4]], [[5, 6], [7, 8]]]}, [2, 2])
 

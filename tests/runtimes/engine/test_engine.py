@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,18 @@ def streamed(engine: Any, prompt: str) -> list[str]:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream"
         return [line for line in response.iter_lines() if line]
+
+
+def test_a_request_that_comes_in_one_piece_passes_like_any_other(scripted: Any) -> None:
+    body = b'{"prompt": "hello"}'
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with scripted() as engine:
+        address = httpx.URL(engine.url)
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as caller:
+            caller.sendall(head % len(body) + body)
+            status = caller.recv(65536).split(b"\r\n", 1)[0]
+
+    assert status == b"HTTP/1.1 200 OK"
 
 
 def test_requests_pass_and_say_which_version_answered(scripted: Any) -> None:
