@@ -104,6 +104,9 @@ def _kubelet_configuration(folders: Folders) -> dict[str, Any]:
         "resolvConf": str(folders.configuration / "resolv.conf"),
         "podLogsDir": str(folders.root / "pod-logs"),
         "makeIPTablesUtilChains": False,
+        # An image may have come from a registry before, under another name. The kubelet would then want to pull it
+        # again under its own, which no registry has, before it lets a pod have what lies on the node.
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         "imageMinimumGCAge": "24h",
         "imageGCHighThresholdPercent": 100,  # images come from this machine: no registry has one that is collected
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
