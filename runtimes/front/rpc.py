@@ -33,10 +33,8 @@ log = logging.getLogger("headrace.front")
 Metadata = tuple[tuple[str, str], ...]
 
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", media.BODY_LIMIT),
+    ("grpc.max_receive_message_length", media.BODY_LIMIT),  # of a compressed message: when it is inflated
     ("grpc.max_send_message_length", -1),
-    # Identity only: the library inflates a compressed message before it looks at its size.
-    ("grpc.compression_enabled_algorithms_bitset", 1),
     # A port that another process has is an error, as it is for HTTP.
     ("grpc.so_reuseport", 0),
 )
