@@ -228,6 +228,8 @@ def autopilot_pod_autoscaler_crd() -> dict[str, Any]:
     """The CustomResourceDefinition, as plain data."""
     schema = {
         "type": "object",
+        # keeps old Pulumi providers able to update the object: docs/decisions/0601
+        "x-kubernetes-preserve-unknown-fields": True,
         "required": ["spec"],
         "properties": {"spec": _spec_schema(), "status": _status_schema()},
     }

@@ -1,11 +1,14 @@
 """The AutopilotPodAutoscaler object: round trip, rules, and a schema that says the same."""
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
+from typing import Any
 
 import pytest
 
 from headrace.contract.apa import AutoscalerSpec, autopilot_pod_autoscaler_crd
 from headrace.contract.errors import InputError
+from headrace.contract.model_endpoint import model_endpoint_crd
 
 FULL = AutoscalerSpec(
     target="v1",
@@ -50,6 +53,14 @@ def test_the_schema_knows_every_field_and_the_same_defaults() -> None:
     assert schema["concurrency"]["properties"]["max"]["default"] == defaults["max_concurrency"]
     written = set(FULL.to_json())
     assert written == set(schema)
+
+
+@pytest.mark.parametrize("crd", [autopilot_pod_autoscaler_crd, model_endpoint_crd])
+def test_old_pulumi_providers_can_update_the_object(crd: Callable[[], dict[str, Any]]) -> None:
+    """They use a patch that custom objects refuse where the OpenAPI v2 document tells fields: docs/decisions/0601."""
+    (version,) = crd()["spec"]["versions"]
+
+    assert version["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"] is True
 
 
 def test_kubectl_shows_what_an_operator_wants() -> None:

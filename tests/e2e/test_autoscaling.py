@@ -24,6 +24,10 @@ SPACE = f"endpoint-{NAME}"
 OBJECT = ("autopilotpodautoscaler", "v1")
 
 
+_offered: list[live_load.Load] = []
+"""Of the test that runs."""
+
+
 class Scaled:
     """An endpoint whose pods answer ten requests a second each, one at a time."""
 
@@ -46,6 +50,7 @@ class Scaled:
         """These requests a second, one number a second, and then the last for as long as the block lasts."""
         to = live_load.target(self.platform.description, NAME, live_model.REQUEST)
         with live_load.offered(to, [*rates, *[rates[-1]] * 600]) as load:
+            _offered.append(load)
             yield load
 
     def get(self, path: str, *, of: tuple[str, ...] = OBJECT) -> str:
@@ -73,6 +78,16 @@ class Scaled:
         return self.platform.ask(live_model.REQUEST, path=names.invocations_path(NAME)).status
 
 
+@pytest.fixture(autouse=True)
+def _told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The record of a story says how many requests were sent meanwhile, and how many were not answered with 200."""
+    _offered.clear()
+    yield
+    statuses = [answer.status for load in _offered for answer in load.answers]
+    if statuses:
+        request.node.user_properties += [("requests", len(statuses)), ("not_200", len(statuses) - statuses.count(200))]
+
+
 @pytest.fixture(scope="module")
 def scaled(platform: Platform) -> Iterator[Scaled]:
     """One pod, at most six."""
@@ -84,8 +99,9 @@ def scaled(platform: Platform) -> Iterator[Scaled]:
 
 
 def settled(scaled: Scaled) -> None:
-    """One ready pod, and an autoscaler that knows the load."""
+    """One ready pod, none that leaves, and an autoscaler that knows the load."""
     eventually(lambda: (scaled.replicas, scaled.ready) == (1, 1), seconds=400)
+    eventually(lambda: len(scaled.get(".items[*].metadata.uid", of=("pods",)).split()) == 1)
     eventually(lambda: scaled.condition("SignalsTrusted")[0] == "True")
 
 
@@ -173,23 +189,27 @@ def test_a_deployment_that_an_hpa_scales_too_is_left_to_it(scaled: Scaled) -> No
     [
         ({"targetRef": {"name": "v1"}}, "TargetConflict"),
         ({"targetRef": {"name": "unheard-of"}}, "TargetMissing"),
-        ({"targetRef": {"name": "other"}, "minReplicas": 5, "maxReplicas": 2}, "InvalidSpec"),
     ],
 )
 def test_an_object_that_cannot_be_followed_says_why_and_disturbs_nobody(
     scaled: Scaled, spec: dict[str, Any], reason: str
 ) -> None:
-    other = {
-        "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
-        "kind": names.APA_KIND,
-        "metadata": {"name": "second", "namespace": SPACE},
-        "spec": spec,
-    }
-    with applied(scaled, other):
+    with applied(scaled, second(spec)):
         eventually(lambda: scaled.condition("Active", of="second") == ("False", reason))
         eventually(lambda: reason in scaled.events())
         assert scaled.condition("Active")[0] == "True"
         assert scaled.replicas == 1
+
+
+@pytest.mark.long
+def test_bounds_that_exclude_each_other_are_refused_by_the_api_server(scaled: Scaled) -> None:
+    contradiction = {"targetRef": {"name": "other"}, "minReplicas": 5, "maxReplicas": 2}
+
+    with pytest.raises(AssertionError, match="minReplicas must be at most maxReplicas"):
+        scaled.platform.kubectl("apply", "-f", "-", text=json.dumps(second(contradiction)))
+
+    assert scaled.get(".items[*].metadata.name", of=("autopilotpodautoscalers",)) == "v1"
+    assert scaled.condition("Active")[0] == "True"
 
 
 @pytest.mark.long
@@ -270,6 +290,16 @@ def test_an_endpoint_deleted_while_it_scales_leaves_no_trace(scaled: Scaled) -> 
     assert scaled.platform.ask(scaled.platform.model.request).status == 200
     log = scaled.platform.kubectl("-n", names.SYSTEM_NAMESPACE, "logs", f"deploy/{names.AUTOSCALER}")
     assert "Traceback" not in log
+
+
+def second(spec: dict[str, Any]) -> dict[str, Any]:
+    """Another AutopilotPodAutoscaler beside the endpoint's own."""
+    return {
+        "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+        "kind": names.APA_KIND,
+        "metadata": {"name": "second", "namespace": SPACE},
+        "spec": spec,
+    }
 
 
 @contextmanager
