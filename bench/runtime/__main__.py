@@ -6,6 +6,7 @@
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,19 @@ for _ in range(400):
     model.predict(pd.DataFrame([[1.0] * len(columns)], columns=columns)).tolist()
     times.append(time.perf_counter() - started)
 print(sorted(times[100:])[150] * 1e3)
+"""
+
+MERGED_ROWS = 64
+MERGED = """
+import json, statistics, sys, time, mlflow.pyfunc, numpy as np, pandas as pd
+model, columns, row, count = mlflow.pyfunc.load_model(sys.argv[1]), *map(json.loads, sys.argv[2:5])
+data = pd.DataFrame([row] * count, columns=columns) if columns else np.asarray([row] * count, dtype=np.float32)
+times = []
+for _ in range(100):
+    started = time.perf_counter()
+    model._model_impl.predict(data)
+    times.append(time.perf_counter() - started)
+print(count / statistics.median(times[20:]))
 """
 
 
@@ -92,6 +106,10 @@ def main() -> None:
                 if name == "logistic":
                     cells += csv_cells(model, running, turns, seconds)
                     cells.append(report.single("bare predict", "p50_ms", bare_milliseconds(peers, model), "ms"))
+                if name in SINGLE:
+                    merged = f"the model alone, {MERGED_ROWS} rows a call"
+                    rows = merged_rows_per_second(model)
+                    cells.append(report.single(merged, name, rows, "rows/s", system="in process"))
                 if name in ("forest", "computing"):
                     cells += overload_cells(running[0], model, 2.0 if quick else 6.0)
             finally:
@@ -132,7 +150,7 @@ def columns_of(directory: Path, name: str) -> list[str]:
 
 def cases_for(model: Model, seconds: float) -> list[Case]:
     """Which loads a model gets."""
-    row: Any = [1.0 + at / 10 for at in range(len(model.columns))] if model.columns else systems.IMAGE
+    row = row_of(model)
     if model.name == "computing":
         return []  # it is there for the overload
     if model.name == "wide":
@@ -161,6 +179,22 @@ def bare_milliseconds(python: str, model: Model) -> float:
         [python, "-c", BARE, model.path, json.dumps(model.columns)], capture_output=True, text=True, check=True
     )
     return float(done.stdout.split()[-1])
+
+
+def merged_rows_per_second(model: Model) -> float:
+    """What one process of the model alone reaches on merged rows: no server does more on a core."""
+    python = str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
+    arguments = [json.dumps(value) for value in (model.columns, row_of(model), MERGED_ROWS)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [python, "-c", MERGED, model.path, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    return float(done.stdout.split()[-1])
+
+
+def row_of(model: Model) -> Any:
+    """One row, or image, that a model takes."""
+    return [1.0 + at / 10 for at in range(len(model.columns))] if model.columns else systems.IMAGE
 
 
 def overload_cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
