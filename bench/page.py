@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),
 }
 
+_VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
+
 
 def page(results: Path = RESULTS) -> str:
     """The text of the page."""
@@ -37,7 +39,7 @@ def _section(name: str, path: Path) -> str:
     machine = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result["machine"].items())
     versions = ", ".join(f"{key} {value}" for key, value in result["versions"].items())
     rows = [
-        f"| {bar['name']} | {bar['rule']} | {_number(bar['value'])} | {'holds' if bar['holds'] else '**missed**'} |"
+        f"| {bar['name']} | {bar['rule']} | {_number(bar['value'])} | {_VERDICTS[bar['holds']]} |"
         for bar in result["bars"]
     ]
     plots = sorted(plot.name for plot in path.parent.glob(f"{name}*.png"))

@@ -58,11 +58,11 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
             demand = horizontal.measure(after, queued=queued, start_seconds=start, slots=slots)
             share = demand.share
             peak = Peak(at=now, slots=demand.proven / share)
-            wish = Peak(at=now, slots=demand.slots / share)
+            wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / share)
             after = replace(
                 after,
                 peaks=windows.push_peak(after.peaks, peak, keep_seconds=holding.SECONDS_MAX),
-                wishes=windows.push_peak(after.wishes, wish, keep_seconds=windows.LOOK_BACK_SECONDS),
+                wishes=windows.push_peak(after.wishes, wish, keep_seconds=holding.SECONDS_MAX),
                 horizontal_at=now,
             )
             wanted, reason = horizontal.replicas(

@@ -11,6 +11,8 @@ STARTS = 2.0
 """Cold starts for which a need is remembered. A pod that must come back costs its start, and the service missing
 meanwhile is valued at as much again; keeping it just as long as that costs at most twice the best hindsight could do
 (ski rental, Karlin 1988)."""
+TOLERANCE = 1.1
+"""Times the window that would just have kept them: what returns does so to a tenth of its time."""
 LEARNED_SECONDS = 3600.0
 """How long a learned window is believed without being taught again."""
 
@@ -37,5 +39,5 @@ def learn(
     gone = now - missed.at
     if not short and gone >= start_seconds:
         return memory
-    longer = min(SECONDS_MAX, hold + gone + windows.PERIOD_SECONDS)
+    longer = min(SECONDS_MAX, TOLERANCE * (hold + gone))
     return replace(memory, hold=longer, hold_learned_at=now)

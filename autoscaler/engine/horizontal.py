@@ -171,9 +171,8 @@ def replicas(
         idle = spec.idle_seconds if spec.idle_seconds is not None else max(IDLE_SECONDS, hold)
         if quiet_since is not None and now - quiet_since >= idle:
             return 0, Reason(code=model.IDLE, message=f"no request for {now - quiet_since:.0f} s: asleep")
-    remembered = windows.highest(memory.peaks, now - hold)
-    wished = windows.highest(memory.wishes, now - windows.LOOK_BACK_SECONDS)
-    kept = max(comfortable, _ceil(max(remembered, wished) / concurrency))
+    remembered = windows.highest(memory.wishes, now - hold)
+    kept = max(comfortable, _ceil(remembered / concurrency))
     if kept <= current - max(1, math.ceil(TRIM_SHARE * current)):
         if warm_for < hold:
             return current, Reason(
@@ -187,7 +186,7 @@ def replicas(
             )
         return kept, Reason(
             code=model.SCALE_DOWN,
-            message=f"{max(remembered, wished):.1f} slots at {concurrency} a pod were most in {hold:.0f} s: {kept}",
+            message=f"{remembered:.1f} slots at {concurrency} a pod were most in {hold:.0f} s: {kept}",
         )
     return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
 

@@ -235,9 +235,9 @@ class Memory:
     wanted: int | None = None
     """Pods wanted at the last look of the horizontal axis, before bounds."""
     peaks: tuple[Peak, ...] = ()
-    """Needs that were proven, for as long as a need is remembered."""
+    """Needs of the load alone that were proven: how far it has risen, as long as a need may be remembered."""
     wishes: tuple[Peak, ...] = ()
-    """Needs with growth and backlog, for one look-back: pods on their way are not called back by one quiet second."""
+    """The same with growth and backlog: what pods were ordered for. They are kept as long as any."""
     last_arrival: float | None = None
     profile: Profile = Profile()
     point: Cycle = Cycle()

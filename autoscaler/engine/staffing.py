@@ -17,8 +17,9 @@ WAIT_SHARE = 0.001
 LOWEST_SHARE = 0.5
 """Soft target over hard limit for the smallest fleets. Theory would leave even more room below five slots, where a pod
 is too coarse a step to give it; until a service time is known this is the target too."""
-HIGHEST_SHARE = 0.9
-"""And for large ones: balancing by two random choices leaves no pod more than a tenth above the mean for long."""
+HIGHEST_SHARE = 0.85
+"""And for large ones: balancing by two random choices leaves no pod more than a tenth above the mean for long, and a
+twentieth is for a load that changes while pods start (decision 0106)."""
 
 
 def target_share(offered: float, swing: float, service_seconds: float) -> float:

@@ -1,7 +1,7 @@
 """Rates, bursts and trends of the last minute, and the maximum of the last minutes. Pure mathematics on buckets.
 
 Sources: scan statistic for a change of a Poisson rate (Kulldorff 1997), median absolute difference as a robust
-spread (Rousseeuw and Croux 1993), median slope (Theil 1950, Sen 1968), descending maxima for a sliding maximum.
+spread (Rousseeuw and Croux 1993), likelihood ratio of a line over a step, descending maxima for a sliding maximum.
 """
 
 import itertools
@@ -21,16 +21,12 @@ ENOUGH_ARRIVALS = 100.0
 """A Poisson count of 100 is known to a tenth."""
 SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
-SURGE_STRAIGHT = 0.75
-"""Least share of the mean slope of a surge by which each second must rise: steps and bursts do not rise evenly."""
-SURGE_POINTS = 4
-"""Seconds behind a surge: one more than the differences in which a step between two scrapes shows, and the first."""
-FAST_POINTS = 8
-"""Seconds behind a steep trend: the fewest of which a step must fill three before the median slope sees it."""
-SLOW_GROUP = 5
-"""Seconds to a point of the slow trend: a decision period."""
-SLOW_POINTS = 12
-"""Points of the slow trend: the whole minute kept."""
+TREND_POINTS = (4, 6, 8, 12, 20, 30, 60)
+"""Seconds in which growth is looked for: the fewest that tell a line from a step, to the whole minute kept."""
+LIKELIER = 2.0
+"""Squared errors by which a line must explain the seconds better than a step does: it is then e times as likely."""
+LAG_SIGMAS = 1.0
+"""Errors by which the newest of these seconds, a quarter of them and three at most, may stay below the line."""
 
 
 def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
@@ -93,75 +89,49 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
 
 
 def trend(buckets: Sequence[Bucket], spread: float) -> float:
-    """Growth of the arrival rate, per second per second; 0 unless it is proven and still going on.
-
-    Looked for three times: in four seconds that all rise, in eight, and in the whole minute, for growth that seconds
-    cannot tell from noise. SIGMAS errors prove it; one is taken off it.
+    """Growth of the arrival rate, per second per second; 0 unless some newest stretch proves it: a line that rises by
+    SIGMAS of its error, that explains the stretch better than any step does, and that the newest seconds have not left.
     """
-    fast = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets[-FAST_POINTS:]]
-    slow = []
-    for index in range(len(buckets) % SLOW_GROUP, len(buckets), SLOW_GROUP):
-        group = buckets[index : index + SLOW_GROUP]
-        seconds = sum(bucket.seconds for bucket in group)
-        slow.append((group[-1].end - seconds / 2, sum(bucket.arrived for bucket in group), seconds))
-    return max(
-        _surge(fast[-SURGE_POINTS:], spread),
-        _slope(fast, spread, wanted=FAST_POINTS, newest=3, doubt=1.0),
-        _slope(slow[-SLOW_POINTS:], spread, wanted=SLOW_POINTS - 1, newest=3),
-    )
+    points = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets]
+    return max((_rise(points[-count:], spread) for count in TREND_POINTS if count <= len(points)), default=0.0)
 
 
-def _surge(points: Sequence[tuple[float, float, float]], spread: float) -> float:
-    """Mean slope of the newest points less its error, if they rise evenly: a step, even one that falls between two
-    scrapes, shows in two differences at most."""
-    if len(points) < SURGE_POINTS or sum(point[1] for point in points) < ENOUGH_ARRIVALS:
+def _rise(points: Sequence[tuple[float, float, float]], spread: float) -> float:
+    """Slope of the least-squares line less its error if it is proven, else 0."""
+    count, arrived = len(points), sum(point[1] for point in points)
+    if arrived < ENOUGH_ARRIVALS:
         return 0.0
-    rates = [(time, arrived / seconds) for time, arrived, seconds in points]
-    span = rates[-1][0] - rates[0][0]
-    slope = (rates[-1][1] - rates[0][1]) / span
-    error = math.sqrt(spread * (points[0][1] / points[0][2] ** 2 + points[-1][1] / points[-1][2] ** 2)) / span
+    rates = [number / seconds for _, number, seconds in points]
+    middle, mean = sum(point[0] for point in points) / count, sum(rates) / count
+    away = [point[0] - middle for point in points]
+    span = sum(x * x for x in away)
+    slope = sum(x * rate for x, rate in zip(away, rates, strict=True)) / span
+    variance = spread * sum(number / seconds**2 for _, number, seconds in points) / count
+    error = math.sqrt(variance / span)
     if slope <= SIGMAS * error:
         return 0.0
-    steady = all(
-        later[1] - earlier[1] >= SURGE_STRAIGHT * slope * (later[0] - earlier[0])
-        for earlier, later in itertools.pairwise(rates)
-    )
-    return slope - error if steady else 0.0
+    rest = [rate - mean - slope * x for x, rate in zip(away, rates, strict=True)]
+    if _step_rest(rates) - sum(value * value for value in rest) <= LIKELIER * variance:
+        return 0.0
+    newest = rest[-min(3, max(1, count // 4)) :]
+    if sum(newest) / len(newest) < -LAG_SIGMAS * math.sqrt(variance / len(newest)):
+        return 0.0
+    return slope - error
 
 
-def _slope(
-    points: Sequence[tuple[float, float, float]], spread: float, *, wanted: int, newest: int, doubt: float = 0.0
-) -> float:
-    """Median slope of the (time, arrivals, seconds) less its standard error if it is proven, else 0.
-
-    A step makes the median slope large once it fills three tenths of the points; by then the `newest` are all after it
-    and flat. So these must rise at least half as
-    steeply, `doubt` of their own errors taken off.
-    """
-    count = len(points)
-    if count < wanted or sum(point[1] for point in points) < ENOUGH_ARRIVALS:
-        return 0.0
-    rates = [(time, arrived / seconds) for time, arrived, seconds in points]
-    slope = statistics.median(
-        (later[1] - earlier[1]) / (later[0] - earlier[0])
-        for index, earlier in enumerate(rates)
-        for later in rates[index + 1 :]
-    )
-    if slope <= 0:
-        return 0.0
-    width = points[-1][2]
-    sigma = math.sqrt(spread * sum(point[1] for point in points) / count) / width
-    # Standard error of a least-squares slope over n evenly spaced points is sigma / span * sqrt(12 / n) to first order.
-    error = sigma / (rates[-1][0] - rates[0][0]) * math.sqrt(12.0 / count)
-    if slope <= SIGMAS * error:
-        return 0.0
-    slope -= error
-    span = rates[-1][0] - rates[-newest][0]
-    last = (rates[-1][1] - rates[-newest][1] - doubt * math.sqrt(2.0) * sigma) / span
-    newer, older = rates[-1], rates[-2]
-    if doubt and newer[1] - older[1] < slope / 2.0 * (newer[0] - older[0]):
-        return 0.0  # a step between two scrapes shows in two differences
-    return slope if last >= slope / 2.0 else 0.0
+def _step_rest(rates: Sequence[float]) -> float:
+    """Squares left by the best step: one rate before, another after, and one second between in which it fell."""
+    total, squares = sum(rates), sum(rate * rate for rate in rates)
+    best, before, before_squares = math.inf, 0.0, 0.0
+    for index, rate in enumerate(rates):
+        after, after_squares = total - before - rate, squares - before_squares - rate * rate
+        left, right = index, len(rates) - index - 1
+        rest = before_squares - (before * before / left if left else 0.0)
+        rest += after_squares - (after * after / right if right else 0.0)
+        best = min(best, rest)
+        before += rate
+        before_squares += rate * rate
+    return best
 
 
 def push_peak(peaks: tuple[Peak, ...], peak: Peak, *, keep_seconds: float) -> tuple[Peak, ...]:

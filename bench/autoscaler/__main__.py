@@ -1,6 +1,7 @@
 """`python -m bench.autoscaler`: runs every policy in every cell, writes bench/results/autoscaler.*, prints the bars."""
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
@@ -14,7 +15,7 @@ from typing import Any
 from bench.autoscaler import bars, bound, build, cells, learning, pace, page, report
 from bench.autoscaler.bars import Bar, Row
 from bench.autoscaler.cells import Cell
-from bench.autoscaler.entrants import OURS, STATIC, Entrant, entrants
+from bench.autoscaler.entrants import LITERAL, OURS, STATIC, Entrant, entrants
 from bench.autoscaler.policies import RayServer
 from bench.autoscaler.run import Case, Outcome, run
 
@@ -22,14 +23,17 @@ RESULTS = Path("bench/results")
 SHOWN = ("step", "ramp60", "diurnal", "azure-functions-one")
 """Cells drawn over time."""
 DRAWN = (OURS, "Knative KPA", "HPA tuned", "Ray Serve tuned, down 60 s")
+FAMILIES = ("Knative", "HPA", "KEDA", "Ray Serve")
 Measured = tuple[str, str, str, str, dict[str, float]]
 """Table, case, system, family, measures."""
 
 _field: list[Entrant] = []
+_only_ours: list[bool] = []
 
 
-def _begin(peers: build.Peers) -> None:
-    """Once in each process: one Ray for all its runs."""
+def _begin(peers: build.Peers, ours: bool = False) -> None:
+    """Once in each process: one Ray for all its runs. `ours`: only what is drawn, and of the peers nothing else."""
+    _only_ours[:] = [True] if ours else []
     _field.extend(entrants(peers, RayServer(peers.ray_python) if peers.ray_python is not None else None))
 
 
@@ -47,6 +51,8 @@ def _cell(job: tuple[str, str, int]) -> tuple[list[Measured], dict[str, dict[str
         if table == "unlimited" and entrant.name == STATIC:
             continue  # a fixed fleet has no use for a limit: its row is in the other table
         draw = table == "limited" and seed == 0 and name in SHOWN and entrant.name in DRAWN
+        if _only_ours and entrant.name != OURS and not draw:
+            continue
         outcome = run(case, entrant.start(case), keep_trace=draw)
         measured.append((table, name, entrant.name, entrant.family, _measures(case, outcome, least)))
         if draw:
@@ -158,6 +164,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.autoscaler", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="runs of each cell (default 10)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at once (default: all cores)")
+    parser.add_argument("--ours", action="store_true", help="peers' rows are kept from a run with the same seeds")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no seed is begun after these (default 60)")
     parser.add_argument("--held-out", action="store_true", help="only loads that played no part in choosing constants")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -167,39 +175,46 @@ def main() -> int:
     if arguments.held_out:
         held_out(peers, seeds=arguments.seeds, processes=arguments.processes)
         return 1 if peers.missing else 0
-    seeds = range(arguments.seeds)
-    jobs = [("limited", cell.name, seed) for seed in seeds for cell in cells.cells()]
-    jobs += [("unlimited", cell.name, seed) for seed in seeds for cell in cells.unlimited(cells.cells())]
-    jobs += [("ramp", cells.ramp_bar().name, seed) for seed in seeds]
+    kept = _kept(arguments.seeds) if arguments.ours else []
     measured: list[Measured] = []
     tracks: dict[str, dict[str, dict[str, list[float]]]] = {}
     lessons: dict[str, list[dict[str, float]]] = {}
     drawn: dict[str, tuple[list[float], int, int | None]] = {}
     context = multiprocessing.get_context("fork")
-    with context.Pool(arguments.processes, initializer=_begin, initargs=(peers,)) as pool:
-        for done, (found, traces) in enumerate(pool.imap_unordered(_cell, jobs), start=1):
-            measured.extend(found)
-            if traces:
-                tracks[found[0][1]] = traces
-            print(f"\r{done} of {len(jobs)} cells, {time.monotonic() - started:.0f} s", end="", file=sys.stderr)
-        work = [(index, seed) for seed in seeds for index in range(len(learning.lessons()))]
-        for name, measures, track in pool.imap(_lesson, work):
-            lessons.setdefault(name, []).append(measures)
-            drawn.setdefault(name, track)
+    done = 0
+    with context.Pool(arguments.processes, initializer=_begin, initargs=(peers, arguments.ours)) as pool:
+        while done < arguments.seeds and time.monotonic() - started < 60.0 * arguments.minutes:
+            jobs = [("ramp", cells.ramp_bar().name, done)]  # the longest first
+            jobs += [("limited", cell.name, done) for cell in cells.cells()]
+            jobs += [("unlimited", cell.name, done) for cell in cells.unlimited(cells.cells())]
+            learned = pool.imap(_lesson, [(index, done) for index in range(len(learning.lessons()))])
+            for found, traces in pool.imap_unordered(_cell, jobs):
+                measured.extend(found)
+                if traces:
+                    tracks[found[0][1]] = traces
+            for name, measures, track in learned:
+                lessons.setdefault(name, []).append(measures)
+                drawn.setdefault(name, track)
+            done += 1
+            print(f"\r{done} of {arguments.seeds} seeds, {time.monotonic() - started:.0f} s", end="", file=sys.stderr)
     print(file=sys.stderr)
-    limited, unlimited = _rows(measured, "limited"), _rows(measured, "unlimited")
+    if arguments.ours:
+        _agree(measured, kept)
+        measured = [row for row in measured if row[2] == OURS]
+    limited, unlimited = _rows(measured, "limited", kept), _rows(measured, "unlimited", kept)
     ramp = _rows(measured, "ramp")[0]
     pace_ms = pace.tick_milliseconds()
     verdict = _verdict(limited, unlimited, ramp, lessons, pace_ms)
-    _write(limited, unlimited, ramp, lessons, verdict, peers=peers, seeds=arguments.seeds, started=started)
+    _write(limited, unlimited, ramp, lessons, verdict, peers=peers, seeds=done, started=started, kept=arguments.ours)
     about = {cell.name: cell.about for cell in cells.cells()}
     RESULTS.joinpath("autoscaler.md").write_text(
         "\n".join(
             [
                 "# Autoscaler benchmark",
                 "",
-                f"Medians of {arguments.seeds} seeds, {time.monotonic() - started:.0f} s on {os.cpu_count()} cores."
-                " Generated by `make bench-autoscaler`; do not edit.",
+                f"Medians of {done} seeds, {time.monotonic() - started:.0f} s on {os.cpu_count()} cores"
+                + (f" for our rows; the peers' are of an earlier run{SAME}." if arguments.ours else ".")
+                + " Generated by `make bench-autoscaler`; do not edit.",
                 "",
                 "## Bars",
                 "",
@@ -224,9 +239,60 @@ def main() -> int:
     return 1 if peers.missing else 0
 
 
-def _rows(measured: Iterable[Measured], table: str) -> list[Row]:
+SAME = " of the same code and seeds"
+_TABLES = {"limited": "limit of twice the need", "unlimited": "no limit"}
+
+
+def _kept(seeds: int) -> list[tuple[str, Row]]:
+    """(table, row) of everyone else in the results there are: they depend on the seed and not on our engine."""
+    results = json.loads((RESULTS / "autoscaler.json").read_text(encoding="utf-8"))
+    if results["settings"]["seeds"] != seeds:
+        raise SystemExit(f"--seeds is {seeds}, must be {results['settings']['seeds']} as in the results to keep")
+    families = {OURS: OURS, STATIC: "static", LITERAL: "ablation"}
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for cell in results["cells"]:
+        for table, name in _TABLES.items():
+            if cell["table"] == name and cell["system"] != OURS:
+                found.setdefault((table, cell["case"], cell["system"]), []).append(cell)
+    return [
+        (
+            table,
+            Row(
+                case=case,
+                system=system,
+                family=families.get(system, next((f for f in FAMILIES if system.startswith(f)), system)),
+                medians={entry["metric"]: _number(entry["value"]) for entry in entries},
+                lows={entry["metric"]: _number(entry["low"]) for entry in entries},
+                highs={entry["metric"]: _number(entry["high"]) for entry in entries},
+            ),
+        )
+        for (table, case, system), entries in found.items()
+    ]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _agree(measured: Iterable[Measured], kept: Iterable[tuple[str, Row]]) -> None:
+    """Stops when a peer that was run again, to be drawn, is not what the results say of it."""
+    rows = {(table, row.case, row.system): row for table, row in kept}
+    for table, case, system, _, measures in measured:
+        if system == OURS:
+            continue
+        row = rows[table, case, system]
+        for name in ("violations", "pod_seconds"):
+            if not row.lows[name] - 1e-6 <= measures[name] <= row.highs[name] + 1e-6:
+                raise SystemExit(
+                    f"{system} in {case}: {name} is {measures[name]}, must be within the results to keep,"
+                    f" {row.lows[name]} to {row.highs[name]}; run without --ours"
+                )
+
+
+def _rows(measured: Iterable[Measured], table: str, kept: Iterable[tuple[str, Row]] = ()) -> list[Row]:
     """Rows in the order of the cells, ours first."""
     rows = bars.rows_of((case, system, family, m) for kind, case, system, family, m in measured if kind == table)
+    rows += [row for kind, row in kept if kind == table]
     names = [cell.name for cell in _cells(table)]
     return sorted(rows, key=lambda row: (names.index(row.case), row.system != OURS, row.system))
 
@@ -241,6 +307,7 @@ def _write(
     peers: build.Peers,
     seeds: int,
     started: float,
+    kept: bool,
 ) -> None:
     learned = bars.rows_of((name, OURS, OURS, measures) for name, runs in lessons.items() for measures in runs)
     results: dict[str, Any] = {
@@ -256,6 +323,7 @@ def _write(
         "settings": {
             "seeds": seeds,
             "seconds": round(time.monotonic() - started),
+            "rows": f"ours alone; the peers' are of an earlier run{SAME}" if kept else "all",
             "policies": {entrant.name: entrant.about for entrant in entrants(peers, None)} | _RAY_ABOUT,
         },
         "cells": [

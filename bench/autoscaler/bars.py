@@ -33,7 +33,8 @@ class Bar:
     name: str
     rule: str
     value: str
-    holds: bool
+    holds: bool | None
+    """None: its condition is met nowhere, so nothing was tested."""
 
     def to_json(self) -> dict[str, Any]:
         """As written to the results."""
@@ -226,28 +227,31 @@ def absolutes(rows: Sequence[Row], unlimited: Sequence[Row], ramp: Row, *, diurn
 
 COST_BAR = 1.5
 """Pod-seconds over the clairvoyant bound that the bar on diurnal loads allows."""
+SAVING_BAR = 0.9
+"""Share of a fixed fleet's pod-seconds to be saved where the load allows it."""
 
 
 def savings(rows: Sequence[Row], traces: Sequence[str]) -> list[Bar]:
     """Against a fixed fleet, per trace. What a trace allows follows from its peak over mean and the headroom h of the
     fixed fleet: saving = 1 - eta / (h x peak / mean). At the eta of COST_BAR, 90 % needs h x peak / mean of 15."""
     cases = _by_case(rows)
+    least = COST_BAR / (1.0 - SAVING_BAR)
     bars = []
     for case in traces:
         measures = cases[case][OURS].medians
-        for headroom in (1, 2):
-            saving, bound = measures[f"saving_h{headroom}"], measures[f"saving_possible_h{headroom}"]
-            ratio = headroom * measures["peak_over_mean"]
-            allowed = 1.0 - COST_BAR / ratio
-            bars.append(
-                Bar(
-                    name=f"saving, {case}, headroom {headroom}",
-                    rule=f"at least 90 % where headroom x peak/mean is 15 or more (here {ratio:.1f}: {allowed:.1%} at"
-                    f" {COST_BAR} of the clairvoyant bound, {bound:.1%} at the bound itself)",
-                    value=f"{saving:.1%}",
-                    holds=saving >= 0.9 or allowed < 0.9,
-                )
+        ratio = measures["peak_over_mean"]
+        asked = [headroom for headroom in (1, 2) if headroom * ratio >= least - 1e-9]
+        bars.append(
+            Bar(
+                name=f"saving, {case}",
+                rule=f"at least {SAVING_BAR:.0%} against a fixed fleet where its headroom x peak/mean is {least:.0f} or"
+                " more" + ("" if asked else "; this trace does not meet the condition"),
+                value=f"peak/mean {ratio:.1f}: saved {measures['saving_h1']:.1%} against the peak,"
+                f" {measures['saving_h2']:.1%} against twice the peak (the clairvoyant bound saves"
+                f" {measures['saving_possible_h1']:.1%} and {measures['saving_possible_h2']:.1%})",
+                holds=all(measures[f"saving_h{headroom}"] >= SAVING_BAR for headroom in asked) if asked else None,
             )
+        )
     return bars
 
 

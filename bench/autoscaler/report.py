@@ -68,8 +68,13 @@ def write(path: Path, results: Mapping[str, Any]) -> None:
 def bars_table(bars: Sequence[Bar]) -> str:
     """The verdict as a Markdown table."""
     lines = ["| bar | rule | measured | holds |", "| --- | --- | --- | --- |"]
-    lines += [f"| {bar.name} | {bar.rule} | {bar.value} | {'yes' if bar.holds else '**no**'} |" for bar in bars]
+    lines += [f"| {bar.name} | {bar.rule} | {bar.value} | {verdict(bar.holds)} |" for bar in bars]
     return "\n".join(lines)
+
+
+def verdict(holds: bool | None) -> str:
+    """A word for whether a bar holds."""
+    return {True: "yes", False: "**no**", None: "not tested"}[holds]
 
 
 def table(rows: Sequence[Row], about: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """How long a need is remembered, and what pods that were missed teach."""
 
+import pytest
 from scaling_story import Story
 
 from headrace.autoscaler.engine import Memory, holding
@@ -19,7 +20,7 @@ def test_pods_that_are_missed_teach_a_window_that_would_have_kept_them() -> None
     memory = _learn(Memory(), 1000.0, 10, 4)
     memory = _learn(memory, 1100.0, 4, 10)
 
-    assert holding.seconds(memory, 10.0, 1100.0) == 20.0 + 100.0 + 5.0
+    assert holding.seconds(memory, 10.0, 1100.0) == pytest.approx(1.1 * (20.0 + 100.0))
 
 
 def test_a_lesson_fades_when_it_is_not_taught_again() -> None:
@@ -39,14 +40,14 @@ def test_a_load_that_returns_gently_or_after_long_teaches_nothing() -> None:
 def test_pods_that_are_wanted_back_sooner_than_they_start_would_have_been_cheaper_to_keep() -> None:
     gone = _learn(Memory(), 1000.0, 10, 4)
 
-    assert _learn(gone, 1008.0, 4, 5, short=False).hold == 20.0 + 8.0 + 5.0
+    assert _learn(gone, 1008.0, 4, 5, short=False).hold == pytest.approx(1.1 * (20.0 + 8.0))
 
 
 def test_the_last_fleet_that_was_large_enough_is_the_one_that_was_missed() -> None:
     memory = Memory(released=(Peak(at=1000.0, slots=20), Peak(at=1090.0, slots=6)))
 
-    assert _learn(memory, 1100.0, 4, 5).hold == 20.0 + 10.0 + 5.0
-    assert _learn(memory, 1100.0, 4, 15).hold == 20.0 + 100.0 + 5.0
+    assert _learn(memory, 1100.0, 4, 5).hold == pytest.approx(1.1 * (20.0 + 10.0))
+    assert _learn(memory, 1100.0, 4, 15).hold == pytest.approx(1.1 * (20.0 + 100.0))
 
 
 def test_a_spike_every_four_minutes_finds_its_pods_the_third_time(story: Story) -> None:
@@ -74,3 +75,18 @@ def test_cuts_that_would_follow_each_other_are_made_at_once(story: Story) -> Non
 
     assert story.replicas <= 3
     assert story.actions <= 3
+
+
+def test_pods_ordered_for_a_backlog_are_kept_as_long_as_those_ordered_for_load(story: Story) -> None:
+    """They cost a cold start like any other, and what rose once may rise again while they are there."""
+    story.cold_start = 20.0
+    story.begin(3)
+    story.run(60, 100)
+    story.run(30, 600)
+    ordered = story.replicas
+
+    story.run(20, 600)
+    assert ordered * 4 > 600 * 0.05 * 1.5  # more than the load alone fills
+    assert story.replicas == ordered
+    story.run(60, 600)
+    assert story.replicas < ordered

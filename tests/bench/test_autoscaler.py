@@ -114,7 +114,8 @@ def test_a_ramp_has_its_capacity_within_a_minute_at_thirty_seconds_of_cold_start
     [
         # What peers need for as few late requests, and a third of Knative's actions where it acts often.
         ("steady", 0.0001, 2412, 0),
-        ("zigzag", 0.0022, 12_760, 24),
+        ("zigzag", 0.0022, 12_760, 8),
+        ("diurnal", 0.0028, 21_200, 34),
         ("spike", 0.20, 35_880, 5),
         ("azure-functions-all", 0.0228, 29_445, 27),
         ("agent-ramp", 0.0096, 3_900, 7),
