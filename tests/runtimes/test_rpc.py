@@ -28,14 +28,16 @@ ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]])
 CANARY = "canary-4111"
 
 ECHO = """
+import os
 import time
 class Model(PythonModel):
     def predict(self, context, model_input, params=None):
         wish = model_input.iloc[0, 0]
         if wish == "raise":
             raise ValueError("canary-4111")
-        if str(wish).startswith("sleep"):
-            time.sleep(float(wish.split()[1]))
+        if str(wish).startswith("hold"):
+            while not os.path.exists(wish.split()[1]):
+                time.sleep(0.01)
         return list(model_input.iloc[:, 0])
 """
 
@@ -256,41 +258,46 @@ def test_texts_come_back_raw(echo_front: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_callers_deadline_ends_its_call_and_frees_its_place(echo_front: Any) -> None:
+def test_a_callers_deadline_ends_its_call_and_frees_its_place(echo_front: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     with calling(echo_front) as call, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(call, "ModelInfer", texts("sleep 2"))
+        running = pool.submit(call, "ModelInfer", texts(f"hold {gate}"))
         eventually(lambda: echo_front.metric("headrace_requests_executing") == 1)
         with pytest.raises(grpc.RpcError) as caught:
             call("ModelInfer", texts("late"), timeout=0.2)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         eventually(lambda: echo_front.metric("headrace_requests_queued") == 0)
+        gate.touch()
         assert running.result()
 
 
 @pytest.mark.slow
 def test_requests_over_the_time_limit_are_deadline_exceeded(
-    start_front: Any, python_model: Callable[..., Path]
+    start_front: Any, python_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     with (
         start_front(python_model(ECHO), HEADRACE_TIMEOUT_SECONDS="0.5") as front,
         calling(front) as call,
         pytest.raises(grpc.RpcError) as caught,
     ):
-        call("ModelInfer", texts("sleep 2"))
+        call("ModelInfer", texts(f"hold {tmp_path / 'never'}"))
 
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "time limit" in str(caught.value.details())
 
 
 @pytest.mark.slow
-def test_grpc_and_http_share_one_queue_and_one_limit(start_front: Any, python_model: Callable[..., Path]) -> None:
+def test_grpc_and_http_share_one_queue_and_one_limit(
+    start_front: Any, python_model: Callable[..., Path], tmp_path: Path
+) -> None:
     """One executes; of the others, as many wait as the queue has room for, and the next is refused at once."""
+    gate = tmp_path / "gate"
     with (
         start_front(python_model(ECHO), HEADRACE_CONCURRENCY="1") as front,
         calling(front) as call,
         ThreadPoolExecutor(80) as pool,
     ):
-        first = pool.submit(call, "ModelInfer", texts("sleep 3"))
+        first = pool.submit(call, "ModelInfer", texts(f"hold {gate}"))
         eventually(lambda: front.metric("headrace_requests_executing") == 1)
         body = '{"dataframe_split": {"columns": ["wish"], "data": [["x"]]}}'
         waiting = [pool.submit(front.post, body) for _ in range(32)]
@@ -299,6 +306,7 @@ def test_grpc_and_http_share_one_queue_and_one_limit(start_front: Any, python_mo
         with pytest.raises(grpc.RpcError) as caught:
             call("ModelInfer", texts("one too many"))
         refused = front.post(body)
+        gate.touch()
         assert first.result()
         done = [one.result() for one in waiting]
     trailing = dict(caught.value.trailing_metadata())
@@ -313,17 +321,19 @@ def test_grpc_and_http_share_one_queue_and_one_limit(start_front: Any, python_mo
 
 @pytest.mark.slow
 def test_a_pod_that_leaves_finishes_what_runs_and_says_that_it_is_not_ready(
-    start_front: Any, python_model: Callable[..., Path]
+    start_front: Any, python_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with start_front(python_model(ECHO), HEADRACE_GRACE_SECONDS="8") as front, calling(front) as call:
+    gate = tmp_path / "gate"
+    with start_front(python_model(ECHO), HEADRACE_GRACE_SECONDS="40") as front, calling(front) as call:
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(call, "ModelInfer", texts("sleep 4"))
+            running = pool.submit(call, "ModelInfer", texts(f"hold {gate}"))
             eventually(lambda: front.metric("headrace_requests_executing") == 1)
             front.process.send_signal(signal.SIGTERM)
             eventually(lambda: not call("ServerReady", messages.made("ServerReadyRequest")).ready)
             assert call("ServerLive", messages.made("ServerLiveRequest")).live
-            assert tensors.from_bytes("BYTES", 1, running.result().raw_output_contents[0], "x") == ["sleep 4"]
-        assert front.process.wait(15) == 0
+            gate.touch()
+            assert tensors.from_bytes("BYTES", 1, running.result().raw_output_contents[0], "x") == [f"hold {gate}"]
+        assert front.process.wait(45) == 0
 
 
 @pytest.mark.slow
