@@ -1,8 +1,8 @@
 """Shared libraries in layers, without what only a debugger reads, and equal ones once.
 
-Wheels are often not stripped: a fifth of the libraries in a scikit-learn environment are symbol tables and debugging
-data (docs/images.md), which the loader never maps into memory. Debian strips the libraries of its packages in the same
-way (`strip --strip-unneeded`). What a program can see, exported symbols included, stays byte for byte.
+Wheels are often not stripped: their libraries carry symbol tables and debugging data, which the loader never maps into
+memory (what that weighs: docs/images.md). Debian strips the libraries of its packages in the same way
+(`strip --strip-unneeded`). What a program can see, exported symbols included, stays byte for byte.
 
 Rewritten libraries are kept for each distribution, as bytecode is.
 """
