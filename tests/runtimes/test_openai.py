@@ -63,7 +63,7 @@ def test_embeddings_in_both_encodings(answer: Any) -> None:
 
 
 def test_what_is_wrong_is_named() -> None:
-    with pytest.raises(InputError, match="encoding_format = 'hex'"):
+    with pytest.raises(InputError, match="encoding_format must be float or base64"):
         openai.embeddings([[1.0]], model="m", encoding="hex")
     with pytest.raises(InputError, match="'messages' must be a list"):
         openai.require({"messages": []}, "messages", (list,))
