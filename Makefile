@@ -32,8 +32,8 @@ test-cluster: .venv/installed # mostly waits for pods, so the others have the co
 	@$(PYTHON) -m pytest --durations=10 -m "cluster and not long"
 	@echo "Not run, minutes each: stories of load and outages on the cluster (make test-long)"
 
-test-long: .venv/installed ## load and outages on the cluster: minutes each
-	@$(PYTHON) -m pytest --durations=20 -m long
+test-long: .venv/installed ## load and outages on the cluster: minutes each; writes tests/recorded/long.json
+	@HEADRACE_RECORD_LONG=1 $(PYTHON) -m pytest --durations=20 -m long
 
 test-rest: .venv/installed
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bench.report import RESULTS
 
+STORIES: Final = Path(__file__).resolve().parents[1] / "tests" / "recorded" / "long.json"
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _INTRODUCTION: Final = """\
 # Benchmarks
@@ -27,10 +28,38 @@ _COMMANDS: Final = {
 _VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
 
 
-def page(results: Path = RESULTS) -> str:
+def page(results: Path = RESULTS, stories: Path = STORIES) -> str:
     """The text of the page."""
     sections = [_section(name, results / f"{name}.json") for name in _COMMANDS if (results / f"{name}.json").exists()]
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, *sections, *([_told(stories)] if stories.exists() else [])])
+
+
+def _told(path: Path) -> str:
+    """How the stories of load and outages ended."""
+    record: dict[str, Any] = json.loads(path.read_text())
+    rows = [
+        f"| {_words(name)} | {story.get('requests', '')} | {story.get('not_200', '')} | {story['seconds']} s "
+        f"| {story['outcome'] if story['outcome'] == 'passed' else '**' + story['outcome'] + '**'} |"
+        for name, story in record["stories"].items()
+    ]
+    return "\n".join(
+        [
+            "## Load and outages on the cluster",
+            "",
+            f"`{record['command']}`. Machine: {record['machine']}. Kubernetes {record['kubernetes']}.",
+            "Open loop, no retries. The story that deletes an endpoint under load lets callers be refused.",
+            "",
+            "| story | requests | not answered with 200 | took | |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _words(test: str) -> str:
+    name, bracket, case = test.rpartition("::test_")[2].partition("[")
+    return name.replace("_", " ") + (f" ({case.rstrip(']')})" if bracket else "")
 
 
 def _section(name: str, path: Path) -> str:
@@ -42,7 +71,7 @@ def _section(name: str, path: Path) -> str:
         f"| {bar['name']} | {bar['rule']} | {_number(bar['value'])} | {_VERDICTS[bar['holds']]} |"
         for bar in result["bars"]
     ]
-    plots = sorted(plot.name for plot in path.parent.glob(f"{name}*.png"))
+    plots = sorted(plot.name for plot in path.parent.glob(f"{name}*.png") if _owner(plot) == name)
     pictures = [f"![{title}](../bench/results/{plot})" for plot in plots]
     lines = [
         f"## {title}",
@@ -57,6 +86,11 @@ def _section(name: str, path: Path) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _owner(plot: Path) -> str:
+    """The command whose plot it is: the longest of the names that its own begins with."""
+    return max((name for name in _COMMANDS if plot.stem.startswith(name)), key=len)
 
 
 def _number(value: Any) -> str:

@@ -27,8 +27,22 @@ def test_a_bar_that_was_missed_is_called_missed(tmp_path: Path) -> None:
     (tmp_path / "deploy.json").write_text(json.dumps(RESULT))
     (tmp_path / "deploy.png").touch()
 
-    written = page.page(tmp_path)
+    written = page.page(tmp_path, tmp_path / "long.json")
 
     assert "| cluster start | <= 40 s | 14.25 | holds |" in written
     assert "| rollback | <= 15 s | 16 | **missed** |" in written
     assert "![Coming up, changing, going back](../bench/results/deploy.png)" in written
+
+
+def test_a_story_that_did_not_end_well_is_seen(tmp_path: Path) -> None:
+    stories = {
+        "test_x.py::test_all_is_well": {"outcome": "passed", "seconds": 3, "requests": 40, "not_200": 0},
+        "test_x.py::test_it_hangs[etcd-30]": {"outcome": "failed", "seconds": 62},
+    }
+    record = {"command": "make test-long", "machine": "2 cores", "kubernetes": "v1.36.3", "stories": stories}
+    (tmp_path / "long.json").write_text(json.dumps(record))
+
+    written = page.page(tmp_path, tmp_path / "long.json")
+
+    assert "| all is well | 40 | 0 | 3 s | passed |" in written
+    assert "| it hangs (etcd-30) |  |  | 62 s | **failed** |" in written

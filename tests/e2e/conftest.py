@@ -1,7 +1,11 @@
 """The platform on a real cluster, shared by every end-to-end test: removed at the end by whoever brought it up."""
 
+import json
+import os
+import platform as machine
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live_platform import Platform, assert_machine_is_clean, quiet
@@ -9,8 +13,11 @@ from live_platform import Platform, assert_machine_is_clean, quiet
 from headrace.stacks.local import demo, demo_model, layout, registry, target
 from headrace.stacks.local.deployment import Deployment
 from headrace.stacks.local.toolchain import builder
+from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION
 
 _HERE = Path(__file__).parent
+_RECORD = _HERE.parent / "recorded" / "long.json"
+_stories: dict[str, dict[str, Any]] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,6 +25,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remembers how the long stories ended."""
+    if "long" in report.keywords:
+        story = _stories.setdefault(report.nodeid.partition("e2e/")[2], {"outcome": "passed", "seconds": 0})
+        story["seconds"] += round(report.duration)
+        if report.outcome != "passed":
+            story["outcome"] = report.outcome
+        story.update(report.user_properties)
+
+
+def pytest_sessionfinish() -> None:
+    """`make test-long` keeps what it saw in tests/recorded/long.json."""
+    if _stories and os.environ.get("HEADRACE_RECORD_LONG"):
+        _RECORD.parent.mkdir(exist_ok=True)
+        record = {
+            "command": "make test-long",
+            "machine": f"{os.cpu_count()} cores, {machine.machine()}",
+            "kubernetes": KUBERNETES_VERSION,
+            "stories": _stories,
+        }
+        _RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 
 @pytest.fixture(scope="session")
