@@ -4,6 +4,7 @@ Pulumi's own mocks show inputs only; this keeps parents, options and registered 
 every component to the same rules.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,6 +139,7 @@ def record(
 ) -> Recording:
     """Runs `program` and returns what it registered. `answers` adds outputs to the resources of a type."""
     recording = Recording()
+    _keep_event_loop()
     monitor = _Monitor(_Answers(answers or {}), recording)
     pulumi.runtime.set_mocks(monitor.mocks, project="headrace", stack=stack, preview=preview, monitor=monitor)
     pulumi.runtime.set_all_config(dict(config or {}))
@@ -150,6 +152,14 @@ def record(
 
     run()
     return recording
+
+
+def _keep_event_loop() -> None:
+    """Pulumi takes the thread's event loop, and a test that called `asyncio.run` before leaves none."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def _plain(value: Any, path: str, secrets: set[str]) -> Any:
