@@ -1,6 +1,7 @@
 """`make demo`: from nothing to a prediction that came back through PoP proxy, load balancer and pod."""
 
 import json
+import shlex
 import shutil
 import ssl
 import sys
@@ -146,7 +147,8 @@ def _show(description: dict[str, Any], model: RegisteredModel, answer: dict[str,
     print(f"\nprediction: {json.dumps(answer)}\n\nAsk again:\n")
     print(
         f"curl --cacert {description['ca_file']} {address} \\\n"
-        f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n  -d {body}\n'
+        f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
+        f"  -d {shlex.quote(f'@{body}')}\n"
     )
     print(
         f"Look around:  KUBECONFIG={description['kubeconfig']} kubectl get modelendpoints -A\n"
