@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-autoscaler bench-llm soak clean
+.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-autoscaler bench-llm soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -23,7 +23,8 @@ test: .venv/installed check ## every test, on a real cluster
 	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster" test-cluster test-rest test-routing
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
-	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" test-routing test-rest
+	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" REST=--ignore=tests/runtimes \
+		test-rest test-routing test-runtimes
 
 test-routing: .venv/installed # in a process of its own, as in production (pyproject.toml says why), beside the rest
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/routing
@@ -36,7 +37,10 @@ test-long: .venv/installed ## load and outages on the cluster: minutes each; wri
 	@HEADRACE_RECORD_LONG=1 $(PYTHON) -m pytest --durations=20 -m long
 
 test-rest: .venv/installed
-	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)"
+	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" $(REST)
+
+test-runtimes: .venv/installed # `make test` has them among the rest
+	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/runtimes
 
 test-vllm: .venv/installed ## vLLM itself, on CPU cores (a download of 5.9 GB); writes tests/recorded/vllm.json
 	@HEADRACE_TEST_VLLM=1 $(PYTHON) -m pytest -q tests/runtimes/engine/test_vllm.py

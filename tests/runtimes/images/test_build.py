@@ -28,6 +28,8 @@ from headrace.runtimes.images.oci import Image
 from headrace.runtimes.images.store import Store
 from headrace.runtimes.images.tarball import Entry, write_layer
 
+pytestmark = pytest.mark.slow  # half a second each, and many: real resolvers and installers
+
 MakeWheel = Callable[..., str]
 REGISTRY = Delivery(kind=DeliveryKind.REGISTRY, repository="registry.example/team")
 

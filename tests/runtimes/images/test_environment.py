@@ -12,6 +12,8 @@ from headrace.runtimes.images import environment
 from headrace.runtimes.images.resolver import Resolver, options_of, pins_of
 from headrace.runtimes.images.store import Store
 
+pytestmark = pytest.mark.slow  # half a second each, and many: real resolvers and installers
+
 MakeWheel = Callable[..., str]
 SITE = "opt/model/env/lib/python3.11/site-packages"
 
