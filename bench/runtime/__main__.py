@@ -33,6 +33,8 @@ SERVES = {"cnn": SYSTEMS[:4], "waiting": SYSTEMS[:5], "computing": SYSTEMS[:1]}
 MLflow runtime refuses the request of the waiting model as it is written here."""
 FILLING_SECONDS = 4.0
 """An overload is judged once the queue has filled, when refusals begin."""
+ANEW = "measured anew after the others"
+"""Which models `--only` has measured since the last whole run."""
 WAITING_CONNECTIONS = 32
 WAITING_SECONDS = 0.1
 
@@ -79,7 +81,8 @@ def main() -> None:
     if only:
         kept = json.loads((report.RESULTS / "runtime.json").read_text())
         cells = [report.Cell(**cell) for cell in kept["cells"]]
-        versions = {**kept["versions"], "measured anew after the others": ", ".join(only)}
+        before = [name for name in kept["versions"].get(ANEW, "").split(", ") if name and name not in only]
+        versions = {**kept["versions"], ANEW: ", ".join([*before, *only])}
     with tempfile.TemporaryDirectory() as temporary:
         logs = Path(temporary)
         for name in only or (*SINGLE, "wide", "waiting", "computing"):
