@@ -225,7 +225,9 @@ def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, no
         return _Look(replace(memory, vertical_at=now, cycle=Cycle()), current)
     reasons: list[Reason] = []
     if memory.surprises >= learning.SURPRISES_TO_FORGET:
-        reasons.append(Reason(code=model.RELEARNING, message="service times left the learned line: it is learned anew"))
+        reasons.append(
+            Reason(code=model.RELEARNING, message="service times are not those learned: they are learned anew")
+        )
         memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
     if now - looked_at < vertical.PERIOD_SECONDS - 1e-6:
         return _Look(memory, current, tuple(reasons))

@@ -1,14 +1,12 @@
 """What is learned from live traffic: service time, its growth with concurrency, and each resource's use per request.
 
-The law assumed is affine: a request takes a + b n seconds while n execute in its pod (batched decoding, processor
-sharing beyond the cores). Throughput over latency, n / (a + b n)^2, is then highest at n = a / b: Kleinrock's
-optimal operating point (1979). A flat line means that some resource, not time, is the limit.
 Nothing is throttled to learn: the points come from whatever concurrency the traffic makes.
 """
 
 import math
 from dataclasses import replace
 
+from headrace.autoscaler.engine import curve
 from headrace.autoscaler.engine.model import Bucket, Cycle, Line, Observation, Profile, Utilisation
 from headrace.autoscaler.engine.signals import share
 
@@ -22,7 +20,7 @@ POINT_COMPLETIONS = 20.0
 LINE_KEEP = 0.99
 """Weight an older point keeps at each new one: half is gone after 69 points, six minutes at the least."""
 SURPRISE = 0.25
-"""A service time a quarter off the line is a surprise (the tolerance of Envoy's gradient)."""
+"""A service time a quarter off what was seen there before is a surprise (the tolerance of Envoy's gradient)."""
 SURPRISES_TO_FORGET = 3
 SLOPE_SIGMAS = 3.0
 USABLE_CONCURRENCY = 0.2
@@ -95,28 +93,25 @@ def ready_for_point(point: Cycle, *, period: float) -> bool:
 
 
 def learn(profile: Profile, point: Cycle, executing: float) -> tuple[Profile, bool]:
-    """The profile with one more point, and whether the latency line had predicted something else."""
+    """The profile with one more point, and whether another service time was expected there."""
     concurrency = point.executing_seconds / point.pod_seconds
     learned = profile
     if point.readings > 0 and concurrency > 0:
         learned = _resources(profile, point, concurrency)
-    if abs(executing - point.executing) > BALANCE_SHARE * point.completed or concurrency <= 0:
+    if concurrency <= 0 or abs(executing - point.executing) > BALANCE_SHARE * point.completed:
         return learned, False
-    seconds = point.executing_seconds / point.completed
-    expected = predict(profile.latency, concurrency)
-    surprised = (
-        expected is not None
-        and profile.latency.points >= SURPRISES_TO_FORGET
-        and abs(seconds - expected) > SURPRISE * expected
+    # While pods fill or empty, the mean concurrency is none that they had: no more than noise may lie between.
+    busy = point.executing_seconds / point.seconds
+    if abs(executing - point.executing) > BALANCE_SHARE * busy + 2.0 * math.sqrt(busy):
+        return learned, False
+    # What was begun and what was ended differ while the load changes; their mean is what the seconds were spent on.
+    served = point.completed + (executing - point.executing) / 2.0
+    seconds = point.executing_seconds / served
+    expected = curve.expected(profile.latency, concurrency)
+    surprised = expected is not None and not (
+        (1.0 - SURPRISE) * expected[0] <= seconds <= (1.0 + SURPRISE) * expected[1]
     )
-    return (
-        replace(
-            learned,
-            latency=_point(profile.latency, concurrency, seconds, weight=point.completed),
-            seen=max(concurrency, LINE_KEEP * profile.seen),
-        ),
-        surprised,
-    )
+    return replace(learned, latency=curve.add(profile.latency, concurrency, seconds, served=served)), surprised
 
 
 def _resources(profile: Profile, point: Cycle, concurrency: float) -> Profile:
@@ -140,13 +135,11 @@ def forget(profile: Profile) -> Profile:
     """The profile without what a changed model has made false. The limit itself stays until better is known."""
     return replace(
         profile,
-        exploring=True,
-        latency=Line(),
+        latency=(),
         memory=Line(),
         gpu_memory=Line(),
         cpu_per_request=0.0,
         tensor_per_request=0.0,
-        seen=0.0,
     )
 
 
@@ -177,27 +170,9 @@ def fit(line: Line) -> tuple[float, float, float] | None:
     return mean_y - slope * mean_x, slope, error
 
 
-def predict(line: Line, x: float) -> float | None:
-    """What the line says at x: its value where a slope is known, its mean otherwise."""
-    if line.weight <= 0:
-        return None
-    known = fit(line)
-    if known is None:
-        return line.y / line.weight
-    return max(known[0] + known[1] * x, 1e-9)
-
-
 def ceiling(line: Line, mark: float) -> float:
     """The x at which a rising line reaches the mark; infinite where no rise is proven."""
     known = fit(line)
     if known is None or known[1] <= SLOPE_SIGMAS * known[2] or known[1] <= 0:
         return math.inf
     return max(0.0, (mark - known[0]) / known[1])
-
-
-def optimum(line: Line) -> float:
-    """Concurrency with the most throughput per latency; infinite where service time does not rise with it."""
-    known = fit(line)
-    if known is None or known[1] <= SLOPE_SIGMAS * known[2]:
-        return math.inf
-    return max(0.0, known[0] / known[1])

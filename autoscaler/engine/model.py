@@ -160,6 +160,20 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """Decayed sums of the service times seen at nearly the same concurrency of a pod."""
+
+    index: int
+    points: float = 0.0
+    served: float = 0.0
+    """Requests behind the points: their weight in the other sums."""
+    executing: float = 0.0
+    seconds: float = 0.0
+    squares: float = 0.0
+    """Of seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
     """What was learned of a version; its successor starts from it."""
 
@@ -171,16 +185,14 @@ class Profile:
     """Decayed executing seconds behind the service time."""
     done: float = 0.0
     """Decayed completions behind the service time; service time = busy / done."""
-    latency: Line = Line()
-    """Service seconds against requests executing per pod."""
+    latency: tuple[Level, ...] = ()
+    """Service seconds against requests executing per pod, by rising concurrency."""
     memory: Line = Line()
     """Memory share against requests executing per pod."""
     gpu_memory: Line = Line()
     cpu_per_request: float = 0.0
     """Largest share of a pod's CPU that one executing request was seen to use; 0: not known."""
     tensor_per_request: float = 0.0
-    seen: float = 0.0
-    """Most requests executing per pod that a whole interval averaged, recently."""
 
     @property
     def service_seconds(self) -> float | None:
@@ -241,12 +253,12 @@ class Memory:
     last_arrival: float | None = None
     profile: Profile = Profile()
     point: Cycle = Cycle()
-    """Sums since the last point of the latency line."""
+    """Sums since the last point of the latency curve."""
     cycle: Cycle = Cycle()
     streak: int = 0
     """Vertical cycles in a row that wanted more concurrency (positive) or less (negative)."""
     surprises: int = 0
-    """Points in a row that the latency line failed to predict."""
+    """Points in a row that the latency curve failed to predict."""
     burst: float = 1.0
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0

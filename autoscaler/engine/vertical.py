@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from headrace.autoscaler.engine import learning, model
+from headrace.autoscaler.engine import curve, learning, model
 from headrace.autoscaler.engine.model import Cycle, Profile, Reason
 from headrace.contract.apa import AutoscalerSpec
 
@@ -61,10 +61,12 @@ def bounded(spec: AutoscalerSpec, concurrency: int) -> int:
     return max(spec.min_concurrency, min(spec.max_concurrency, concurrency))
 
 
-def goal(profile: Profile) -> tuple[float, str]:
+def goal(profile: Profile, current: int) -> tuple[float, str]:
     """Best concurrency as far as known, and what sets it; infinite while nothing does."""
+    law = curve.optimum(profile.latency, current)
+    # A limit that was learned once is not raised before the law is known again.
     limits = [
-        (learning.optimum(profile.latency), "throughput over latency"),
+        (law if law is not None else math.inf if profile.exploring else float(current), "throughput over latency"),
         (learning.ceiling(profile.memory, MEMORY_MARK), "memory"),
         (learning.ceiling(profile.gpu_memory, GPU_MEMORY_MARK), "GPU memory"),
         (_per_request(profile.cpu_per_request), "CPU"),
@@ -79,7 +81,7 @@ def _per_request(share: float) -> float:
 
 def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, streak: int) -> Move:
     """One look at the profile after a cycle of traffic."""
-    best, cause = goal(profile)
+    best, cause = goal(profile, current)
     wanted = max(1.0, best)
     used = cycle.executing_seconds / cycle.pod_seconds if cycle.pod_seconds > 0 else 0.0
     if wanted < current - max(0.5, DEAD_ZONE * current):
@@ -96,7 +98,7 @@ def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, 
     grows = wanted >= current + max(0.5, DEAD_ZONE * current)
     # No growth for a pod that does not fill what it has (Netflix): there is nothing to gain and nothing to learn from.
     if not grows or used < current / 2.0 or cycle.completed < learning.POINT_COMPLETIONS:
-        settled = profile.exploring and not grows and learning.fit(profile.latency) is not None
+        settled = profile.exploring and not grows
         kept = replace(profile, exploring=False) if settled else profile
         return Move(concurrency=current, profile=kept, streak=0, reason=None)
     streak = max(streak, 0) + 1

@@ -73,6 +73,21 @@ def test_a_changed_model_is_learned_anew(story: Story) -> None:
     assert any(decision.has(model.RELEARNING) or decision.has(model.CONCURRENCY_DOWN) for decision in story.log)
 
 
+def test_a_changed_model_with_full_pods_is_not_given_more_requests_first(story: Story) -> None:
+    """Its pods are full because it became slow: doubling the limit, as for a new model, made it slower."""
+    _learner(story, first=4)
+    story.service = lambda executing: 0.2 * (8 + 0.5 * executing) / 8
+    story.run(900, lambda second: 400 + 100 * ((second // 60) % 2))
+    settled = story.log[-1].concurrency
+    story.log.clear()
+
+    story.service = lambda executing: 0.2 * (8 + 1.6 * executing) / 8
+    story.run(120, 500)
+
+    assert any(decision.has(model.RELEARNING) for decision in story.log)
+    assert max(decision.concurrency for decision in story.log) == settled
+
+
 def test_a_version_starts_from_its_predecessors_profile(story: Story) -> None:
     _learner(story, first=4)
     profile = replace(Memory().profile, concurrency=48, exploring=False)
