@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
-FOLDERS := contract components routing autoscaler runtimes stacks
+FOLDERS := contract components machinery routing autoscaler runtimes stacks
 
 .PHONY: help demo down status test test-fast test-long test-cluster test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-autoscaler bench-llm soak clean
 

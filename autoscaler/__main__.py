@@ -8,21 +8,23 @@ import signal
 import sys
 from pathlib import Path
 
-from headrace.autoscaler import kube, replay
+from headrace.autoscaler import kube, replay, telemetry
 from headrace.autoscaler.fronts import HttpFronts
 from headrace.autoscaler.journal import Journal
 from headrace.autoscaler.lease import Elector
 from headrace.autoscaler.loop import Loop
 from headrace.autoscaler.metrics import DirectSource, PrometheusSource
+from headrace.autoscaler.pages import targets_page, wake_page
 from headrace.autoscaler.reconcile import Reconciler
-from headrace.autoscaler.server import Server
 from headrace.autoscaler.settings import Settings
 from headrace.contract.errors import HeadraceError, InputError
+from headrace.machinery.api_server import ApiServer
+from headrace.machinery.port import Port
 
 
 def control(settings: Settings) -> None:
     """Runs the controller until SIGTERM or SIGINT."""
-    cluster = kube.WatchedCluster(kube.ApiServer())
+    cluster = kube.WatchedCluster(ApiServer(kube.MANAGER))
     source = PrometheusSource(settings.prometheus_url) if settings.prometheus_url else DirectSource()
     journal = Journal(settings.journal)
     reconciler = Reconciler(cluster, HttpFronts(), journal)
@@ -30,15 +32,22 @@ def control(settings: Settings) -> None:
     loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
-    server = Server(settings.port, alive=loop.alive, ready=loop.ready, wake=loop.wake, targets=loop.targets)
-    server.start()
+    port = Port(
+        settings.port,
+        alive=loop.alive,
+        ready=loop.ready,
+        registry=telemetry.registry,
+        get=targets_page(loop.targets),
+        post=wake_page(loop.wake),
+    )
+    port.start()
     cluster.start()
-    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, server.port)
+    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, port.number)
     try:
         loop.run()
     finally:
         cluster.stop()
-        server.stop()
+        port.stop()
         journal.close()
 
 

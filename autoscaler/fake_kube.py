@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.autoscaler.kube import Conflict, Key, Missing, Object
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
+from headrace.machinery.api_server import Conflict, Key, Missing, Object
 
 
 class FakeCluster:

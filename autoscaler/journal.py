@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from headrace.autoscaler.engine import Decision, Memory, Observation, encode
-from headrace.autoscaler.kube import Key
 from headrace.contract.apa import AutoscalerSpec
+from headrace.machinery.api_server import Key
 
 log = logging.getLogger(__name__)
 

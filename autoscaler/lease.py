@@ -4,9 +4,10 @@ import datetime
 import logging
 from dataclasses import dataclass
 
-from headrace.autoscaler.kube import Cluster, Object
+from headrace.autoscaler.kube import Cluster
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
+from headrace.machinery.api_server import Object
 
 log = logging.getLogger(__name__)
 

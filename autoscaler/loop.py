@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 
 from headrace.autoscaler import pods, telemetry
-from headrace.autoscaler.kube import Cluster, Key, named
+from headrace.autoscaler.kube import Cluster
 from headrace.autoscaler.lease import Elector
 from headrace.autoscaler.metrics import Reading, Source, Targets, bracketed
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
 from headrace.autoscaler.report import stamp
 from headrace.contract import metrics, names
 from headrace.contract.errors import TemporaryError
+from headrace.machinery.api_server import Key, named
 
 log = logging.getLogger(__name__)
 

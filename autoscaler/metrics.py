@@ -19,8 +19,8 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from headrace.autoscaler import telemetry
 from headrace.autoscaler.engine import LoadCounters, Utilisation
 from headrace.autoscaler.exposition import Sample, from_query, parse
-from headrace.autoscaler.kube import Key
 from headrace.contract import metrics, names
+from headrace.machinery.api_server import Key
 
 log = logging.getLogger(__name__)
 

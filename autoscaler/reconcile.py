@@ -10,11 +10,12 @@ from headrace.autoscaler import pods, report, telemetry
 from headrace.autoscaler.engine import Decision, Memory, Observation, Profile, decide, decode, encode, model
 from headrace.autoscaler.fronts import Fronts
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.kube import MANAGER, Cluster, Key, Missing, Object, named
+from headrace.autoscaler.kube import MANAGER, Cluster
 from headrace.autoscaler.metrics import Reading
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.contract.errors import InputError, TemporaryError
+from headrace.machinery.api_server import Key, Missing, Object, named
 
 log = logging.getLogger(__name__)
 

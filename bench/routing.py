@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "routing"))
+sys.path[:0] = [str(ROOT / "tests" / "routing"), str(ROOT / "tests")]
 
 from clients import Platform  # noqa: E402 -- the stand-ins lie beside the tests that use them
 from grpc_server import Caller, GrpcServer  # noqa: E402

@@ -8,8 +8,9 @@ import signal
 import sys
 
 from headrace.contract.errors import HeadraceError
-from headrace.routing import ads, kube
-from headrace.routing.health import HealthServer
+from headrace.machinery.api_server import ApiServer
+from headrace.machinery.port import Port
+from headrace.routing import ads, kube, telemetry
 from headrace.routing.loop import ControlPlane
 from headrace.routing.settings import Settings
 
@@ -22,12 +23,14 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     publisher = ads.Publisher()
-    control_plane = ControlPlane(kube.ApiServer(), publisher, settings.options)
-    health = HealthServer(settings.health_port, alive=control_plane.alive, ready=control_plane.ready)
+    control_plane = ControlPlane(ApiServer(kube.MANAGER), publisher, settings.options)
+    health = Port(
+        settings.health_port, alive=control_plane.alive, ready=control_plane.ready, registry=telemetry.registry
+    )
     server, port = await ads.serve(ads.AdsServicer(publisher), address=settings.xds_address)
     health.start()
     control_plane.start()
-    log.info("xDS on port %d, health on port %d", port, health.port)
+    log.info("xDS on port %d, health on port %d", port, health.number)
     loop = asyncio.create_task(control_plane.run())
     stopping = asyncio.create_task(stop.wait())
     try:

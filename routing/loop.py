@@ -8,8 +8,10 @@ import time
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
+from headrace.machinery.api_server import ApiServer
 from headrace.routing import kube, telemetry
 from headrace.routing.ads import Publisher
+from headrace.routing.issuer_keys import IssuerKeys
 from headrace.routing.reporter import Reporter, Seen
 from headrace.routing.snapshot import (
     Keys,
@@ -32,13 +34,12 @@ STATUS_SECONDS = 2.0
 """How often endpoints that are not ready are asked why, while nothing else changes."""
 STUCK_SECONDS = 120.0
 """A snapshot of five thousand endpoints from nothing takes 12 s of CPU."""
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 class ControlPlane:
     """Mirrors the cluster, publishes snapshots, writes statuses."""
 
-    def __init__(self, server: kube.ApiServer, publisher: Publisher, options: Options) -> None:
+    def __init__(self, server: ApiServer, publisher: Publisher, options: Options) -> None:
         self._server = server
         self._publisher = publisher
         self._options = options
@@ -48,15 +49,15 @@ class ControlPlane:
         self._began: float | None = None
         self._published: Seen | None = None
         self._recall = Recall()
-        self.endpoints = kube.Mirror(server, kube.MODEL_ENDPOINTS, self._notice)
-        self.slices = kube.Mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
-        self.balancers = kube.Mirror(
+        self.endpoints = kube.mirror(server, kube.MODEL_ENDPOINTS, self._notice)
+        self.slices = kube.mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
+        self.balancers = kube.mirror(
             server,
-            f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices",
+            kube.BALANCER_SLICES,
             self._notice,
-            label_selector=f"{SERVICE_NAME_LABEL}={names.LOAD_BALANCER}",
+            label_selector=f"{kube.SERVICE_NAME_LABEL}={names.LOAD_BALANCER}",
         )
-        self.keys = kube.IssuerKeys(server, self._notice)
+        self.keys = IssuerKeys(server, self._notice)
         self._reporter = Reporter(server)
 
     def _notice(self) -> None:
@@ -132,11 +133,11 @@ class ControlPlane:
         In a thread: the first snapshot of thousands of endpoints takes seconds, in which proxies are still listened to.
         """
         assert self.keys.found is not None  # `missing` said so
-        seen = Seen(self.endpoints.objects(), self.slices.objects())
+        seen = Seen(self.endpoints.all(), self.slices.all())
         endpoints, refused = accepted_endpoints(seen.endpoints)
         pods = routed_pods(seen.slices)
         balancers: set[PodAddress] = set()
-        for item in self.balancers.objects():
+        for item in self.balancers.all():
             balancers |= slice_addresses(item, default_port=names.LOAD_BALANCER_PORT)
         world = World(
             keys=Keys.of(*self.keys.found), endpoints=endpoints, pods=pods, balancers=tuple(sorted(balancers))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.contract.errors import TemporaryError
+from headrace.machinery.api_server import ApiServer, Conflict, Object
 from headrace.routing import kube, status, telemetry
 from headrace.routing.snapshot import Endpoint, accepted_endpoints, ready_pods
 
@@ -18,14 +19,14 @@ log = logging.getLogger(__name__)
 class Seen:
     """Objects as they were at one moment."""
 
-    endpoints: Sequence[kube.Object]
-    slices: Sequence[kube.Object]
+    endpoints: Sequence[Object]
+    slices: Sequence[Object]
 
 
 class Reporter:
     """Writes the statuses that differ from what objects say."""
 
-    def __init__(self, server: kube.ApiServer) -> None:
+    def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._unreadable: set[str] = set()
 
@@ -50,7 +51,7 @@ class Reporter:
 
     def _write(
         self,
-        item: kube.Object,
+        item: Object,
         endpoint: Endpoint | None,
         *,
         faults: Sequence[str],
@@ -66,17 +67,16 @@ class Reporter:
                 item, endpoint=endpoint, faults=faults, ready=ready, pods=described, now=now
             )
             if status.differs(item, wanted):
-                version = item["metadata"]["resourceVersion"]
-                self._server.patch_status(kube.status_path(item), wanted, resource_version=version)
+                kube.write_status(self._server, item, wanted)
                 telemetry.status_writes.labels("written").inc()
-        except kube.Conflict:
+        except Conflict:
             # Someone was faster; the watch brings their version, and with it the next turn.
             telemetry.status_writes.labels("conflict").inc()
         except TemporaryError as error:
             telemetry.status_writes.labels("failed").inc()
             log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
 
-    def _pods(self, namespace: str) -> list[kube.Object]:
+    def _pods(self, namespace: str) -> list[Object]:
         """The endpoint's pods; none when they may not be read, which costs the status its cause and nothing else."""
         try:
             return kube.pods_of(self._server, namespace)

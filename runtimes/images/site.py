@@ -20,7 +20,7 @@ PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 """What holds the folders `contract`, `runtimes`, … and `locks`: the checkout, or `headrace` in site-packages."""
 
 FRONT_CODE: Final = ("contract", "runtimes")
-CONTROL_CODE: Final = ("contract", "routing", "autoscaler")
+CONTROL_CODE: Final = ("contract", "machinery", "routing", "autoscaler")
 
 _RECIPE: Final = 2
 _SITE: Final = names.FRONT_SITE.lstrip("/")

@@ -11,13 +11,13 @@ import pytest
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_kube import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.kube import Key
 from headrace.autoscaler.lease import Elector
 from headrace.autoscaler.loop import Loop
 from headrace.autoscaler.metrics import PrometheusSource, Reading, Source, Targets
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler
 from headrace.contract import metrics
 from headrace.contract.apa import AutoscalerSpec
+from headrace.machinery.api_server import Key
 
 KEY: Key = ("endpoint-fraud", "v1")
 

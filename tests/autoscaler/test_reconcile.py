@@ -8,10 +8,10 @@ import pytest
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_kube import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.kube import Key, named
 from headrace.autoscaler.metrics import Reading
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
 from headrace.contract.apa import AutoscalerSpec
+from headrace.machinery.api_server import Key, named
 
 NAMESPACE = "endpoint-fraud"
 KEY: Key = (NAMESPACE, "v1")

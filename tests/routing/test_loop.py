@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 
 from headrace.contract import names
+from headrace.machinery.api_server import ApiServer
 from headrace.routing import kube
 from headrace.routing.ads import Publisher
 from headrace.routing.loop import ControlPlane
 from headrace.routing.snapshot import Options
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS
 
-BALANCERS = f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices"
 KEYS = {"keys": [{"kid": "one"}]}
 
 
 class Running:
     """The control plane on a loop of its own thread."""
 
-    def __init__(self, server: kube.ApiServer) -> None:
+    def __init__(self, server: ApiServer) -> None:
         self.publisher = Publisher()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(server), self._loop).result(10)
 
-    async def _start(self, server: kube.ApiServer) -> None:
+    async def _start(self, server: ApiServer) -> None:
         self.control_plane = ControlPlane(server, self.publisher, Options())
         self.control_plane.start()
         self._task = asyncio.create_task(self.control_plane.run())
@@ -74,7 +74,7 @@ def put_slice(api: Any, *ips: str, endpoint: str = "fraud") -> None:
 @pytest.fixture
 def cluster(api: Any) -> Any:
     """An API server with the kinds installed and nothing in them."""
-    api.objects.update({kube.MODEL_ENDPOINTS: {}, kube.ENDPOINT_SLICES: {}, BALANCERS: {}})
+    api.objects.update({kube.MODEL_ENDPOINTS: {}, kube.ENDPOINT_SLICES: {}, kube.BALANCER_SLICES: {}})
     api.documents["/.well-known/openid-configuration"] = {"issuer": "https://issuer.test"}
     api.documents["/openid/v1/jwks"] = KEYS
     return api
@@ -117,7 +117,9 @@ def test_an_endpoint_and_its_pods_are_published_and_reported(cluster: Any, start
     until(lambda: running.pods() == ["10.0.0.2:8080"], "a pod that left is gone")
 
 
-@pytest.mark.parametrize("absent", [kube.MODEL_ENDPOINTS, kube.ENDPOINT_SLICES, BALANCERS, "/openid/v1/jwks"])
+@pytest.mark.parametrize(
+    "absent", [kube.MODEL_ENDPOINTS, kube.ENDPOINT_SLICES, kube.BALANCER_SLICES, "/openid/v1/jwks"]
+)
 def test_nothing_is_published_before_everything_was_read_once(
     cluster: Any, start: Any, until: Any, absent: str
 ) -> None:
@@ -190,7 +192,7 @@ def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any, u
     until(lambda: ready(cluster) == ("True", "VersionsReady"), "written")
     item = cluster.objects[kube.MODEL_ENDPOINTS]["fraud"]
     cluster.tell(kube.MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
-    until(lambda: running.control_plane.endpoints.objects()[0].get("status"), "our own write seen")
+    until(lambda: running.control_plane.endpoints.all()[0].get("status"), "our own write seen")
     count = len(cluster.patches)
     put_slice(cluster, "10.0.0.2")
     until(lambda: running.pods() == ["10.0.0.2:8080"], "something else has changed")
@@ -215,7 +217,7 @@ def test_a_status_that_cannot_be_written_delays_no_proxy(cluster: Any, start: An
 
 def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:
     cluster.put(
-        BALANCERS,
+        kube.BALANCER_SLICES,
         "load-balancer-slice",
         namespace=names.SYSTEM_NAMESPACE,
         ports=[{"name": "proxy", "port": 8080}],

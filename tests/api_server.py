@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import kubernetes
 
-from headrace.routing import kube
+from headrace.machinery import api_server
 
 
 class ApiServer:
@@ -91,10 +91,10 @@ class ApiServer:
         self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def client(self) -> kube.ApiServer:
+    def client(self) -> api_server.ApiServer:
         configuration = kubernetes.client.Configuration()
         configuration.host = self.host
-        return kube.ApiServer(configuration)
+        return api_server.ApiServer("headrace-tests", configuration)
 
     def put(self, path: str, name: str, **fields: Any) -> dict[str, Any]:
         """Creates or replaces an object, and tells the watchers."""

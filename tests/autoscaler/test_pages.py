@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from headrace.autoscaler.server import Server
+from headrace.autoscaler import telemetry
+from headrace.autoscaler.pages import targets_page, wake_page
 from headrace.contract.errors import TemporaryError
+from headrace.machinery.port import Port
 
 
 class _Desk:
@@ -34,10 +36,17 @@ class _Desk:
 @pytest.fixture
 def desk() -> Iterator[tuple[_Desk, str]]:
     found = _Desk()
-    server = Server(0, alive=found.verdict, ready=found.verdict, wake=found.wake, targets=found.targets)
-    server.start()
-    yield found, f"http://127.0.0.1:{server.port}"
-    server.stop()
+    port = Port(
+        0,
+        alive=found.verdict,
+        ready=found.verdict,
+        registry=telemetry.registry,
+        get=targets_page(found.targets),
+        post=wake_page(found.wake),
+    )
+    port.start()
+    yield found, f"http://127.0.0.1:{port.number}"
+    port.stop()
 
 
 def _status(url: str, *, post: bool = False) -> int:
