@@ -37,6 +37,7 @@ for _module in (
     "extensions.filters.http.jwt_authn.v3.config_pb2",
     "extensions.filters.http.rbac.v3.rbac_pb2",
     "extensions.filters.http.router.v3.router_pb2",
+    "extensions.filters.http.transform.v3.transform_pb2",
     "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from headrace.routing.snapshot import access, paths
-from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot import access, by_model, paths
+from headrace.routing.snapshot.options import MEBIBYTE, Options
 from headrace.routing.snapshot.resources import Body
 
 _PREFIX: Final = r"(/serving-endpoints)?(/[^/]+)?(/served-models/[^/]+)?"
@@ -71,7 +71,7 @@ class Refusal:
 
 def refusals(options: Options) -> tuple[Refusal, ...]:
     """In order: the first whose status and flags fit is used. %LOCAL_REPLY_BODY% is Envoy's own reason."""
-    limit = options.body_bytes // (1024 * 1024)
+    limit, by_model_limit = options.body_bytes // MEBIBYTE, options.model_body_bytes // MEBIBYTE
     invalid = "invalid_request_error"
     unauthenticated = Refusal(
         401,
@@ -94,6 +94,12 @@ def refusals(options: Options) -> tuple[Refusal, ...]:
     return (
         malformed,
         replace(malformed, status=403, header=access.two_hosts(), answered_as=400, message=_TWO_HOSTS),
+        replace(
+            too_large,
+            header=by_model.asked(),
+            message=f"The request body is larger than {by_model_limit} MiB; send less at once, or to the endpoint's "
+            "own address.",
+        ),
         too_large,
         replace(too_large, status=403, header=access.too_large(options), answered_as=413),
         unauthenticated,
@@ -104,6 +110,14 @@ def refusals(options: Options) -> tuple[Refusal, ...]:
             "permission_error",
             "PERMISSION_DENIED",
             "The token's subject may not call this endpoint.",
+        ),
+        Refusal(
+            404,
+            "RESOURCE_DOES_NOT_EXIST",
+            invalid,
+            "NOT_FOUND",
+            "No endpoint has the name that the request's body gives as 'model', a text.",
+            header=by_model.asked(),
         ),
         Refusal(
             404,

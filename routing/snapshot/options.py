@@ -25,6 +25,9 @@ class Options:
 
     body_bytes: int = 16 * MEBIBYTE
     """Largest request body, as on the reference platform; more is 413."""
+    model_body_bytes: int = MEBIBYTE
+    """The same where the PopProxy must read the body's `model`: Envoy makes a tree of the whole document for that, many
+    times its size, in a thread that other callers wait for."""
     request_headers_kib: int = 8
     """Request line and headers together; service-account tokens take about 1.5 KiB. More is 431."""
     headers_count: int = 100

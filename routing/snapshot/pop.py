@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot import access, connection, paths
+from headrace.routing.snapshot import access, by_model, connection, paths
 from headrace.routing.snapshot.clusters import balancer_addresses, balancer_cluster
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.recall import Recall
@@ -73,6 +73,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
     filters = [
         access.shape_filter(options),
         access.jwt_filter(keys, options),
+        *by_model.filters(options),
         access.access_filter(),
         # The whole body before any of it goes further: a model is never fed in drops, and never more than the limit.
         {
@@ -115,11 +116,14 @@ def _route_table(world: World, options: Options, recall: Recall) -> Resource:
     """
     by_prefix: dict[str, Tree] = {}
     by_metadata: dict[str, Tree] = {}
+    by_body: dict[str, Tree] = {}
     for endpoint in world.endpoints:
         by_prefix.update(recall(_endpoint_routes, endpoint, options))
         by_metadata[endpoint.name] = recall(_grpc_route, endpoint, options)
-    if by_metadata:
+        by_body[endpoint.name] = recall(_model_route, endpoint, options)
+    if world.endpoints:
         by_prefix[paths.GRPC_PREFIX] = _by_header(paths.ENDPOINT_METADATA, by_metadata)
+        by_prefix.update(_by_model(world, options, by_body))
     host = {
         "name": "pop",
         "domains": ["*"],
@@ -138,9 +142,10 @@ def _header(name: str) -> Body:
     return {"name": name.lstrip(":"), "typed_config": config}
 
 
-def _by_header(name: str, choices: dict[str, Tree]) -> Tree:
-    """What a prefix leads to: a choice by the exact value of a header, refusals where it names none."""
-    matcher = {"matcher_tree": {"input": _header(name)}, "on_no_match": _choice(()).whole()}
+def _by_header(name: str, choices: dict[str, Tree], *otherwise: Body) -> Tree:
+    """What a prefix leads to: a choice by the exact value of a header; where it names none, these routes or a
+    refusal."""
+    matcher = {"matcher_tree": {"input": _header(name)}, "on_no_match": _choice(otherwise).whole()}
     return Tree.of({"matcher": matcher}, "matcher.matcher_tree.exact_match_map.map", choices)
 
 
@@ -171,7 +176,11 @@ def _refusal(name: str, status: int, *, public: bool = False) -> Body:
 @lru_cache(maxsize=1)
 def _fallback() -> tuple[Tree, ...]:
     """What is left of every prefix."""
-    wrong_methods = (_wrong_method(_ANY_INVOCATION, "POST"), _wrong_method(_ANY_PROTOCOL, *paths.PROTOCOL_METHODS))
+    wrong_methods = (
+        _wrong_method(_ANY_INVOCATION, "POST"),
+        _wrong_method(_ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
+        _wrong_method(by_model.PATH, "POST"),
+    )
     unknown = {**_refusal("unknown", 404), "match": {"prefix": "/"}}
     return tuple(map(Tree.of, (*wrong_methods, unknown)))
 
@@ -202,28 +211,30 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
     Versions are the LoadBalancer's business, so a rollout changes nothing here.
     """
     long, short = f"/serving-endpoints/{endpoint.name}/", f"/{endpoint.name}/"
-    common, post, either = _common(endpoint), [_methods("POST")], [_methods(*paths.PROTOCOL_METHODS)]
+    common, by_version = _common(endpoint), {"prefix": f"{long}served-models/"}
+
+    def version(headers: list[Body]) -> Body:
+        return _to_balancer(endpoint, options, common, {**by_version, "headers": headers}, "/served-models/")
+
+    versions = [version([_methods("POST")]), version([_methods("GET"), _path(_ANY_PROTOCOL)])]
+    return {
+        long: _choice([*_shared(endpoint, options, common, long), *versions]),
+        short: _choice(_shared(endpoint, options, common, short)),
+    }
+
+
+def _shared(endpoint: Endpoint, options: Options, common: Body, prefix: str) -> list[Body]:
+    """What an endpoint has under each of its two prefixes."""
+    post, either = [_methods("POST")], [_methods(*paths.PROTOCOL_METHODS)]
 
     def route(match: Body, target: str, headers: list[Body]) -> Body:
         return _to_balancer(endpoint, options, common, {**match, "headers": headers}, target)
 
-    def shared(prefix: str) -> list[Body]:
-        scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", post) for slash in ("", "/")]
-        protocols = [
-            route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, either)
-            for path in paths.PROTOCOL_PATHS
-        ]
-        return [*scores, *protocols]
-
-    by_version = {"prefix": f"{long}served-models/"}
-    versions = [
-        route(by_version, "/served-models/", post),
-        route(by_version, "/served-models/", [_methods("GET"), _path(_ANY_PROTOCOL)]),
+    scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", post) for slash in ("", "/")]
+    protocols = [
+        route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, either) for path in paths.PROTOCOL_PATHS
     ]
-    return {
-        long: _choice([*shared(long), *versions]),
-        short: _choice(shared(short)),
-    }
+    return [*scores, *protocols]
 
 
 def _path(regex: str) -> Body:
@@ -237,6 +248,25 @@ def _grpc_route(endpoint: Endpoint, options: Options) -> Tree:
     return _choice([stream, _to_balancer(endpoint, options, _common(endpoint), paths.grpc_call(), None)])
 
 
+def _by_model(world: World, options: Options, by_body: dict[str, Tree]) -> dict[str, Tree]:
+    """The paths on which the body names the endpoint, beside the addresses of endpoints whose names look like them."""
+    known = {endpoint.name: endpoint for endpoint in world.endpoints}
+    alike = known.get(by_model.PREFIX.strip("/"))
+    own = [] if alike is None else _shared(alike, options, _common(alike), by_model.PREFIX)
+    undecided = by_model.undecided(_methods("POST"))
+    found = {by_model.PREFIX: _by_header(by_model.MODEL_HEADER, by_body, *own, undecided)}
+    if by_model.HIDING in known:
+        found[by_model.HIDDEN] = _by_header(by_model.MODEL_HEADER, by_body, undecided)
+    return found
+
+
+def _model_route(endpoint: Endpoint, options: Options) -> Tree:
+    """What is asked of one endpoint by its name in the body."""
+    common = {**_common(endpoint), "request_headers_to_remove": [by_model.MODEL_HEADER]}
+    match = by_model.decided(_methods("POST"))
+    return _choice([_to_balancer(endpoint, options, common, match, by_model.rewrite())])
+
+
 def _common(endpoint: Endpoint) -> Body:
     """What all routes into one endpoint have; made once, as a thousand endpoints' routes are kept in memory."""
     return {
@@ -245,17 +275,21 @@ def _common(endpoint: Endpoint) -> Body:
     }
 
 
-def _to_balancer(endpoint: Endpoint, options: Options, common: Body, match: Body, target: str | None) -> Body:
-    """A route into one endpoint. `target` replaces what was matched of the path; None keeps the path."""
+def _to_balancer(endpoint: Endpoint, options: Options, common: Body, match: Body, target: str | Body | None) -> Body:
+    """A route into one endpoint. `target` replaces what was matched of the path, or is a rule for it; None keeps the
+    path."""
     action: Body = {
         "cluster": names.LOAD_BALANCER,
         "host_rewrite_literal": endpoint.name,
         **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
     }
-    if target is not None:
+    if isinstance(target, str):
         action["prefix_rewrite"] = target
+    elif target is not None:
+        action["regex_rewrite"] = target
+    named = paths.GRPC_PREFIX if target is None else by_model.PREFIX if isinstance(target, dict) else target
     return {
-        "name": f"{endpoint.name}:{paths.GRPC_PREFIX if target is None else target}",
+        "name": f"{endpoint.name}:{named}",
         "match": match,
         "route": action,
         **common,

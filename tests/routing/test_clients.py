@@ -118,6 +118,22 @@ def test_openai(host: str, served: Any, signer: Any, base: str) -> None:
     assert "".join(piece.choices[0].delta.content for piece in pieces) == "hello you "
 
 
+def test_the_client_that_databricks_sdk_makes_for_openai(
+    host: str, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its base is `/serving-endpoints`, so only the body says which endpoint is asked."""
+    pytest.importorskip("openai")
+    sdk = pytest.importorskip("databricks.sdk")
+    monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
+    said: list[Any] = [{"role": "user", "content": "hello you"}]
+    with sdk.WorkspaceClient(host=host).serving_endpoints.get_open_ai_client(max_retries=0) as client:
+        whole = client.chat.completions.create(model="chat", messages=said)
+        pieces = list(client.chat.completions.create(model="chat", messages=said, stream=True))
+
+    assert (whole.model, whole.choices[0].message.content) == ("chat", "you said hello you")
+    assert "".join(piece.choices[0].delta.content for piece in pieces) == "hello you "
+
+
 @pytest.mark.parametrize("base", ["/serving-endpoints/iris", "/iris"])
 @pytest.mark.parametrize("binary", [True, False])
 def test_tritonclient_over_http(host: str, served: Any, signer: Any, base: str, binary: bool) -> None:

@@ -19,9 +19,10 @@ from headrace.routing.snapshot import (
     Recall,
     World,
     build,
+    by_model,
     paths,
 )
-from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER
+from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER, STRIPPED_PREFIXES
 from headrace.routing.snapshot.pop import PUBLIC_PATHS
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, Resource
 
@@ -34,7 +35,7 @@ RECALL = Recall()
 KEYS = Keys.of("https://issuer.test", {"keys": [{"kid": "one"}]})
 
 labels = st.text("ab0", min_size=1, max_size=3) | st.sampled_from(
-    ["a-b", "v1", "serving-endpoints", "invocations", "a" * names.ENDPOINT_NAME_MAX]
+    ["a-b", "v1", "chat", "serving-endpoints", "invocations", "a" * names.ENDPOINT_NAME_MAX]
 )
 subjects = st.lists(st.text(min_size=1, max_size=20), max_size=3).map(tuple)
 
@@ -171,8 +172,12 @@ def test_every_path_of_the_pop_leads_to_the_endpoint_it_names(world: World) -> N
             endpoint = route["route"]["host_rewrite_literal"]
             match = route["match"]
             path = match.get("path", match.get("prefix", match.get("path_separated_prefix")))
-            assert path.startswith(prefix)
-            if "grpc" not in match:
+            if path is None:
+                assert match["safe_regex"]["regex"] == by_model.PATH
+                assert prefix in {by_model.PREFIX, by_model.HIDDEN}
+            else:
+                assert path.startswith(prefix)
+            if path is not None and "grpc" not in match:
                 last = tuple(f"/{endpoint}/{word}" for word in ("invocations", "v1", "v2"))
                 assert path.startswith((*last, f"/serving-endpoints/{endpoint}/"))
             assert list(clusters_of(route)) == [names.LOAD_BALANCER]
@@ -194,6 +199,25 @@ def test_metadata_leads_to_the_endpoint_it_names_and_to_no_other(world: World) -
     for name, match in tree["exact_match_map"]["map"].items():
         routes = [route for route in match["action"]["typed_config"]["routes"] if "route" in route]
         assert [route["route"]["host_rewrite_literal"] for route in routes] == [name]
+
+
+@quickly
+@given(worlds())
+def test_a_body_leads_to_the_endpoint_that_it_names_and_to_no_other(world: World) -> None:
+    (host,) = hosts(world, names.POP_PROXY)
+    by_prefix = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"]
+    found = [by_prefix[prefix]["matcher"] for prefix in (by_model.PREFIX, by_model.HIDDEN) if prefix in by_prefix]
+    hidden = {endpoint.name for endpoint in world.endpoints} & {by_model.HIDING}
+    assert len(found) == (1 + len(hidden) if world.endpoints else 0)
+    for matcher in found:
+        tree = matcher["matcher_tree"]
+        assert tree["input"]["typed_config"]["header_name"].startswith(STRIPPED_PREFIXES), "clients cannot send it"
+        assert tree["exact_match_map"]["map"].keys() == {endpoint.name for endpoint in world.endpoints}
+        for name, match in tree["exact_match_map"]["map"].items():
+            routes = [route for route in match["action"]["typed_config"]["routes"] if "route" in route]
+            assert [route["route"]["host_rewrite_literal"] for route in routes] == [name]
+        rest = {route["name"]: route for route in matcher["on_no_match"]["action"]["typed_config"]["routes"]}
+        assert rest["undecided"]["direct_response"] == {"status": 404}
 
 
 @quickly
