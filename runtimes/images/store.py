@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,23 +49,45 @@ class Blob:
 
 
 class HashingWriter:
-    """A binary file that knows the digest and size of what was written to it."""
+    """A binary file that knows the digest and size of what was written to it.
 
-    def __init__(self, target: BinaryIO) -> None:
+    Hashing and writing happen in a thread beside the one that reads: each is about half of what a large layer takes.
+    """
+
+    def __init__(self, target: BinaryIO, beside: Executor) -> None:
         self._target = target
         self._hash = hashlib.sha256()
+        self._beside = beside
+        self._waiting = bytearray()
+        self._running: Future[None] | None = None
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Writes and hashes."""
-        self._hash.update(data)
+        """Takes the data; an error of writing is raised by a later call or by `finish`."""
         self.size += len(data)
-        return self._target.write(data)
+        self._waiting += data
+        if len(self._waiting) >= _CHUNK:
+            self._pass_on()
+        return len(data)
 
-    @property
-    def digest(self) -> str:
-        """Digest of everything written so far."""
+    def finish(self) -> str:
+        """Digest of everything written; all of it is in the file then."""
+        self._pass_on()
+        self._wait()
         return f"sha256:{self._hash.hexdigest()}"
+
+    def _pass_on(self) -> None:
+        self._wait()  # so that no more than two chunks are in memory
+        chunk, self._waiting = self._waiting, bytearray()
+        self._running = self._beside.submit(self._store, chunk)
+
+    def _wait(self) -> None:
+        if self._running is not None:
+            self._running.result()
+
+    def _store(self, chunk: bytearray) -> None:
+        self._hash.update(chunk)
+        self._target.write(chunk)
 
 
 def digest_of(data: bytes) -> str:
@@ -125,11 +149,12 @@ class Store:
 
     def put_stream(self, write: Callable[[HashingWriter], None]) -> tuple[str, int]:
         """Stores what `write` produces; returns its digest and size."""
-        with self._new_file() as (path, out):
-            hashing = HashingWriter(out)
+        with self._new_file() as (path, out), ThreadPoolExecutor(max_workers=1) as beside:
+            hashing = HashingWriter(out, beside)
             write(hashing)
-        path.replace(self.path(hashing.digest))
-        return hashing.digest, hashing.size
+            digest = hashing.finish()
+        path.replace(self.path(digest))
+        return digest, hashing.size
 
     def put_file(self, source: Path) -> tuple[str, int]:
         """Stores a copy of a file; returns its digest and size."""
@@ -199,12 +224,18 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """An empty directory that is gone afterwards."""
+        """An empty directory that is gone afterwards.
+
+        Removing the files of an environment takes seconds, for which nobody waits who goes on with what was made.
+        """
         directory = Path(tempfile.mkdtemp(dir=self._temporary))
         try:
             yield directory
-        finally:
+        except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
+            raise
+        # the process ends only after this thread
+        threading.Thread(target=shutil.rmtree, args=(directory,), kwargs={"ignore_errors": True}).start()
 
     def new_log(self, name: str) -> Path:
         """Path of a new build log; the oldest of the same name are dropped so that twenty remain."""
