@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from unittest.mock import patch
 
 from bench import report
 from headrace.contract.image import (
@@ -30,6 +31,7 @@ from headrace.contract.image import (
     directory_listing,
     model_identity,
 )
+from headrace.runtimes.images import environment, libraries
 from headrace.runtimes.images.build import Assembled, assemble
 from headrace.runtimes.images.sbom import BILL
 from headrace.runtimes.images.store import Store, cache_directory
@@ -65,6 +67,8 @@ def main() -> None:
         version_two = _build(store, newer, everything)
         warm = _build(store, model, [*everything, "toolz==1.0.0"])
         skinny = _build(store, model, _requirements("mlflow-skinny"))
+        with _without_strip():
+            whole = {name: _build(store, model, _requirements(name)) for name in ("mlflow", "mlflow-skinny")}
         busy = f"{os.getloadavg()[0]:.0f}"  # beside two cores: above two, the times are those of a shared machine
         patched = _build(store, model, everything, revision="patched", pins=first.made.pins)
         packages = _bill_of_materials(store, first)
@@ -73,6 +77,8 @@ def main() -> None:
             for layer in ("base", "front", "environment", "code", "sbom", "model"):
                 cells.append(report.single(name, f"{layer}, unpacked", built.size(layer) / 1e6, "MB"))
                 cells.append(report.single(name, f"{layer}, compressed", _compressed(store, built, layer) / 1e6, "MB"))
+            unstripped = whole[name.rpartition(" ")[2]].size("environment") / 1e6
+            cells.append(report.single(name, "environment, unpacked, libraries not stripped", unstripped, "MB"))
             for kind, size in _kinds(store, built).items():
                 cells.append(report.single(name, f"environment, unpacked: {kind}", size / 1e6, "MB"))
             over = sum(built.size(layer) for layer in ("front", "environment", "code", "sbom", "model")) / 1e6
@@ -100,7 +106,9 @@ def main() -> None:
         report.at_least("packages in the bill of materials", packages, len(first.made.pins), "packages"),
     ]
     versions = {name: version(name) for name in ("mlflow", *_CLASSIC)}
-    report.write("images", versions={**versions, "load average": busy}, cells=cells, bars=bars)
+    report.write(
+        "images", versions={**versions, "strip": libraries.stripper(), "load average": busy}, cells=cells, bars=bars
+    )
 
 
 @contextmanager
@@ -111,6 +119,13 @@ def _empty_store() -> Iterator[Store]:
         yield Store(cache_directory())
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _without_strip() -> Iterator[None]:
+    """As on a machine that has no GNU strip."""
+    with patch.object(libraries, "stripper", str), patch.object(environment, "stripper", str):
+        yield
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from headrace.contract import names
 from headrace.contract.image import Base, ModelInput
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images.bytecode import compile_tree
-from headrace.runtimes.images.libraries import lighten
+from headrace.runtimes.images.libraries import lighten, stripper
 from headrace.runtimes.images.resolver import Resolver, options_of
 from headrace.runtimes.images.store import Blob, Store, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
@@ -20,7 +20,9 @@ from headrace.runtimes.images.tarball import Entry, tree, write_layer
 LOCK_FILE: Final = "requirements.lock"
 """In the environment's directory: what is installed, for people and for software bills of material."""
 
-_RECIPE: Final = 3
+_LOCK_RECIPE: Final = 3
+_RECIPE: Final = 4
+"""Apart from that of locks: what is put into a layer otherwise is no reason to resolve anything anew."""
 _HOME: Final = names.MODEL_ENVIRONMENT.lstrip("/")
 _BESIDE_SITE: Final = ("bin", "etc", "share")
 """What uv puts into a target directory and a virtual environment has outside of site-packages."""
@@ -30,7 +32,7 @@ _NOT_SERVED: Final = ("mlflow/server/js/build/",)
 
 def describe(model: ModelInput, base: Base) -> str:
     """Changes with the requirements, the Python version and the platform; known before anything is resolved."""
-    return key_of("requirements", _RECIPE, _lines(model), base.python, base_module.wheel_platform(base))
+    return key_of("requirements", _LOCK_RECIPE, _lines(model), base.python, base_module.wheel_platform(base))
 
 
 def lock(store: Store, model: ModelInput, base: Base, *, pins: tuple[str, ...], log: Path) -> str:
@@ -68,7 +70,7 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
         compile_tree(store, site, shown_at, by=base_module.compiler(store, base, log=log))
         return write_layer(store, _entries(site, lock_text, equal, interpreter=interpreter, python=base.python))
 
-    made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_key(base))
+    made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_key(base), stripper())
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 

@@ -1,51 +1,41 @@
 """Shared libraries in layers, without what only a debugger reads, and equal ones once.
 
 Wheels are often not stripped: their libraries carry symbol tables and debugging data, which the loader never maps into
-memory (what that weighs: docs/images.md). Debian strips the libraries of its packages in the same way
-(`strip --strip-unneeded`). What a program can see, exported symbols included, stays byte for byte.
-
-Rewritten libraries are kept for each distribution, as bytecode is.
+memory (what that weighs: docs/images.md). GNU strip removes them, as Debian's packages have it done; where this machine
+has none, libraries stay as they are. Stripped libraries are kept for each distribution, as bytecode is.
 """
 
 import base64
 import hashlib
 import re
-import struct
+import shutil
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from headrace.runtimes.images.store import Store, key_of
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 _LEAST_BYTES: Final = 4096
-"""What is not worth a rewritten file."""
-
-_MAGIC: Final = b"\x7fELF\x02\x01\x01"  # 64 bits, little endian
-_SHARED: Final = 3  # ET_DYN
-_NOBITS: Final = 8  # a section without bytes in the file
-_ALLOC: Final = 2  # a section that is mapped into memory
-_SECTION: Final = struct.Struct("<IIQQQQIIQQ")
-_SEGMENT: Final = struct.Struct("<IIQQQQQQ")
-_HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")
+"""What is not worth another file."""
+_COMMAND: Final = ("strip", "--strip-unneeded")
+_SEGMENTS: Final = ("readelf", "--segments", "--wide")
+_SECTIONS_FOLLOW: Final = "Section to Segment mapping"
+"""readelf says here which sections lie in which segment; sections are what strip removes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Section:
-    """A line of the section table (System V ABI, chapter 4)."""
+@cache
+def stripper() -> str:
+    """Which GNU strip this machine has, or an empty text: part of the name of everything that it made.
 
-    name: int
-    kind: int
-    flags: int
-    offset: int
-    size: int
-    link: int
-
-    @property
-    def end(self) -> int:
-        """Behind its last byte in the file."""
-        return self.offset + (0 if self.kind == _NOBITS else self.size)
+    Programs of the same name on other systems write libraries of other systems.
+    """
+    if not all(map(shutil.which, ("strip", "readelf"))):
+        return ""
+    said = subprocess.run(["strip", "--version"], capture_output=True, text=True, check=False).stdout
+    return said.partition("\n")[0] if said.startswith("GNU strip") else ""
 
 
 def lighten(store: Store, root: Path) -> dict[str, str]:
@@ -60,89 +50,59 @@ def lighten(store: Store, root: Path) -> dict[str, str]:
         text = record.read_bytes()
         if b".so" not in text:
             continue
-        key = key_of("libraries", _RECIPE, record.parent.name, hashlib.sha256(text).hexdigest())
-        kept = store.directory(key, lambda target, record=record: _strip(root, record, target))  # type: ignore[misc]
-        for path in kept.rglob("*"):
-            if path.is_file():
-                replaced = root / path.relative_to(kept)
-                replaced.unlink()
-                replaced.hardlink_to(path)  # the scratch directory lies in the store, on the same file system
+        if stripper():
+            key = key_of("libraries", _RECIPE, stripper(), record.parent.name, hashlib.sha256(text).hexdigest())
+            _replace(root, store.directory(key, lambda target, record=record: _strip(root, record, target)))  # type: ignore[misc]
         for name, digest in _libraries(root, record):
             if "=" in digest and (one := first.setdefault(digest, name)) != name:
                 equal[name] = one
     return equal
 
 
-def stripped(data: bytes) -> bytes | None:
-    """A shared library without symbol table and debugging data; None where that gains little or is not sure to be safe.
+def strip_to(library: Path, made: Path) -> bool:
+    """Writes the library without symbol table and debugging data to `made`; False where it stays as it is.
 
-    Left out are sections at the end of the file that no segment maps, where the linker puts them. The indices of the
-    sections that stay do not change, since symbols refer to them.
+    It stays where that gains little, and where strip would move what the loader maps: libraries that a tool has
+    rewritten for a wheel (patchelf) have come out of it unloadable.
     """
-    if data[: len(_MAGIC)] != _MAGIC or len(data) < _HEADER.size:
-        return None
-    header = list(_HEADER.unpack_from(data))
-    kind, segments_at, table_at, segments, sections, names = (header[at] for at in (1, 5, 6, 10, 12, 13))
-    if kind != _SHARED or header[9] != _SEGMENT.size or header[11] != _SECTION.size or not sections:
-        return None
-    table = [_section(data, table_at + at * _SECTION.size) for at in range(sections)]
-    last = max((at for at, section in enumerate(table) if section.flags & _ALLOC), default=0)
-    stay, leave = table[: last + 1], table[last + 1 :]
-    end = max(
-        segments_at + segments * _SEGMENT.size,
-        *(_mapped_end(data, segments_at + at * _SEGMENT.size) for at in range(segments)),
-        *(section.end for section in stay),
-    )
-    known = max(table_at + sections * _SECTION.size, *(section.end for section in table))
-    if (
-        names <= last  # their names would lie among what stays
-        or table_at < end
-        or any(section.offset < end for section in leave if section.kind != _NOBITS and section.size)
-        or any(section.link > last for section in stay)
-        or known < len(data)  # something was appended, which its owner finds from the end
-    ):
-        return None
-    texts = table[names]
-    body = bytearray(data[:end])
-    names_at = len(body)
-    body += data[texts.offset : texts.end]
-    body += bytes(-len(body) % 8)
-    header[6], header[12], header[13] = len(body), last + 2, last + 1
-    body += data[table_at : table_at + (last + 1) * _SECTION.size]
-    line = list(_SECTION.unpack_from(data, table_at + names * _SECTION.size))
-    line[4] = names_at
-    body += _SECTION.pack(*line)
-    _HEADER.pack_into(body, 0, *header)
-    return bytes(body) if len(body) + _LEAST_BYTES <= len(data) else None
+    before = library.stat().st_size
+    done = subprocess.run([*_COMMAND, "-o", str(made), str(library)], capture_output=True, check=False)
+    if done.returncode == 0 and made.stat().st_size + _LEAST_BYTES <= before and _mapped(made) == _mapped(library):
+        return True
+    made.unlink(missing_ok=True)
+    return False
 
 
-def _section(data: bytes, at: int) -> _Section:
-    name, kind, flags, _, offset, size, link, *_ = _SECTION.unpack_from(data, at)
-    return _Section(name=name, kind=kind, flags=flags, offset=offset, size=size, link=link)
-
-
-def _mapped_end(data: bytes, at: int) -> int:
-    _, _, offset, _, _, in_file, *_ = _SEGMENT.unpack_from(data, at)
-    return int(offset + in_file)
+def _mapped(library: Path) -> str:
+    """Where each segment lies in the file and in memory, as a text."""
+    said = subprocess.run([*_SEGMENTS, str(library)], capture_output=True, text=True, check=False)
+    return said.stdout.partition(_SECTIONS_FOLLOW)[0]
 
 
 def _strip(root: Path, record: Path, target: Path) -> None:
     """Writes what changes of one distribution below `target`: libraries, and the RECORD with their new digests."""
     text = record.read_text()
     for path, _ in _libraries(root, record):
-        data = stripped((root / path).read_bytes())
-        if data is None:
-            continue
         made = target / path
         made.parent.mkdir(parents=True, exist_ok=True)
-        made.write_bytes(data)
+        if not strip_to(root / path, made):
+            continue
         made.chmod((root / path).stat().st_mode & 0o777)
+        data = made.read_bytes()
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         text = re.sub(rf"^{re.escape(path)},.*$", f"{path},sha256={digest},{len(data)}", text, flags=re.MULTILINE)
-    if any(target.iterdir()):
+    if any(path.is_file() for path in target.rglob("*")):
         made = target / record.relative_to(root)
         made.parent.mkdir(exist_ok=True)
         made.write_text(text)
+
+
+def _replace(root: Path, kept: Path) -> None:
+    for path in kept.rglob("*"):
+        if path.is_file():
+            replaced = root / path.relative_to(kept)
+            replaced.unlink()
+            replaced.hardlink_to(path)  # the scratch directory lies in the store, on the same file system
 
 
 def _libraries(root: Path, record: Path) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ CLUSTER_PACKAGES: Final = (
     DebianPackage(name="conntrack", command="conntrack", reason="Service addresses"),
     DebianPackage(name="iproute2", command="ip", reason="the pods' bridge"),
     DebianPackage(name="mmdebstrap", command="mmdebstrap", reason="makes the base image without a registry"),
+    DebianPackage(name="binutils", command="strip", reason="makes layers smaller"),
 )
 REGISTRY_PACKAGE: Final = DebianPackage(name="skopeo", command="skopeo", reason="pushes images to registries")
 
