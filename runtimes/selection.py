@@ -19,11 +19,16 @@ TEXT_GENERATION_TASKS: Final = frozenset(
 """Tasks of MLflow's transformers flavor that an LLM engine runs."""
 CHAT_TASKS: Final = frozenset({"llm/v1/chat", "conversational", "agent/v1/chat", "agent/v2/chat"})
 EMBEDDING_TASKS: Final = frozenset({"llm/v1/embeddings", "feature-extraction"})
-AGENT_LOADERS: Final = {
+AGENTS: Final = {
+    "agent/v1/chat": "ChatModel",
+    "agent/v2/chat": "ChatAgent",
+    "agent/v1/responses": "ResponsesAgent",
     "mlflow.pyfunc.loaders.chat_model": "ChatModel",
     "mlflow.pyfunc.loaders.chat_agent": "ChatAgent",
     "mlflow.pyfunc.loaders.responses_agent": "ResponsesAgent",
 }
+"""By task, and by loader for models of MLflow versions that wrote no task. What is logged from code has the loader of
+all models from code."""
 WAITING_FLAVORS: Final = frozenset({"langchain", "llama_index", "openai", "dspy", "haystack", "ag2"})
 """Flavors whose models spend their time waiting for other services."""
 GPU_BYTES: Final = 2 * GIB
@@ -111,10 +116,9 @@ def _decide(
             "an ONNX graph" + (" on a GPU" if gpu_wanted else " without python_function") + ": Triton runs it"
         )
         return Runtime.TRITON
-    loader = str((flavors.get("python_function") or {}).get("loader_module", ""))
-    named = sorted(set(flavors) - {"python_function"})
-    if loader in AGENT_LOADERS:
-        reasons.append(f"a {AGENT_LOADERS[loader]}: it waits for other services, hundreds of requests run at once")
+    agent, named = _agent(mlmodel), sorted(set(flavors) - {"python_function"})
+    if agent and not named:
+        reasons.append(f"a {agent}: it waits for other services, hundreds of requests run at once")
     elif set(named) & WAITING_FLAVORS:
         reasons.append(f"flavor {named[0]} waits for other services, hundreds of requests run at once")
     elif named:
@@ -122,6 +126,12 @@ def _decide(
     else:
         reasons.append("the model's own Python code runs in its own environment")
     return Runtime.MLFLOW
+
+
+def _agent(mlmodel: Mapping[str, Any]) -> str:
+    """Which of MLflow's agent classes the model is; empty for others."""
+    loader = str(((mlmodel.get("flavors") or {}).get("python_function") or {}).get("loader_module", ""))
+    return AGENTS.get(task_of(mlmodel)) or AGENTS.get(loader, "")
 
 
 def _choice(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeRequest, reasons: list[str]) -> RuntimeChoice:
@@ -178,13 +188,14 @@ def _base(image: str, python: str) -> dict[str, str]:
 
 def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeRequest) -> tuple[str, ...]:
     task = task_of(mlmodel)
-    loader = str(((mlmodel.get("flavors") or {}).get("python_function") or {}).get("loader_module", ""))
     if runtime is Runtime.VLLM:
         return ("invocations", "openai")
     if runtime is Runtime.TRITON:
         return ("invocations", "open-inference")
     if runtime is Runtime.CUSTOM:
         return tuple(dict.fromkeys(("invocations", str(asked.protocol))))
-    if loader in AGENT_LOADERS or task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"}:
+    if task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"} or _agent(mlmodel) in {"ChatModel", "ChatAgent"}:
         return ("invocations", "openai")
+    if "sentence_transformers" in (mlmodel.get("flavors") or {}):
+        return ("invocations", "open-inference", "openai")
     return ("invocations", "open-inference")

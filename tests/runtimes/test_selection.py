@@ -1,6 +1,8 @@
 """The golden table: MLmodel files and the runtime each gets."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,24 +12,51 @@ from headrace.contract.errors import InputError
 from headrace.contract.runtime import GIB, Protocol, Runtime, RuntimeRequest
 from headrace.runtimes.selection import select
 
-TABLE: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("mlmodels.yaml").read_text())
-SKLEARN = TABLE[0]["mlmodel"]
-CHAT = next(row["mlmodel"] for row in TABLE if "7 billion" in row["name"])
+HERE = Path(__file__).parent
+TABLE: list[dict[str, Any]] = yaml.safe_load((HERE / "mlmodels.yaml").read_text())
+FLAVORS = {
+    *("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "pytorch", "tensorflow", "keras", "transformers"),
+    *("sentence_transformers", "statsmodels", "prophet", "spacy", "langchain", "python_function"),
+}
+
+
+def saved(name: str, changed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The MLmodel file that MLflow wrote for that model, with these values at these dotted keys; null removes one."""
+    made: dict[str, Any] = yaml.safe_load((HERE / "mlmodels" / f"{name}.yaml").read_text())
+    for path, value in changed.items():
+        *outer, last = path.split(".")
+        place = made
+        for key in outer:
+            place = place[key]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return made
+
+
+SKLEARN = saved("sklearn")
+CHAT = saved("transformers-chat", {"model_size_bytes": 14_500_000_000})
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row["name"] for row in TABLE])
 def test_golden_table(row: dict[str, Any]) -> None:
-    choice = select(row["mlmodel"], RuntimeRequest(**row.get("request", {})))
-    runtime, gpus, memory, word = row["expect"]
+    choice = select(saved(row["file"], row.get("changed", {})), RuntimeRequest(**row.get("request", {})))
+    runtime, gpus, memory, protocols, words = row["expect"]
 
     assert (choice.runtime, choice.gpus, choice.memory_bytes / GIB) == (runtime, gpus, memory), choice.reasons
-    assert word in " ".join(choice.reasons)
+    assert choice.protocols == ("invocations", *protocols.split(" and "))
+    assert words in "; ".join(choice.reasons)
     command = () if choice.engine is None else choice.engine.command
     assert set(row.get("arguments", ())) <= set(command)
 
 
-def test_the_table_is_large_enough() -> None:
-    assert len(TABLE) >= 25
+def test_the_table_has_real_files_of_every_flavor() -> None:
+    files = {row["file"] for row in TABLE}
+
+    assert files == {path.stem for path in (HERE / "mlmodels").glob("*.yaml")}
+    assert len(files) >= 25
+    assert {flavor for name in files for flavor in saved(name)["flavors"]} >= FLAVORS
 
 
 def test_the_choice_depends_on_nothing_but_its_arguments() -> None:
