@@ -234,7 +234,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         start_seconds = spec.start_seconds
         if start_seconds is None:
             start_seconds = sizing.start_seconds(size) if choice.engine is None else sizing.engine_start_seconds(size)
-        allotment = sizing.allotment(size, cpu=spec.cpu, memory_mib=spec.memory_mib)
+        allotment = sizing.allotment(size, cpu=spec.cpu, memory_mib=spec.memory_mib, gpus=choice.gpus)
         if choice.engine is not None:
             allotment = sizing.engine_allotment(choice, cpu=spec.cpu, memory_mib=spec.memory_mib)
         pod = pods.model_pod(

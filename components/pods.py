@@ -73,6 +73,8 @@ def model_pod(
                 names.ENV_GRACE_SECONDS: str(drain_seconds),
                 "HOME": "/tmp",  # libraries write caches beneath it, and the root file system is read-only
                 **({} if engine is None else {ENV_ENGINE: json.dumps(engine.to_json(), sort_keys=True)}),
+                # each worker of ours loads the model, and a GPU holds it once
+                **({names.ENV_WORKERS: "1"} if engine is None and allotment.gpus else {}),
             }
         ),
         "ports": _ports({"http": names.FRONT_PORT, "grpc": names.FRONT_GRPC_PORT, "admin": names.FRONT_ADMIN_PORT}),

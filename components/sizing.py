@@ -55,16 +55,18 @@ class Allotment:
         }
 
 
-def allotment(model_bytes: int, *, cpu: float | None = None, memory_mib: int | None = None) -> Allotment:
+def allotment(model_bytes: int, *, cpu: float | None = None, memory_mib: int | None = None, gpus: int = 0) -> Allotment:
     """The allotment for a model whose files take `model_bytes`, unless the user fixes `cpu` cores or `memory_mib`.
 
-    Memory is 768 MiB + 4 times the model, rounded up to 64 MiB; the CPU limit is one core, the request a quarter of it.
+    Memory is 768 MiB + 4 times the model, rounded up to 64 MiB; the CPU limit is one core, the request a quarter of it,
+    or all of it beside a GPU, which waits for it.
     """
     limit = _DEFAULT_CPU if cpu is None else cpu
     if memory_mib is None:
         needed = _BASE_MEMORY_MIB + _COPIES * model_bytes / _MIB
         memory_mib = math.ceil(needed / _STEP_MIB) * _STEP_MIB
-    return Allotment(cpu_request=limit * _REQUESTED_SHARE, cpu_limit=limit, memory_mib=memory_mib)
+    request = limit if gpus else limit * _REQUESTED_SHARE
+    return Allotment(cpu_request=request, cpu_limit=limit, memory_mib=memory_mib, gpus=gpus)
 
 
 def engine_allotment(choice: RuntimeChoice, *, cpu: float | None = None, memory_mib: int | None = None) -> Allotment:

@@ -88,6 +88,14 @@ def test_the_number_of_pods_is_left_to_the_autoscaler() -> None:
     assert list(deployment.request.ignoreChanges) == ["spec.replicas"]
 
 
+def test_a_model_on_our_own_workers_gets_the_gpus_that_were_asked_for() -> None:
+    recording = made(runtime={"gpus": 1})
+    (container,) = recording.named("fraud-v7-deployment").inputs["spec"]["template"]["spec"]["containers"]
+
+    assert recording.outputs[recording.named("fraud").urn]["runtime_kind"] == "mlflow"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
 def test_an_update_never_has_fewer_ready_pods_than_before() -> None:
     strategy = made().named("fraud-v7-deployment").inputs["spec"]["strategy"]["rollingUpdate"]
 

@@ -164,9 +164,9 @@ CHAT = {
 }
 
 
-def engine_pod() -> dict[str, Any]:
+def engine_pod(**runtime: Any) -> dict[str, Any]:
     """A language model of 70 billion parameters, as a preview renders it."""
-    choice = choose(json.dumps(CHAT), {"arguments": ["--max-model-len=32k"]})
+    choice = choose(json.dumps(CHAT), {"arguments": ["--max-model-len=32k"], **runtime})
     given = engine_allotment(choice)
     return model_pod(allotment=given, start_seconds=engine_start_seconds(141_000_000_000), engine=choice.engine)
 
@@ -201,9 +201,43 @@ def test_an_engines_pod_is_told_how_to_start_it() -> None:
     assert command[-1] == "--max-model-len=32k"
 
 
+@pytest.mark.parametrize(
+    ("runtime", "gpus"),
+    [
+        ({"gpu_memory_gib": 40, "gpu_has_fp8": False}, 8),
+        ({"gpu_memory_gib": 24}, 4),
+        ({"gpu_has_fp8": False}, 4),
+        ({"gpus": 8}, 8),
+    ],
+)
+def test_a_model_is_spread_over_as_many_gpus_as_the_pod_gets(runtime: dict[str, Any], gpus: int) -> None:
+    spec = engine_pod(**runtime)["spec"]
+    (container,) = spec["containers"]
+    (text,) = [variable["value"] for variable in container["env"] if variable["name"] == ENV_ENGINE]
+    (shared,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "shared-memory"]
+
+    assert container["resources"]["requests"]["nvidia.com/gpu"] == str(gpus)
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == str(gpus)
+    assert f"--tensor-parallel-size={gpus}" in EnginePlan.from_json(json.loads(text)).command
+    assert shared["sizeLimit"] == f"{1024 * gpus}Mi", "through which the processes of the GPUs talk"
+    assert ("--quantization=fp8" in text) == runtime.get("gpu_has_fp8", True)
+
+
+def test_a_pod_of_our_own_workers_gets_gpus_too_and_loads_the_model_once() -> None:
+    given = allotment(468_000_000, cpu=4, gpus=1)
+    spec = model_pod(allotment=given)["spec"]
+    (container,) = spec["containers"]
+
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"] == "4000m"
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert {"name": names.ENV_WORKERS, "value": "1"} in container["env"]
+    assert list(violations(spec)) == []
+
+
 def test_a_pod_of_our_own_workers_has_none_of_that() -> None:
     (container,) = model_pod()["spec"]["containers"]
 
     assert "tolerations" not in model_pod()["spec"]
     assert "nvidia.com/gpu" not in container["resources"]["limits"]
-    assert ENV_ENGINE not in {variable["name"] for variable in container["env"]}
+    assert not {ENV_ENGINE, names.ENV_WORKERS} & {variable["name"] for variable in container["env"]}
