@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from headrace.contract import names
 from headrace.runtimes.images.store import Blob, Store, key_of
@@ -35,17 +36,16 @@ def debian_packages(status: str) -> list[Package]:
     return found
 
 
+def _url(kind: str, name: str, version: str) -> str:
+    """The package's URL (purl) in its canonical form, by which scanners find what is known of it."""
+    return f"pkg:{kind}/{quote(name, safe='')}@{quote(version, safe=':')}"
+
+
 def bill(packages: Sequence[Package]) -> dict[str, Any]:
     """The document; without a date or a serial number, so that the same packages give the same bytes."""
     components = [
-        {
-            "type": "library",
-            "bom-ref": f"pkg:{kind}/{name}@{version}",
-            "name": name,
-            "version": version,
-            "purl": f"pkg:{kind}/{name}@{version}",
-        }
-        for kind, name, version in sorted(set(packages))
+        {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url}
+        for url, name, version in sorted((_url(*package), *package[1:]) for package in set(packages))
     ]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
 

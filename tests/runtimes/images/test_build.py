@@ -44,7 +44,8 @@ def _model(directory: Path, *requirements: str) -> ModelInput:
 
 
 def _small_base(store: Store, base: Base, *, log: Path) -> BaseLayers:
-    layer, created = store.layer("small", lambda scratch: write_layer(store, [Entry(path="etc/x", data=b"x")]))
+    content = Entry(path="etc/x", data=f"x{base.revision}".encode())
+    layer, created = store.layer(f"small{base.revision}", lambda scratch: write_layer(store, [content]))
     return BaseLayers(layers=(layer,), created=created, python=base.python)
 
 
@@ -112,6 +113,23 @@ def test_a_new_version_with_the_same_environment_adds_its_own_bytes_only(
     added = sum(layer.size for layer in second.layers if layer.digest not in held)
     documents = 8192  # manifest and configuration
     assert added + documents <= size + 64 * 1024
+
+
+def test_a_patched_base_gets_the_same_environment_and_model_from_another_machine(
+    request_for: Callable[[Path], ImageRequest], wheels: MakeWheel, model_directory: Path, log: Path, tmp_path: Path
+) -> None:
+    """Long after the model was logged, with an empty cache: nobody but the deployer is needed."""
+    request = request_for(model_directory)
+    first, _ = _build(request, Store(tmp_path / "author"), log)
+    wheels("scorer", "2.1")  # released since
+    patched = replace(request, base=replace(request.base, revision="2026-12"), pins=first.pins)
+
+    second, _ = _build(patched, Store(tmp_path / "deployer"), log)
+
+    before, after = ({layer.name: layer.digest for layer in made.layers} for made in (first, second))
+    assert {name for name in before if before[name] != after[name]} == {"base"}
+    assert second.pins == first.pins
+    assert second.digest != first.digest
 
 
 def test_the_model_is_in_its_layer_as_it_was_logged(model_directory: Path, store: Store, log: Path) -> None:
