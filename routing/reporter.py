@@ -34,8 +34,8 @@ class Reporter:
         """Writes each status that differs. A failure leaves the rest to be written, and itself to the next turn.
 
         `seen` is what the published snapshot was made of: nobody is called ready before proxies were told. Without
-        `everyone` only endpoints are looked at that were not ready: of them alone a new cause may be known
-        although no object of ours has changed. `now` is RFC 3339 text.
+        `everyone` only endpoints are looked at that were not ready, or that have a version to come which is not: of
+        them alone a new cause may be known although no object of ours has changed. `now` is RFC 3339 text.
         """
         endpoints, refused = accepted_endpoints(seen.endpoints)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
@@ -43,10 +43,11 @@ class Reporter:
         for (owner, version), pods in ready_pods(seen.slices).items():
             ready.setdefault(owner, {})[version] = len(pods)
         for item in seen.endpoints:
-            if everyone or not status.is_ready(item):
-                name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
-                faults = refused.get((namespace, name), [])
-                endpoint = None if faults else by_name[name]
+            name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+            faults = refused.get((namespace, name), [])
+            endpoint = None if faults else by_name[name]
+            to_come = [] if endpoint is None else status.coming(endpoint, ready.get(name, {}))
+            if everyone or to_come or not status.is_ready(item):
                 self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), now=now)
 
     def _write(

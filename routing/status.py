@@ -9,6 +9,9 @@ from headrace.contract import names
 from headrace.routing.snapshot import Endpoint
 
 READY: Final = "Ready"
+ROLLED_OUT: Final = "RolledOut"
+"""False while a version whose pods stand beside those that serve cannot start. There only then: what was asked for and
+is not in the object yet is otherwise the deployer's business."""
 MESSAGE_LIMIT: Final = 1024
 """Characters of a pod's own words that are passed on; the API allows 32,768, a terminal shows less."""
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
@@ -27,8 +30,8 @@ def endpoint_status(
 ) -> dict[str, Any]:
     """The `status` of a ModelEndpoint object.
 
-    `ready` counts ready pods by version; `pods` are the endpoint's pods, asked for the cause when some version that
-    takes traffic has none; `now` is RFC 3339 text, used only when the condition's status changes.
+    `ready` counts ready pods by version, also of versions that the object does not name yet; `pods` are the endpoint's
+    pods, asked for the cause when `needs_pods`; `now` is RFC 3339 text, used only when a condition's status changes.
     """
     generation = item["metadata"].get("generation", 0)
     if endpoint is None:
@@ -39,12 +42,15 @@ def endpoint_status(
             condition = _condition(True, "VersionsReady", "Every version that takes traffic has a ready pod.")
         else:
             condition = _not_ready(waiting, list(pods))
-    condition["observedGeneration"] = generation
-    before = _condition_before(item)
-    unchanged = before is not None and before.get("status") == condition["status"]
-    condition["lastTransitionTime"] = before["lastTransitionTime"] if before is not None and unchanged else now
+    failure = None if endpoint is None else _failure(coming(endpoint, ready), list(pods))
+    conditions = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
+    for made in conditions:
+        made["observedGeneration"] = generation
+        before = _condition_before(item, made["type"])
+        unchanged = before is not None and before.get("status") == made["status"]
+        made["lastTransitionTime"] = before["lastTransitionTime"] if before is not None and unchanged else now
     total = sum(ready.values()) if endpoint is not None else 0
-    status = {"observedGeneration": generation, "readyPods": total, "conditions": [condition]}
+    status = {"observedGeneration": generation, "readyPods": total, "conditions": conditions}
     if endpoint is not None:
         status["runtimes"] = [
             {"version": version.name, "runtime": version.runtime, "reasons": list(version.reasons)}
@@ -66,31 +72,46 @@ def is_ready(item: Mapping[str, Any]) -> bool:
 
 
 def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
-    """Whether the endpoint's pods must be asked why it is not ready."""
-    return any(ready.get(version.name, 0) == 0 for version in endpoint.weighted)
+    """Whether the endpoint's pods must be asked why it is not ready, or why a version to come is not."""
+    return bool(coming(endpoint, ready)) or any(ready.get(version.name, 0) == 0 for version in endpoint.weighted)
 
 
-def _condition(ready: bool, reason: str, message: str) -> dict[str, Any]:
-    return {"type": READY, "status": "True" if ready else "False", "reason": reason, "message": message}
+def coming(endpoint: Endpoint, ready: Mapping[str, int]) -> list[str]:
+    """Versions that have a Service and no ready pod, and that the object does not name: they are being made, or
+    removed."""
+    known = {version.name for version in endpoint.spec.versions}
+    return sorted(version for version, count in ready.items() if count == 0 and version not in known)
 
 
-def _condition_before(item: Mapping[str, Any]) -> dict[str, Any] | None:
+def _condition(holds: bool, reason: str, message: str, *, kind: str = READY) -> dict[str, Any]:
+    return {"type": kind, "status": "True" if holds else "False", "reason": reason, "message": message}
+
+
+def _condition_before(item: Mapping[str, Any], kind: str = READY) -> dict[str, Any] | None:
     conditions = (item.get("status") or {}).get("conditions") or ()
-    return next((dict(condition) for condition in conditions if condition.get("type") == READY), None)
+    return next((dict(condition) for condition in conditions if condition.get("type") == kind), None)
 
 
 def _not_ready(waiting: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The first failure that a pod of a waiting version reports, or that they are still starting."""
-    for version in waiting:
+    failure = _failure(waiting, pods)
+    if failure is not None:
+        return _condition(False, *failure)
+    listed = ", ".join(waiting)
+    return _condition(False, "NoReadyPod", f"No pod is ready yet for version {listed}; requests to it answer 503.")
+
+
+def _failure(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Reason and message of the newest failing pod of the first of these versions that has one."""
+    for version in versions:
         for pod in sorted(pods, key=_newest_first):
             if (pod["metadata"].get("labels") or {}).get(names.VERSION_LABEL) != version:
                 continue
             failure = pod_failure(pod)
             if failure is not None:
                 reason, message = failure
-                return _condition(False, reason, f"Version {version}, pod {pod['metadata']['name']}: {message}")
-    listed = ", ".join(waiting)
-    return _condition(False, "NoReadyPod", f"No pod is ready yet for version {listed}; requests to it answer 503.")
+                return reason, f"Version {version}, pod {pod['metadata']['name']}: {message}"
+    return None
 
 
 def _newest_first(pod: Mapping[str, Any]) -> tuple[str, ...]:

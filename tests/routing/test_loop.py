@@ -185,6 +185,35 @@ def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> 
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][0]["message"]
 
 
+def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_else_changes(
+    cluster: Any, start: Any, until: Any
+) -> None:
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    cluster.put(
+        kube.ENDPOINT_SLICES,
+        "coming",
+        namespace="endpoint-fraud",
+        labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v2"},
+        ports=[{"name": "http", "port": 8080}],
+        endpoints=[{"addresses": ["10.0.0.2"], "conditions": {"ready": False}}],
+    )
+    running = start()
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "what serves is well")
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "No module named 'xgboost'"}}
+    cluster.put(
+        "/api/v1/namespaces/endpoint-fraud/pods",
+        "fraud-pod",
+        labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v2"},
+        status={"containerStatuses": [{"name": "model", "state": {}, "lastState": ended}]},
+    )
+    until(lambda: len(status_of(cluster)["conditions"]) == 2, "cause reported")
+
+    assert ready(cluster) == ("True", "VersionsReady")
+    assert "No module named 'xgboost'" in status_of(cluster)["conditions"][1]["message"]
+    assert running.pods() == ["10.0.0.1:8080"]
+
+
 def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any, until: Any) -> None:
     put_endpoint(cluster)
     put_slice(cluster, "10.0.0.1")

@@ -7,7 +7,7 @@ import pytest
 from headrace.contract import names
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion, conditions_schema
 from headrace.routing.snapshot import Endpoint
-from headrace.routing.status import differs, endpoint_status, pod_failure
+from headrace.routing.status import differs, endpoint_status, needs_pods, pod_failure
 
 NOW = "2026-01-01T00:00:00Z"
 LATER = "2026-01-01T01:00:00Z"
@@ -70,6 +70,36 @@ def test_pods_that_are_starting_are_no_failure() -> None:
     condition = ready_condition(endpoint(v1=100), {}, starting, pod(containerStatuses=container(running={})))
     assert condition["reason"] == "NoReadyPod"
     assert "v1" in condition["message"]
+
+
+def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> None:
+    def conditions(before: dict[str, Any] | None, now: str, *pods: dict[str, Any]) -> list[dict[str, Any]]:
+        status = endpoint_status(
+            item(before), endpoint=endpoint(v1=100), faults=(), ready={"v1": 1, "v2": 0}, pods=pods, now=now
+        )
+        return list(status["conditions"])
+
+    failing = pod("v2", containerStatuses=crashed("No module named 'xgboost'"))
+    leaving = pod("v2", containerStatuses=container(running={}))
+    [ready, rolled_out] = conditions(None, NOW, failing)
+    again = conditions({"conditions": [ready, rolled_out]}, LATER, failing)
+
+    assert ready["status"] == "True"
+    assert (rolled_out["type"], rolled_out["status"]) == ("RolledOut", "False")
+    assert (rolled_out["reason"], rolled_out["message"]) == (
+        "ModelLoadFailed",
+        "Version v2, pod p: No module named 'xgboost'",
+    )
+    assert set(rolled_out) >= set(conditions_schema()["items"]["required"])
+    assert [condition["lastTransitionTime"] for condition in again] == [NOW, NOW]
+    assert [condition["type"] for condition in conditions({"conditions": again}, LATER, leaving)] == ["Ready"]
+
+
+def test_pods_are_asked_for_causes_only_where_something_is_not_as_wanted() -> None:
+    assert not needs_pods(endpoint(v1=100), {"v1": 1})
+    assert not needs_pods(endpoint(v1=100, v2=0), {"v1": 1, "v2": 0}), "no weight, no claim"
+    assert needs_pods(endpoint(v1=100), {"v1": 0})
+    assert needs_pods(endpoint(v1=100), {"v1": 1, "v2": 0})
 
 
 @pytest.mark.parametrize(
