@@ -139,7 +139,9 @@ def ask(command: str, request: Mapping[str, Any], *, name: str = "") -> dict[str
                     said.append(line)
                 elif progress["elapsed_seconds"] >= _QUIET_SECONDS:
                     step = f"{name}: step {progress['step']} of {progress['of']}, {progress['what']}"
-                    print(f"{step} ({progress['elapsed_seconds']:.0f} s)", file=sys.stderr, flush=True)
+                    size = progress.get("unfinished_bytes", 0)
+                    so_far = f", {size / 1e6:,.0f} MB so far" if size else ""
+                    print(f"{step} ({progress['elapsed_seconds']:.0f} s{so_far})", file=sys.stderr, flush=True)
             status = process.wait()
         except BaseException:
             process.kill()

@@ -9,12 +9,17 @@ from typing import Any
 
 from headrace.contract.errors import HeadraceError, TemporaryError
 from headrace.contract.image import BuildFailure, Delivery, ImageRequest
-from headrace.runtimes.images.build import build, describe, progress, resolve, steps
+from headrace.runtimes.images.build import build, describe, resolve, steps
 from headrace.runtimes.images.deliver import present
+from headrace.runtimes.images.progress import progress
 from headrace.runtimes.images.prune import prune
 from headrace.runtimes.images.store import Store, cache_directory
 
 _COMMANDS = ("build", "describe", "present", "resolve")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -39,8 +44,8 @@ def main(arguments: list[str]) -> int:
             if arguments[0] == "resolve":
                 answer = {"pins": resolve(request, store, log=path)}
             else:
-                report = progress(path, steps(request.kind), lambda line: print(line, file=sys.stderr, flush=True))
-                answer = build(request, store, log=path, report=report).to_json()
+                with progress(path, steps(request.kind), _tell, store.unfinished) as report:
+                    answer = build(request, store, log=path, report=report).to_json()
                 prune(store)
     except HeadraceError as error:
         failure = BuildFailure(message=str(error), temporary=isinstance(error, TemporaryError), log=log)

@@ -1,8 +1,6 @@
 """From a request to a delivered image: which layers, in which order, and what came of it."""
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from headrace.runtimes.images.base import BaseLayers
 from headrace.runtimes.images.deliver import deliver
 from headrace.runtimes.images.model import model_layer
 from headrace.runtimes.images.oci import Image, write_image
+from headrace.runtimes.images.progress import Report
 from headrace.runtimes.images.resolver import pins_of
 from headrace.runtimes.images.sbom import Package, bill_layer, python_packages
 from headrace.runtimes.images.store import Blob, Store, key_of
@@ -37,9 +36,6 @@ _CODE: Final[Mapping[ImageKind, tuple[str, Sequence[str]]]] = {
 """Lock and folders of each image that runs our code."""
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-Report = Callable[[str], None]
-"""Told what the builder begins to do."""
 
 
 def describe(request: ImageRequest) -> ImageDescription:
@@ -236,20 +232,3 @@ class _Assembly:
 def steps(kind: ImageKind) -> int:
     """Number of times `build` reports for an image of that kind."""
     return {ImageKind.MODEL: 6, ImageKind.CONTROL: 4, ImageKind.ENVOY: 3, ImageKind.PROMETHEUS: 3}[kind]
-
-
-def progress(log: Path, total: int, write: Callable[[str], object]) -> Report:
-    """A reporter that writes JSON lines to the log and to `write`."""
-    started = time.monotonic()
-    done = 0
-
-    def report(what: str) -> None:
-        nonlocal done
-        done += 1
-        elapsed = round(time.monotonic() - started, 1)
-        line = json.dumps({"step": done, "of": total, "what": what, "elapsed_seconds": elapsed})
-        with log.open("a") as file:
-            file.write(line + "\n")
-        write(line)
-
-    return report

@@ -10,12 +10,13 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -115,6 +116,7 @@ class Store:
         self._recipes = root / "recipes"
         self._directories = root / "directories"
         self._temporary = root / "temporary"
+        self._own: set[Path] = set()
         try:
             for directory in (self.blobs / "sha256", self._recipes, self._directories, self._temporary, root / "logs"):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -229,13 +231,26 @@ class Store:
         Removing the files of an environment takes seconds, for which nobody waits who goes on with what was made.
         """
         directory = Path(tempfile.mkdtemp(dir=self._temporary))
+        self._own.add(directory)
         try:
             yield directory
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
+        finally:
+            self._own.discard(directory)
         # the process ends only after this thread
         threading.Thread(target=shutil.rmtree, args=(directory,), kwargs={"ignore_errors": True}).start()
+
+    def unfinished(self) -> int:
+        """Bytes in what this build is writing and has not finished. Safe to ask from another thread."""
+        total = 0
+        for path in tuple(self._own):
+            for file in (path, *path.rglob("*")):
+                with suppress(FileNotFoundError):  # it was finished, or moved, meanwhile
+                    found = file.lstat()
+                    total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return total
 
     def new_log(self, name: str) -> Path:
         """Path of a new build log; the oldest of the same name are dropped so that twenty remain."""
@@ -263,6 +278,7 @@ class Store:
     def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
         handle, name = tempfile.mkstemp(dir=self._temporary)
         path = Path(name)
+        self._own.add(path)
         try:
             with os.fdopen(handle, "wb") as out:
                 yield path, out
@@ -271,6 +287,8 @@ class Store:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        finally:
+            self._own.discard(path)
 
     def _sweep(self) -> None:
         """Drops what killed builds left behind."""

@@ -233,13 +233,19 @@ def test_a_builder_that_dies_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_only_the_progress_of_long_builds_is_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lines = [{"step": n, "of": 2, "what": "base", "elapsed_seconds": seconds} for n, seconds in ((1, 0.1), (2, 65.3))]
+    lines: list[dict[str, Any]] = [
+        {"step": n, "of": 2, "what": "base", "elapsed_seconds": seconds} for n, seconds in ((1, 0.1), (2, 65.3))
+    ]
+    lines.append({**lines[1], "elapsed_seconds": 75.3, "unfinished_bytes": 1_234_567_890})
     source = "".join(f"print({json.dumps(json.dumps(line))}, file=sys.stderr)\n" for line in lines)
     _program(monkeypatch, tmp_path, f"{source}print('{{}}')")
 
     assert image_build.ask("build", {}, name="models/fraud") == {}
 
-    assert capfd.readouterr().err == "models/fraud: step 2 of 2, base (65 s)\n"
+    assert capfd.readouterr().err.splitlines() == [
+        "models/fraud: step 2 of 2, base (65 s)",
+        "models/fraud: step 2 of 2, base (75 s, 1,235 MB so far)",
+    ]
 
 
 def test_the_builder_runs_with_the_interpreter_that_runs_pulumi(
