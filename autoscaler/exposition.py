@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One number of one series, as its source gave it: it may be NaN, infinite or negative."""
+class Sample(NamedTuple):
+    """One number of one series, as its source gave it: it may be NaN, infinite or negative.
+
+    A tuple, because ten thousand pods have ninety thousand of them each second.
+    """
 
     instance: str
     """Host of the source, without a port."""

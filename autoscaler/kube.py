@@ -72,7 +72,7 @@ class WatchedCluster:
         self._server = server
         self._autoscalers = mirror(AUTOSCALERS)
         self._deployments = mirror(DEPLOYMENTS, label_selector=names.ENDPOINT_LABEL)
-        self._pods = mirror(PODS, group=_version, label_selector=names.ENDPOINT_LABEL)
+        self._pods = mirror(PODS, group=_version, label_selector=names.ENDPOINT_LABEL, without=("spec",))
         self._rivals = mirror(RIVALS, group=lambda item: item["metadata"]["namespace"])
         self._balancers = mirror(BALANCERS, label_selector=f"{names.COMPONENT_LABEL}={names.LOAD_BALANCER}")
         self._mirrors = (self._autoscalers, self._deployments, self._pods, self._rivals, self._balancers)

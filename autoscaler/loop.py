@@ -145,6 +145,11 @@ class Loop:
         with self._lock:
             woken, self._woken = self._woken, set()
         for item in items:
+            # A look at many versions, or one that waits for the API server, may outlast the lease.
+            if not self._elector.step(self._monotonic(), self._wall()):
+                with self._lock:
+                    self._woken |= woken  # for when it leads again
+                return
             key = named(item)
             if key not in keys or item["metadata"].get("deletionTimestamp"):
                 continue

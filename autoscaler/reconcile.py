@@ -1,8 +1,10 @@
 """Reconcile: one version, level-based. Read the world, decide, write the difference, report."""
 
+import functools
 import json
 import logging
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +22,8 @@ from headrace.machinery.api_server import Key, Missing, Object, named
 log = logging.getLogger(__name__)
 
 STATUS_SECONDS = 30.0
-"""How often a status without news is refreshed."""
+"""How often a status without news is refreshed: each version at a moment of its own, so that a thousand do not come
+due together."""
 WAKE_ANNOTATION = f"{names.API_GROUP}/wake"
 """Time of the last wake-up call that a replica without the lease took, for the leader to see."""
 
@@ -39,8 +42,12 @@ class _Tracked:
 
     memory: Memory
     status: dict[str, Any]
-    """Status as last written."""
-    written_at: float = 0.0
+    """Status as it should be."""
+    written: dict[str, Any]
+    """Status as the API server has it."""
+    round: int
+    """Of the refreshes of the status, the one that was last made."""
+    writing: bool = False
     fault: str = ""
     """Code of the fault that was last told in an event."""
     refused: str = ""
@@ -55,6 +62,9 @@ class Reconciler:
     cluster: Cluster
     fronts: Fronts
     journal: Journal
+    tell: Callable[[Callable[[], None]], object] = lambda job: job()
+    """Who writes statuses and events: in the controller, a few threads. A thousand writes can take a minute, and no
+    decision waits for them."""
     tracked: dict[Key, _Tracked] = field(default_factory=dict)
 
     def reconcile(self, item: Object, reading: Reading | None, now: float, *, owner: Key, wake: bool = False) -> None:
@@ -63,7 +73,7 @@ class Reconciler:
         Writes that fail are tried again at the next look, since the decision is remembered and the world re-read.
         """
         key = named(item)
-        tracked = self._track(key, item)
+        tracked = self._track(key, item, now)
         try:
             spec, deployment = self._admit(item, owner)
         except _Refusal as refusal:
@@ -97,7 +107,7 @@ class Reconciler:
             self.journal.forget(key)
             telemetry.forget(*key)
 
-    def _track(self, key: Key, item: Object) -> _Tracked:
+    def _track(self, key: Key, item: Object, now: float) -> _Tracked:
         tracked = self.tracked.get(key)
         if tracked is None:
             status = dict(item.get("status", {}))
@@ -106,7 +116,9 @@ class Reconciler:
                 profile = self._predecessor(item)
             memory = Memory() if profile is None else replace(Memory(), profile=profile)
             annotation = item["metadata"].get("annotations", {}).get(WAKE_ANNOTATION, "")
-            tracked = self.tracked[key] = _Tracked(memory=memory, status=status, woken=annotation)
+            tracked = self.tracked[key] = _Tracked(
+                memory=memory, status=status, written=status, round=_round(key, now), woken=annotation
+            )
         return tracked
 
     def _profile(self, status: Mapping[str, Any]) -> Profile | None:
@@ -211,7 +223,7 @@ class Reconciler:
                 telemetry.scalings.labels(*key, reason.code).inc()
                 self._event(item, "Normal", reason.code, reason.message, now=now)
         generation = item["metadata"].get("generation", 0)
-        status = report.active(decision, tracked.memory, fleet, tracked.status, generation=generation)
+        status = report.active(decision, fleet, tracked.status, generation=generation)
         self._write(key, tracked, status, now)
 
     def _refuse(self, key: Key, item: Object, tracked: _Tracked, refusal: _Refusal, now: float) -> None:
@@ -225,18 +237,28 @@ class Reconciler:
         self._write(key, tracked, status, now)
 
     def _write(self, key: Key, tracked: _Tracked, status: dict[str, Any], now: float) -> None:
-        if not report.news(status, tracked.status) and now - tracked.written_at < STATUS_SECONDS:
-            return
+        present = _round(key, now)
+        if report.news(status, tracked.status) or present != tracked.round:
+            tracked.status = {**tracked.status, **status, "profile": encode(tracked.memory.profile)}
+            tracked.round = present
+        if tracked.status is not tracked.written and not tracked.writing:
+            tracked.writing = True
+            self.tell(functools.partial(self._put, key, tracked))
+
+    def _put(self, key: Key, tracked: _Tracked) -> None:
+        status = tracked.status
         try:
-            self.cluster.write_status(*key, status)
+            self.cluster.write_status(
+                *key, {name: value for name, value in status.items() if value != tracked.written.get(name)}
+            )
+            tracked.written = status
         except Missing:
-            return
+            tracked.written = status
         except TemporaryError as error:
             telemetry.api_failures.labels("status").inc()
             log.warning("status of %s/%s not written: %s", *key, error)
-            return
-        tracked.status |= status
-        tracked.written_at = now
+        finally:
+            tracked.writing = False
 
     def _event(self, item: Object, kind: str, reason: str, message: str, *, now: float) -> None:
         key = named(item)
@@ -248,24 +270,31 @@ class Reconciler:
             "name": key[1],
             "uid": item["metadata"].get("uid", ""),
         }
+        event = {
+            "metadata": {"generateName": f"{key[1]}.", "namespace": key[0]},
+            "involvedObject": reference,
+            "type": kind,
+            "reason": reason,
+            "message": message[:1024],
+            "source": {"component": MANAGER},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+        self.tell(functools.partial(self._record, key, event))
+
+    def _record(self, key: Key, event: Object) -> None:
         try:
-            self.cluster.record_event(
-                key[0],
-                {
-                    "metadata": {"generateName": f"{key[1]}.", "namespace": key[0]},
-                    "involvedObject": reference,
-                    "type": kind,
-                    "reason": reason,
-                    "message": message[:1024],
-                    "source": {"component": MANAGER},
-                    "firstTimestamp": moment,
-                    "lastTimestamp": moment,
-                    "count": 1,
-                },
-            )
+            self.cluster.record_event(key[0], event)
         except TemporaryError as error:
             telemetry.api_failures.labels("event").inc()
             log.debug("event on %s/%s not recorded: %s", *key, error)
+
+
+def _round(key: Key, now: float) -> int:
+    """Number of the refresh of this version's status that is due."""
+    phase = zlib.crc32("/".join(key).encode()) / 2**32
+    return int(now / STATUS_SECONDS + phase)
 
 
 def owners(items: Iterable[Object]) -> dict[Key, Key]:

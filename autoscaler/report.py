@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from headrace.autoscaler.engine import Decision, Memory, encode, model
+from headrace.autoscaler.engine import Decision, model
 from headrace.autoscaler.pods import Fleet
 from headrace.contract.apa import DECISIONS_KEPT
 
@@ -22,10 +22,8 @@ def stamp(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def active(
-    decision: Decision, memory: Memory, fleet: Fleet, before: Mapping[str, Any], *, generation: int
-) -> dict[str, Any]:
-    """The whole status of a version that is scaled."""
+def active(decision: Decision, fleet: Fleet, before: Mapping[str, Any], *, generation: int) -> dict[str, Any]:
+    """The status of a version that is scaled, but for what was learned of it."""
     fault = next((reason for reason in decision.reasons if reason.code in model.FAULT_CODES), None)
     limit = _first(decision, model.BUDGET_REACHED, model.LIMIT_REACHED)
     short = _first(decision, model.CAPACITY_SHORT, model.PODS_FAILING)
@@ -52,7 +50,6 @@ def active(
         "targetConcurrency": round(decision.target, 3),
         "reason": main.code,
         "conditions": _conditions(conditions, before, now, generation),
-        "profile": encode(memory.profile),
     }
     if "demand" in decision.inputs:
         status["demand"] = f"{decision.inputs['demand']:.1f}"

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from headrace.contract.errors import TemporaryError
@@ -22,6 +22,9 @@ def _ignore() -> None:
 class Mirror:
     """A copy of one kind of object, kept by a thread of its own and grouped by `group`.
 
+    Who wrote which field is left out, and so is what `without` names at the top: of many pods that is most of the
+    memory.
+
     `synced` turns true after the first complete list and stays so: when the API server goes away the copy is old, not
     empty. `changed` and `failed` are called from the mirror's thread, after each change and each list or watch that
     failed.
@@ -34,12 +37,13 @@ class Mirror:
         *,
         group: Callable[[Object], Any] = named,
         label_selector: str = "",
+        without: Collection[str] = (),
         changed: Callable[[], None] = _ignore,
         failed: Callable[[], None] = _ignore,
     ) -> None:
         self.synced = False
         self._server, self._path, self._group, self._selector = server, path, group, label_selector
-        self._changed, self._failed = changed, failed
+        self._without, self._changed, self._failed = without, changed, failed
         self._groups: dict[Any, dict[str, Object]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -82,7 +86,7 @@ class Mirror:
         objects, version = self._server.list(self._path, label_selector=self._selector)
         groups: dict[Any, dict[str, Object]] = {}
         for item in objects:
-            groups.setdefault(self._group(item), {})[item["metadata"]["uid"]] = item
+            groups.setdefault(self._group(item), {})[item["metadata"]["uid"]] = self._kept(item)
         with self._lock:
             self._groups = groups
         self.synced = True
@@ -102,8 +106,12 @@ class Mirror:
         key, uid = self._group(item), item["metadata"]["uid"]
         with self._lock:
             if not deleted:
-                self._groups.setdefault(key, {})[uid] = item
+                self._groups.setdefault(key, {})[uid] = self._kept(item)
             elif key in self._groups:
                 self._groups[key].pop(uid, None)
                 if not self._groups[key]:
                     del self._groups[key]
+
+    def _kept(self, item: Object) -> Object:
+        item["metadata"].pop("managedFields", None)
+        return {name: value for name, value in item.items() if name not in self._without}

@@ -1,5 +1,6 @@
 """The loop: ticks, wake-up calls, leaving and taking the lead."""
 
+import datetime
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,15 +12,16 @@ import pytest
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_kube import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.lease import Elector
+from headrace.autoscaler.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS, Elector
 from headrace.autoscaler.loop import Loop
 from headrace.autoscaler.metrics import PrometheusSource, Reading, Source, Targets
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler
-from headrace.contract import metrics
+from headrace.contract import metrics, names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.machinery.api_server import Key
 
 KEY: Key = ("endpoint-fraud", "v1")
+LEASE: Key = (names.SYSTEM_NAMESPACE, names.AUTOSCALER)
 
 
 class Pods:
@@ -129,6 +131,45 @@ def test_a_crash_of_the_leader_changes_no_replicas_and_the_next_decides_soon() -
     second.load.rate = 2000.0
     second.tick(6)
     assert cluster.deployments[KEY]["spec"]["replicas"] > 5
+
+
+class SlowCluster(FakeCluster):
+    """A status takes a second to write, on the clock of the controller that writes it."""
+
+    def __init__(self, versions: int) -> None:
+        super().__init__()
+        for number in range(versions):
+            self.add_version(f"endpoint-{number}", "v1", spec=AutoscalerSpec(target="v1").to_json())
+        self.writer = Controller(self, "one")
+        self.tried = 0
+
+    def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        self.writer.now += 1.0
+        self.tried += 1
+        super().write_status(namespace, name, status)
+
+
+def test_a_look_that_takes_long_keeps_the_lease_meanwhile() -> None:
+    cluster = SlowCluster(versions=30)
+    began = cluster.writer.now
+
+    cluster.writer.tick()
+
+    renewed = datetime.datetime.fromisoformat(cluster.leases[LEASE]["spec"]["renewTime"]).timestamp()
+    assert cluster.writer.now - began >= 30
+    assert cluster.writer.wall() - renewed <= RENEW_SECONDS + 1.0
+    assert cluster.tried == 30
+
+
+def test_a_look_that_outlasts_the_lease_ends_before_another_may_begin() -> None:
+    cluster = SlowCluster(versions=30)
+    cluster.writer.tick()
+    cluster.tried = 0
+    cluster.down = True
+
+    cluster.writer.tick()
+
+    assert cluster.tried <= STOP_SECONDS + 1.0 < DURATION_SECONDS
 
 
 def test_ten_minutes_of_silence_scale_nothing() -> None:

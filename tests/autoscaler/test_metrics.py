@@ -239,6 +239,9 @@ def test_prometheus_answers_for_all_versions(serve: Callable[..., int]) -> None:
         labels = {"endpoint": "fraud", "version": "v1"}
         if "timestamp" in path:
             result = [{"metric": labels, "value": [5.0, "1234.5"]}] if "endpoint" in path else []
+        elif "sum+by" in path or "avg+by" in path:
+            name, value = (metrics.FRONT_QUEUED, "7") if "sum+by" in path else (metrics.FRONT_CPU_RATIO, "0.25")
+            result = [{"metric": {"__name__": name, **labels}, "value": [5.0, value]}]
         else:
             count["n"] += 10
             series = {"__name__": metrics.FRONT_ARRIVED, "instance": "10.0.0.1:8002", **labels}
@@ -252,7 +255,7 @@ def test_prometheus_answers_for_all_versions(serve: Callable[..., int]) -> None:
     reading = source.read(targets, 2.0)[KEY]
 
     assert reading.load is not None
-    assert reading.load.arrived == 10
+    assert (reading.load.arrived, reading.load.queued, reading.utilisation.cpu) == (10, 7, 0.25)
     assert reading.taken_at == 1234.5
 
 

@@ -1,5 +1,6 @@
 """Reconcile against a cluster in memory: what the world looks like after a look, not which calls were made."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,16 @@ class RecordingFronts:
 
     def set_limit(self, address: str, limit: int) -> None:
         self.limits[address] = limit
+
+
+class CountingCluster(FakeCluster):
+    """Counts the statuses written."""
+
+    written = 0
+
+    def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        self.written += 1
+        super().write_status(namespace, name, status)
 
 
 class World:
@@ -107,6 +118,40 @@ def test_at_most_twenty_decisions_are_kept() -> None:
 
     assert len(world.status()["decisions"]) == 20
     assert world.status()["decisions"][-1]["replicas"] == world.replicas
+
+
+def test_statuses_without_news_are_written_twice_a_minute_and_not_all_at_once() -> None:
+    keys: list[Key] = [(f"endpoint-{number}", "v1") for number in range(300)]
+    cluster = CountingCluster()
+    for key in keys:
+        cluster.add_version(*key, spec=AutoscalerSpec(target="v1").to_json())
+    reconciler = Reconciler(cluster, RecordingFronts(), Journal(""))
+    written = []
+    for second in range(120):
+        cluster.written = 0
+        now = 1_780_000_000.0 + second
+        load = LoadCounters(arrived=0, completed=0, executing_seconds=0, queued_seconds=0)
+        for item in cluster.autoscalers():
+            reconciler.reconcile(item, Reading(taken_at=now, load=load), now, owner=named(item))
+        written.append(cluster.written)
+
+    settled = written[60:]
+    assert sum(settled) == 2 * len(keys)
+    assert max(settled) < len(keys) / 10
+
+
+def test_no_decision_waits_for_statuses_and_the_newest_is_written() -> None:
+    world = World()
+    jobs: list[Callable[[], None]] = []
+    world.reconciler.tell = jobs.append
+    world.run(30, 400)
+
+    assert world.replicas >= 10
+    assert world.status() == {}
+    assert len(jobs) == 1 + len(world.cluster.scalings)  # one status, and the events
+    for job in jobs:
+        job()
+    assert world.status()["desiredReplicas"] == world.replicas
 
 
 def test_every_ready_pod_gets_the_limit_and_gets_it_again() -> None:

@@ -87,3 +87,17 @@ def test_a_group_holds_its_own_objects_and_whoever_asks_is_told_of_changes_and_f
     api.end_watches()
     until(lambda: told["failures"] > 0, "told of the outage")
     mirror.stop()
+
+
+def test_only_what_is_read_is_kept(api: Any, until: Any) -> None:
+    listed = api.put(PATH, "one", spec={"large": True}, status={"phase": "Running"})
+    listed["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    mirror = Mirror(api.client(), PATH, without=("spec",))
+    mirror.start()
+    until(lambda: mirror.synced and PATH in api.watches, "list and watch")
+    api.put(PATH, "two", spec={"large": True}, status={"phase": "Pending"})
+    until(lambda: len(mirror.all()) == 2, "event applied")
+    mirror.stop()
+
+    assert {item["status"]["phase"] for item in mirror.all()} == {"Running", "Pending"}
+    assert not any("spec" in item or "managedFields" in item["metadata"] for item in mirror.all())
