@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+REFUSALS = (429, 503)
 _READ_BYTES = 65536
 _LAST_ANSWERS_SECONDS = 15.0
 """How long after the last request answers are waited for."""
@@ -30,6 +31,8 @@ class Tally:
     """Seconds, by HTTP status."""
     late: list[float] = field(default_factory=list)
     """Open loop: seconds from when a request was due to when it left, which the latency of its answer holds too."""
+    refused_after: list[float] = field(default_factory=list)
+    """Open loop: seconds from when a request that was refused left to its refusal."""
     in_time: int = 0
     """Open loop: predictions that came while requests were measured, whenever they were asked for."""
     broken: int = 0
@@ -42,7 +45,7 @@ class Tally:
 class Connection:
     """One keep-alive connection with at most one request on its way."""
 
-    __slots__ = ("_answer", "_unsent", "closed", "connections", "since", "socket")
+    __slots__ = ("_answer", "_unsent", "closed", "connections", "sent", "since", "socket")
 
     def __init__(self, connections: "Connections") -> None:
         self.connections = connections
@@ -52,6 +55,8 @@ class Connection:
         self.closed = False
         self.since = 0.0
         """When its request was sent, or was due."""
+        self.sent = 0.0
+        """Open loop: when its request was sent."""
         self._answer = b""
         self._unsent = memoryview(b"")
 
@@ -203,8 +208,9 @@ def open_loop(job: dict[str, Any], request: bytes) -> Tally:
                 continue
             since = due.popleft()
             outstanding += 1
+            connection.sent = time.perf_counter()
             if since >= measured:
-                tally.late.append(time.perf_counter() - since)
+                tally.late.append(connection.sent - since)
             connection.send(request, since)
         if (planned == total and not due and not outstanding) or now > stop:
             break
@@ -217,6 +223,8 @@ def open_loop(job: dict[str, Any], request: bytes) -> Tally:
                 tally.broken += 1
             elif connection.since >= measured:
                 tally.add(status, now - connection.since)
+                if status in REFUSALS:
+                    tally.refused_after.append(now - connection.sent)
             if not connection.closed:
                 idle.append(connection)
     tally.broken += len(due) + outstanding
@@ -235,15 +243,17 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     started, started_cpu = time.perf_counter(), time.process_time()
     tally = (closed_loop if "connections" in job else open_loop)(job, request)
     good = sorted(tally.latencies.get(200, []))
-    refused = sorted(value for status in (429, 503) for value in tally.latencies.get(status, []))
+    refused = sorted(value for status in REFUSALS for value in tally.latencies.get(status, []))
     result: dict[str, Any] = {
         "statuses": dict(Counter({status: len(values) for status, values in tally.latencies.items()})),
         "broken": tally.broken,
         "goodput": tally.in_time / job["seconds"],
         "requests_per_second": len(good) / job["seconds"],
         "generator_cores": (time.process_time() - started_cpu) / (time.perf_counter() - started),
+        "generator_cpu_seconds": time.process_time() - started_cpu,
     }
-    for name, values in (("", good), ("refused_", refused), ("late_", sorted(tally.late))):
+    kinds = {"": good, "refused_": refused, "refused_sent_": sorted(tally.refused_after), "late_": sorted(tally.late)}
+    for name, values in kinds.items():
         if values:
             for label, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
                 result[f"{name}{label}_ms"] = percentile(values, share) * 1e3

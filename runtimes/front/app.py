@@ -14,7 +14,6 @@ import orjson
 from headrace.contract import names
 from headrace.runtimes.front import admin, batching, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.contention import Contention
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
 from headrace.runtimes.front.inference import OpenInference
 from headrace.runtimes.front.load import Load
@@ -39,6 +38,10 @@ HELD_SHARE = 0.125
 """Request bodies in the front, waiting ones included, may take this share of the pod's memory, and always this much."""
 UNLIMITED_HELD_BYTES = 32 * media.BODY_LIMIT
 """The same where the pod's memory has no limit."""
+LOOKS_EVERY = 32
+"""Refusals, some 15 µs each, between two looks at what the workers have answered."""
+GARBAGE_OBJECTS = 20_000
+"""New containers between two collections: a table of a thousand rows is a thousand lists, and none of them garbage."""
 _HELD = "headrace.held"
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _SWEEP_SECONDS = 0.1
@@ -196,9 +199,11 @@ class Front:
 
     def at_the_door(self) -> Answer | None:
         """The refusal of whatever request comes now; None while there is room, or when the long way has to say why."""
-        if self.dispatcher.full() and self.pool.ready and not self.streams:
-            return self.counted(self.dispatcher.turn_away())
-        return None
+        if not self.dispatcher.full() or not self.pool.ready or self.streams:
+            return None
+        if self.load.refused % LOOKS_EVERY == 0:
+            self.pool.look()  # thousands to refuse must not keep an idle worker from its next call
+        return self.counted(self.dispatcher.turn_away())
 
     def submit(self, content_type: str, body: bytes, waiting: Waiting) -> Call | Answer | None:
         """Hands a request in without a coroutine: `waiting` gets its answer unless it is refused here and now.
@@ -321,6 +326,7 @@ class Front:
                 self._sweeper = asyncio.create_task(self._sweep())
                 gc.collect()
                 gc.freeze()  # collections need not walk what was imported
+                gc.set_threshold(GARBAGE_OBJECTS)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._sweeper is not None:
@@ -331,13 +337,11 @@ class Front:
                 return
 
     async def _sweep(self) -> None:
-        contention = Contention()
         tended = 0.0
         while True:
             await asyncio.sleep(_WATCH_SECONDS if self.load.queued else _SWEEP_SECONDS)
             now = time.monotonic()
             try:
-                self.dispatcher.contended = contention.observe(now)
                 self.dispatcher.watch()
                 self.dispatcher.expire()
                 if now - tended > _TEND_SECONDS:

@@ -76,36 +76,3 @@ class BatchSize:
     def divides(self, size_bytes: int) -> bool:
         """Whether that much waiting work is worth more than one call, when more than one worker is free."""
         return self.known and self.seconds_per_byte * size_bytes > self.overhead_seconds
-
-
-COMPANY_SHARE = 0.5
-"""Part of a call's overhead for which a free worker may wait for more requests."""
-USUAL_SHARE = 0.8
-"""Part of the usual number of requests that is worth starting with at once."""
-LEAST_WAIT_SECONDS = 0.001
-"""The event loop's timers know no shorter time."""
-
-
-class Company:
-    """Whether a free worker should wait a moment, for the callers who have just been answered to come back.
-
-    Callers that send one request after the other come back within a millisecond or two of their answer, one by one.
-    A call that starts with the first of them makes all others wait for a whole call, whose overhead then serves few.
-    What the wait may take is part of what each call costs anyway, and is nothing for a model with little overhead.
-    """
-
-    def __init__(self) -> None:
-        self._usual = 1.0
-        self._ended = -math.inf
-
-    def answered(self, now: float, count: int) -> None:
-        """A call ended that answered so many requests."""
-        self._usual += 0.3 * (count - self._usual)
-        self._ended = now
-
-    def wait_seconds(self, now: float, waiting: int, overhead_seconds: float) -> float:
-        """How long the next call should wait at most when so many requests are there for it; 0: not at all."""
-        longest = COMPANY_SHARE * overhead_seconds
-        if not longest >= LEAST_WAIT_SECONDS or waiting >= USUAL_SHARE * self._usual:  # NaN: nothing is known yet
-            return 0.0
-        return max(0.0, self._ended + longest - now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.runtimes.front.answers import Answer, from_worker, refusal
-from headrace.runtimes.front.batching import BatchSize, Company
+from headrace.runtimes.front.batching import BatchSize
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.streams import Stream
 
@@ -96,10 +96,8 @@ class Dispatcher:
         """Running streams."""
         self.seats: list[Seat] = []
         self.batch_size = BatchSize()
-        self._company = Company()
-        self._company_due = False
-        self.contended = False
-        """Whether processes compete for CPU, see `contention`."""
+        self._read = 0
+        """Requests that waited when the event loop last came round."""
         self._seconds_per_call = 0.0
         """Mean time of a model call for each request it answered; nothing is known at first, and nobody is refused."""
         self._most_queued = self.queue_limit
@@ -162,7 +160,7 @@ class Dispatcher:
         """Queues a request whose answer `waiting` gets, or refuses it at once."""
         load = self.load
         limit = self.timeout_seconds if timeout_seconds is None else min(timeout_seconds, self.timeout_seconds)
-        if self.full(limit):
+        if self.full(timeout_seconds):
             return self.turn_away()
         load.arrived += 1
         now = self._clock()
@@ -171,11 +169,8 @@ class Dispatcher:
         load.queue(+1)
         if self.batch_size.divides(len(body)):
             self.pump()  # worth a call of its own: reading what else came takes longer than merging it would save
-        elif not self._pump_due:
-            # After all that arrived in this turn of the event loop: requests that came together are merged together,
-            # and a lone one waits for nothing.
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_once)
+        else:
+            self._pump_soon()
         return call
 
     def full(self, timeout_seconds: float | None = None) -> bool:
@@ -193,9 +188,25 @@ class Dispatcher:
         self.load.refused += 1
         return self.refused()
 
-    def _pump_once(self) -> None:
-        self._pump_due = False
-        self.pump()
+    def _pump_soon(self) -> None:
+        """Has calls start once nothing more is there to be read.
+
+        Requests that came together are merged together. The core that reads them is busy meanwhile; when nothing is
+        left to read, what waits is started, be it one request.
+        """
+        if not self._pump_due:
+            self._pump_due = True
+            self._read = 0
+            asyncio.get_running_loop().call_soon(self._pump_when_read)
+
+    def _pump_when_read(self) -> None:
+        queued = self.load.queued
+        if self._read < queued < self.batch_size.most_requests:
+            self._read = queued
+            asyncio.get_running_loop().call_soon(self._pump_when_read)
+        else:
+            self._pump_due = False
+            self.pump()
 
     def pump(self) -> None:
         """Hands waiting calls to free workers, as many as the limit allows."""
@@ -210,11 +221,6 @@ class Dispatcher:
             free = [seat for seat in self.seats if seat.free() > 0]
             if not free:
                 return
-            if free[0].merges and queue[0].pieces is None:
-                if self.contended and self._better_together(len(free)):
-                    return
-                if self._waits_for_company():
-                    return
             seat = free[0] if len(free) == 1 else max(free, key=lambda seat: seat.free())
             lone = not seat.merges or queue[0].pieces is not None
             calls = [queue.popleft()] if lone else self._merged(room, len(free))
@@ -225,28 +231,6 @@ class Dispatcher:
             if calls[0].pieces is not None:
                 self._streams[calls[0]] = batch
             seat.take(batch)
-
-    def _better_together(self, free: int) -> bool:
-        """Whether what waits should join the next call of a busy worker rather than start one on an idle worker.
-
-        While processes compete for cores, a second small call takes CPU from the first and from the front, and every
-        call costs its overhead again: waiting is the faster way then, unless so much waits that it is worth a call.
-        """
-        size = self.batch_size
-        busy = sum(seat.width() > 0 for seat in self.seats) - free
-        return busy > 0 and size.known and not size.divides(len(self._queue) * len(self._queue[0].body))
-
-    def _waits_for_company(self) -> bool:
-        """Whether the next call waits for more requests; it is looked at again when they, or the time, have come."""
-        seconds = self._company.wait_seconds(self._clock(), len(self._queue), self.batch_size.overhead_seconds)
-        if seconds > 0 and not self._company_due:
-            self._company_due = True
-            asyncio.get_running_loop().call_later(seconds, self._pump_after_company)
-        return seconds > 0
-
-    def _pump_after_company(self) -> None:
-        self._company_due = False
-        self.pump()
 
     def _merged(self, room: int, free: int) -> list[Call]:
         """Takes from the queue what one model call should answer: all that waits, within what was learned."""
@@ -281,7 +265,6 @@ class Dispatcher:
         """A worker answered a batch."""
         now = self._clock()
         seconds = now - batch.started
-        self._company.answered(now, len(batch.calls))
         if batch.calls[0].pieces is None:
             self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
@@ -289,7 +272,12 @@ class Dispatcher:
         self.load.batched += len(batch.calls)
         self._end(batch, [from_worker(status, body) for status, body in results])
         self._judge()
-        self.pump()
+        if not self._queue:
+            return
+        if not self.seats[0].merges or self.load.queued >= self.batch_size.most_requests:
+            self.pump()
+        else:
+            self._pump_soon()
 
     def lost(self, batch: Batch, answer: Answer) -> None:
         """A worker ended with the batch unanswered."""

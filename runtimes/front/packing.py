@@ -21,8 +21,14 @@ WORTH_BYTES: Final = 1024
 
 
 def may_hold_booleans(body: bytes) -> bool:
-    """Whether a JSON text may hold true or false; some that hold the words elsewhere count as well."""
-    return b"true" in body or b"false" in body
+    """Whether a JSON text may hold true or false; some that hold null, or the words elsewhere, count as well.
+
+    A table's numbers come last as a rule, and no number has a u or an s: single bytes are found ten times faster.
+    """
+    numbers = body.rfind(b'"') + 1
+    if body.find(b"u", numbers) >= 0 or body.find(b"s", numbers) >= 0:
+        return True
+    return body.find(b"true", 0, numbers) >= 0 or body.find(b"false", 0, numbers) >= 0
 
 
 def doubles(document: Any, columns: Sequence[str], *, booleans: bool = True) -> bytes | None:

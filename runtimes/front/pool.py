@@ -134,6 +134,12 @@ class Pool:
                 log.info("a worker has grown: starting its successor before it leaves")
                 self._start_spare(now)
 
+    def look(self) -> None:
+        """Reads the workers' answers now, however many callers the event loop has to read first."""
+        for slot in self.slots:
+            if slot.link is not None:
+                slot.link.look()
+
     def received(self, link: Link, frame: frames.Frame) -> None:
         """Handles one frame of a worker."""
         slot = link.slot
@@ -258,7 +264,7 @@ class Pool:
             stdin=subprocess.DEVNULL,
             stdout=stdout.write,
             stderr=stderr.write,
-            start_new_session=True,
+            process_group=0,  # no new session: the kernel shares cores out by session first, and by niceness within one
         )
         self._watch(slot, slot.popen.pid)
 

@@ -13,6 +13,8 @@ from headrace.runtimes.front.lanes import Lanes
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
 
+_READ_BYTES = 1 << 18
+
 
 @dataclass(eq=False)
 class Slot:
@@ -120,6 +122,17 @@ class Link(asyncio.Protocol):
         """A worker dialled in; it says who it is in its first frame."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from asyncio's
 
+    def look(self) -> None:
+        """Reads what has come, ahead of its turn in the event loop."""
+        if self._transport is None:
+            return
+        try:
+            data = os.read(self._transport.get_extra_info("socket").fileno(), _READ_BYTES)
+        except OSError:  # nothing has come, or the connection is gone: the event loop tells
+            return
+        if data:
+            self.data_received(data)
+
     def data_received(self, data: bytes) -> None:
         """Handles every whole frame that came."""
         self._reader.feed(data)
@@ -137,7 +150,9 @@ class Link(asyncio.Protocol):
         kind = Kind.SCORE if batch.calls[0].pieces is None else Kind.STREAM
         items = [[call.content_type, len(call.body)] for call in batch.calls]
         head = {"call": self._next_call, "items": items}
-        self.send(frames.pack(kind, head, b"".join([call.body for call in batch.calls])))
+        payload = b"".join([call.body for call in batch.calls])
+        if self._transport is not None:
+            self._transport.writelines((frames.opening(kind, head, len(payload)), payload))  # a large one is not copied
 
     def send(self, frame: bytes) -> None:
         """Writes one frame."""

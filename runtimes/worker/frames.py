@@ -37,10 +37,15 @@ class Frame(NamedTuple):
     payload: bytes
 
 
+def opening(kind: int, head: dict[str, Any], length: int) -> bytes:
+    """What comes before a payload of so many bytes."""
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return _PREFIX.pack(5 + len(text) + length, kind, len(text)) + text
+
+
 def pack(kind: int, head: dict[str, Any], payload: bytes = b"") -> bytes:
     """The bytes of one frame."""
-    text = json.dumps(head, separators=(",", ":")).encode()
-    return _PREFIX.pack(5 + len(text) + len(payload), kind, len(text)) + text + payload
+    return opening(kind, head, len(payload)) + payload
 
 
 class Reader:

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any
 
-from . import frames, loading
+from . import filters, frames, loading
 from .frames import Kind
 from .merging import Merger
 from .scoring import JSON, Request, Scorer
@@ -196,6 +196,8 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
         if answer.status != 200:
             reason = json.loads(answer.body).get("message")
             raise RuntimeError(f"the model fails on its own input example: {reason}")
+    if loading.loader_of(scorer.model) == "mlflow.sklearn":
+        filters.settle()
     merger = Merger(scorer)
     merger.prepare(body)
     warmed = time.monotonic()

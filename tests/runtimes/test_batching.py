@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.runtimes.front.batching import FIRST_LIMIT, MOST_BYTES, MOST_REQUESTS, BatchSize, Company
+from headrace.runtimes.front.batching import FIRST_LIMIT, MOST_BYTES, MOST_REQUESTS, BatchSize
 
 
 def learned(overhead: float, per_byte: float, sizes: tuple[int, ...] = (100, 400, 200, 1600)) -> BatchSize:
@@ -56,34 +56,3 @@ def test_a_model_that_changes_is_learned_anew() -> None:
         size.observe(bytes_, 1e-5 * bytes_)
 
     assert size.most_bytes < 400
-
-
-def busy(count: int) -> Company:
-    """Calls of so many requests, the last of which ends at 1.0."""
-    company = Company()
-    for call in range(20):
-        company.answered(0.05 * (call + 1), count)
-    return company
-
-
-def test_a_call_waits_half_its_overhead_for_callers_who_were_just_answered() -> None:
-    company = busy(32)
-
-    assert company.wait_seconds(1.0, 5, 0.006) == pytest.approx(0.003)
-    assert company.wait_seconds(1.001, 5, 0.006) == pytest.approx(0.002)
-    assert company.wait_seconds(1.003, 5, 0.006) == 0.0
-
-
-def test_a_call_does_not_wait_when_about_as_many_are_there_as_usual() -> None:
-    assert busy(32).wait_seconds(1.0, 26, 0.006) == 0.0
-
-
-def test_nobody_waits_for_company_of_which_there_is_none() -> None:
-    assert Company().wait_seconds(1.0, 1, 0.006) == 0.0
-    assert busy(1).wait_seconds(1.0, 1, 0.006) == 0.0
-    assert busy(32).wait_seconds(7.0, 1, 0.006) == 0.0
-
-
-def test_a_call_with_little_overhead_or_of_unknown_cost_waits_for_nothing() -> None:
-    assert busy(32).wait_seconds(1.0, 5, 0.0019) == 0.0
-    assert busy(32).wait_seconds(1.0, 5, BatchSize().overhead_seconds) == 0.0

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from headrace.runtimes.front.answers import Answer, refusal
+from headrace.runtimes.front.batching import FIRST_LIMIT
 from headrace.runtimes.front.dispatch import Batch, Dispatcher
 from headrace.runtimes.front.load import Load
 
@@ -58,13 +59,15 @@ class Scene:
 
     async def send(self, count: int = 1, body: bytes = b"x") -> list["asyncio.Task[Answer]"]:
         tasks = [asyncio.create_task(self.dispatcher.score("application/json", body)) for _ in range(count)]
-        for _ in range(3):  # the tasks start, and the dispatcher acts after the last of them
+        for _ in range(4):  # the tasks start, and the dispatcher acts when no more come
             await asyncio.sleep(0)
         return tasks
 
-    def finish(self, worker: Worker, *results: tuple[int, bytes]) -> Batch:
+    async def finish(self, worker: Worker, *results: tuple[int, bytes]) -> Batch:
         batch = worker.batches.pop(0)
         self.dispatcher.finished(batch, results or [OK] * len(batch.calls))
+        for _ in range(3):  # the dispatcher acts when nothing more comes
+            await asyncio.sleep(0)
         return batch
 
 
@@ -81,7 +84,7 @@ def test_a_lone_request_is_handed_on_at_once() -> None:
         [task] = await scene.send()
 
         assert len(scene.workers[0].batches[0].calls) == 1
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         assert (await task).status == 200
 
     story(play)
@@ -103,10 +106,10 @@ def test_what_waits_for_a_busy_worker_is_merged_when_it_is_free() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
         tasks = await scene.send() + await scene.send(9)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
 
         assert len(scene.workers[0].batches[0].calls) == 9
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         assert [task.status for task in await asyncio.gather(*tasks)] == [200] * 10
 
     story(play)
@@ -119,7 +122,7 @@ def test_a_model_that_does_not_merge_gets_one_request_a_call() -> None:
 
         assert [len(batch.calls) for batch in scene.workers[0].batches] == [1, 1, 1]
         for _ in range(5):
-            scene.finish(scene.workers[0])
+            await scene.finish(scene.workers[0])
         await asyncio.gather(*tasks)
 
     story(play)
@@ -168,8 +171,8 @@ def test_a_client_that_leaves_the_queue_is_never_executed() -> None:
         await asyncio.sleep(0)
         assert scene.load.queued == 1
 
-        scene.finish(scene.workers[0])
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         assert (await first).status == (await third).status == 200
         assert scene.load.completed == 2
         assert scene.load.queued == scene.load.executing == 0
@@ -181,10 +184,10 @@ def test_a_client_that_leaves_while_executing_takes_nobody_with_it() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
         lone, gone, stays = await scene.send() + await scene.send(2)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         gone.cancel()
         await asyncio.sleep(0)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
 
         assert (await lone).status == (await stays).status == 200
         assert scene.load.executing == 0
@@ -196,10 +199,10 @@ def test_a_client_that_leaves_as_its_answer_comes_gives_up_no_place() -> None:
     async def play() -> None:
         scene = Scene(Worker())
         one, other = await scene.send(2)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         one.cancel()
         await asyncio.sleep(0)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
 
         assert (await other).status == 200
         assert scene.load.queued == scene.load.executing == 0
@@ -216,7 +219,7 @@ def test_deadlines_are_answered_504_queued_or_executing() -> None:
 
         assert [answer.status for answer in await asyncio.gather(*tasks)] == [504, 504]
         assert scene.load.queued == 0
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         assert scene.load.executing == 0
 
     story(play)
@@ -228,7 +231,7 @@ def test_a_lost_batch_fails_its_own_requests_only() -> None:
         one, other = await scene.send(2)
         batch = scene.workers[0].batches.pop()
         scene.dispatcher.lost(batch, refusal(500, "INTERNAL_ERROR", "gone"))
-        scene.finish(scene.workers[1])
+        await scene.finish(scene.workers[1])
 
         assert sorted([(await one).status, (await other).status]) == [200, 500]
 
@@ -239,9 +242,9 @@ def test_each_request_of_a_batch_gets_its_own_answer() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
         first, second, third = await scene.send() + await scene.send(2)
-        scene.finish(scene.workers[0])
+        await scene.finish(scene.workers[0])
         fault = json.dumps({"error_code": "BAD_REQUEST", "message": "no"}).encode()
-        scene.finish(scene.workers[0], (400, fault), (200, b"[3]"))
+        await scene.finish(scene.workers[0], (400, fault), (200, b"[3]"))
 
         assert (await first).status == 200
         assert (await second).status == 400
@@ -250,17 +253,43 @@ def test_each_request_of_a_batch_gets_its_own_answer() -> None:
     story(play)
 
 
-def test_while_processes_compete_a_small_call_waits_for_the_busy_worker() -> None:
+def test_what_comes_while_others_are_read_is_merged_with_them() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True), Worker(merges=True))
+        answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        for answer in answers:  # one in each turn of the event loop
+            scene.dispatcher.admit("application/json", b"x", answer)
+            await asyncio.sleep(0)
+        assert scene.load.executing == 0
+
+        await asyncio.sleep(0)
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [3]
+
+    story(play)
+
+
+def test_a_full_batch_starts_although_more_are_read() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        loop = asyncio.get_running_loop()
+        for _ in range(FIRST_LIMIT + 1):
+            scene.dispatcher.admit("application/json", b"x", loop.create_future())
+            await asyncio.sleep(0)
+
+        assert [len(batch.calls) for batch in scene.workers[0].batches] == [FIRST_LIMIT]
+
+    story(play)
+
+
+def test_a_request_that_waits_starts_on_a_free_worker_whoever_else_was_just_answered() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True), Worker(merges=True))
         for count in range(20):
-            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 0.01)  # all overhead
-        scene.dispatcher.contended = True
-        tasks = await scene.send() + await scene.send(2)
-        assert [len(worker.batches) for worker in scene.workers] == [1, 0]
-
-        scene.dispatcher.contended = False
-        scene.dispatcher.pump()
+            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 2.0)  # all overhead
+        tasks = await scene.send(10)
+        await scene.finish(scene.workers[0])
+        tasks += await scene.send(1)
+        tasks += await scene.send(1)
         assert [len(worker.batches) for worker in scene.workers] == [1, 1]
         for task in tasks:
             task.cancel()
@@ -268,23 +297,16 @@ def test_while_processes_compete_a_small_call_waits_for_the_busy_worker() -> Non
     story(play)
 
 
-def test_a_call_that_costs_much_waits_for_the_callers_who_were_just_answered() -> None:
+def test_refusals_do_not_keep_what_waits_from_starting() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        for count in range(20):
-            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 2.0)  # all overhead
-        tasks = await scene.send(10)
-        scene.finish(scene.workers[0])
-        tasks += await scene.send(1)
-        assert scene.load.queued == 1
+        tasks = await scene.send() + await scene.send(3)
+        scene.dispatcher.finished(scene.workers[0].batches.pop(), [OK])
+        for _ in range(3):
+            scene.dispatcher.turn_away()
+            await asyncio.sleep(0)
 
-        tasks += await scene.send(2)
         assert [len(batch.calls) for batch in scene.workers[0].batches] == [3]
-        scene.finish(scene.workers[0])
-        tasks += await scene.send(1)
-        scene.clock.now = 5.0
-        scene.dispatcher.pump()
-        assert [len(batch.calls) for batch in scene.workers[0].batches] == [1]
         for task in tasks:
             task.cancel()
 

@@ -62,10 +62,25 @@ def test_what_is_no_number_stays_json_where_no_body_holds_a_boolean(cell: Any) -
     assert packing.tensor({"inputs": [[1, 2], [1, cell]]}, [2], booleans=False) is None
 
 
-@pytest.mark.parametrize("text", ["[1, true]", "[false, 2]", '{"true": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1, true]",
+        "[false, 2]",
+        '{"true": 1}',
+        '{"data": [[1, true]], "columns": ["a", "b"]}',
+        '{"data": [[false]], "columns": ["a"]}',
+        '{"columns": ["a"], "data": [[true]]}',
+        '{"columns": ["a"], "data": [[false]]}',
+    ],
+)
 def test_a_boolean_is_looked_for_where_its_word_is(text: str) -> None:
     assert packing.may_hold_booleans(text.encode())
+
+
+def test_numbers_hold_no_boolean_whatever_their_columns_are_called() -> None:
     assert not packing.may_hold_booleans(b'{"inputs": [[1, 2.5, -3e7]]}')
+    assert not packing.may_hold_booleans(b'{"columns": ["status"], "data": [[1.0], [-2.5E-3]]}')
 
 
 def test_a_tensor_of_numbers_is_packed_in_order() -> None:
