@@ -1,5 +1,6 @@
 """Bad input: a clear sentence, nothing half-made, nothing lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,23 @@ from headrace.contract.errors import HeadraceError
 from headrace.stacks.local import demo_model, registry
 
 _LOG_BAD_MODELS = """
-import sys, mlflow
+import pathlib, sys, tempfile, mlflow, yaml
 mlflow.set_experiment("headrace-tests")
+REQUIREMENTS = mlflow.pyfunc.get_model_dependencies(sys.argv[1])  # an environment that is built already
+
+with tempfile.TemporaryDirectory() as folder:
+    script = pathlib.Path(folder) / "model.py"
+    script.write_text(
+        "import sys\\nimport mlflow\\nif sys.prefix.startswith('/opt/model'):\\n    import never_heard_of\\n"
+        "class Echo(mlflow.pyfunc.PythonModel):\\n    def predict(self, context, model_input, params=None):\\n"
+        "        return model_input\\nmlflow.models.set_model(Echo())\\n"
+    )
+    for _ in range(2):
+        with mlflow.start_run():
+            mlflow.pyfunc.log_model(
+                name="model", python_model=str(script), registered_model_name="unloadable",
+                pip_requirements=REQUIREMENTS,
+            )
 
 class Echo(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
@@ -27,7 +43,6 @@ with mlflow.start_run():
         name="model", python_model=Echo(), registered_model_name="unresolvable",
         pip_requirements=["mlflow==3.17.2", "numpy==1.0", "pandas==3.1.1"],
     )
-import pathlib, tempfile, yaml
 def changed(name, change):
     folder = pathlib.Path(tempfile.mkdtemp()) / "model"
     mlflow.pyfunc.save_model(str(folder), python_model=Echo(), pip_requirements=["mlflow==3.17.2"])
@@ -58,9 +73,10 @@ def bad_models(platform: Platform) -> None:
     """Registers models that cannot be served, each for another reason."""
     client = __import__("mlflow").MlflowClient(registry.uri())
     known = {model.name for model in client.search_registered_models()}
-    if not {"unresolvable", "no-pyfunc", "old-python"} <= known:
+    if not {"unresolvable", "no-pyfunc", "old-python", "unloadable"} <= known:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": registry.uri(), "GIT_PYTHON_REFRESH": "quiet"}
-        subprocess.run([sys.executable, "-c", _LOG_BAD_MODELS], env=environment, check=True, capture_output=True)
+        command = [sys.executable, "-c", _LOG_BAD_MODELS, platform.model.model_uri]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -157,6 +173,25 @@ def test_every_fault_of_the_endpoints_is_reported_at_once(platform: Platform) ->
         assert sentence in said
 
 
+@pytest.mark.usefixtures("unchanged", "bad_models")
+def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platform: Platform) -> None:
+    second = {"name": "second", "model_uri": platform.model.model_uri, "start_seconds": 30}
+    platform.deployment.up(platform.settings([platform.endpoint, second]))
+
+    message = _fails(platform, [platform.endpoint, {**second, "model_uri": "models:/unloadable/2"}])
+
+    text = platform.kubectl("-n", "endpoint-second", "get", "modelendpoint", "second", "-o", "json")
+    ready, rolled_out = json.loads(text)["status"]["conditions"]
+    assert (ready["type"], ready["status"]) == ("Ready", "True")
+    assert (rolled_out["type"], rolled_out["status"], rolled_out["reason"]) == ("RolledOut", "False", "ModelLoadFailed")
+    assert rolled_out["message"].startswith("Version v2, pod v2-")
+    assert "No module named 'never_heard_of'" in rolled_out["message"]
+    answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
+    assert (answer.status, answer.json) == (200, {"predictions": platform.model.expected})
+    platform.deployment.up(platform.settings([platform.endpoint]))
+    assert_nothing_is_left_of(platform, "second")
+
+
 @pytest.mark.usefixtures("unchanged")
 def test_an_update_killed_half_way_and_run_again_goes_on(platform: Platform) -> None:
     second = {"name": "second", "model_uri": platform.model.model_uri}
@@ -166,8 +201,6 @@ def test_an_update_killed_half_way_and_run_again_goes_on(platform: Platform) -> 
         "import json, sys; from pathlib import Path; from headrace.stacks.local.deployment import Deployment;"
         "Deployment(programs=Path(sys.argv[1])).up(json.loads(sys.argv[2]))"
     )
-    import json  # noqa: PLC0415
-
     update = subprocess.Popen(
         [sys.executable, "-c", script, str(deployment.programs), json.dumps(settings)], start_new_session=True
     )
