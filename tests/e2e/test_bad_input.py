@@ -178,7 +178,7 @@ def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platf
     second = {"name": "second", "model_uri": platform.model.model_uri, "start_seconds": 30}
     platform.deployment.up(platform.settings([platform.endpoint, second]))
 
-    message = _fails(platform, [platform.endpoint, {**second, "model_uri": "models:/unloadable/2"}])
+    _fails(platform, [platform.endpoint, {**second, "model_uri": "models:/unloadable/2"}])
 
     text = platform.kubectl("-n", "endpoint-second", "get", "modelendpoint", "second", "-o", "json")
     ready, rolled_out = json.loads(text)["status"]["conditions"]
