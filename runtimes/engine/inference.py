@@ -1,6 +1,6 @@
 """gRPC's questions to an engine that speaks the Open Inference Protocol over REST: one conversion, as in the front."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -46,7 +46,7 @@ class Inference:
         }
 
     async def inferred(
-        self, request: InferRequest, *, timeout_seconds: float | None = None
+        self, request: InferRequest, held: MutableMapping[str, Any], *, timeout_seconds: float | None = None
     ) -> Sequence[Tensor] | Answer:
         """The outputs that the request asks for. A caller's own limit is kept by its protocol, which cancels."""
         del timeout_seconds
@@ -62,6 +62,9 @@ class Inference:
         text = orjson.dumps(document)
         length = JSON_LENGTH_HEADER.encode()
         headers = (_BINARY, (length, str(len(text)).encode())) if raw else (_JSON,)
+        for tensor in request.inputs:
+            tensor.values.clear()  # several times as large as the bytes that wait
+        front.hold(held, len(text) + len(raw))
         path = f"/v2/models/{front.settings.endpoint}/infer"
         answer = await self._forward.admitted("POST", path, headers, text + raw, translate=True)
         if isinstance(answer, Events):

@@ -63,15 +63,22 @@ class OpenInference:
         return self._signature.metadata(front.settings.endpoint, front.settings.version)
 
     async def inferred(
-        self, request: InferRequest, *, timeout_seconds: float | None = None
+        self, request: InferRequest, held: MutableMapping[str, Any], *, timeout_seconds: float | None = None
     ) -> Sequence[Tensor] | Answer:
-        """The outputs that the request asks for. InputError says what is wrong with it."""
+        """The outputs that the request asks for. InputError says what is wrong with it.
+
+        The inputs' values are let go before it waits: as Python's numbers they take several times their bytes. What
+        waits for a worker is counted instead, see `Front.hold`.
+        """
         front = self._front
         if not front.pool.ready:
             return front.turned_away()
         if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
             return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
         scoring = orjson.dumps(open_inference.scoring_request(request, self._signature))  # NaN is written as null
+        for tensor in request.inputs:
+            tensor.values.clear()
+        front.hold(held, len(scoring))
         answer = await front.dispatcher.score(media.JSON, scoring, timeout_seconds=timeout_seconds)
         if answer.status != 200:
             return answer
@@ -130,7 +137,8 @@ class OpenInference:
             return document
         try:
             request = open_inference.read_request(document, raw)
-            outputs = await self.inferred(request)
+            del document, body, raw
+            outputs = await self.inferred(request, scope)
         except InputError as error:
             return refusal(400, "BAD_REQUEST", "; ".join(error.faults))
         if isinstance(outputs, Answer):

@@ -67,7 +67,7 @@ class Served(Protocol):
         """The model's metadata."""
 
     async def inferred(
-        self, request: InferRequest, *, timeout_seconds: float | None = None
+        self, request: InferRequest, held: MutableMapping[str, Any], *, timeout_seconds: float | None = None
     ) -> Sequence[Tensor] | Answer:
         """The outputs that the request asks for; InputError says what is wrong with it."""
 
@@ -177,8 +177,9 @@ class Rpc:
         refused = self._elsewhere(message.model_name, message.model_version)
         if refused is not None:
             return refused
-        request = inference_messages.read_message(message)
-        outputs = await served.inferred(request, timeout_seconds=context.time_remaining())
+        request, identity = inference_messages.read_message(message), message.id
+        del data, message
+        outputs = await served.inferred(request, held, timeout_seconds=context.time_remaining())
         if isinstance(outputs, Answer):
             return outputs
         settings = served.settings
@@ -186,7 +187,7 @@ class Rpc:
             "ModelInferResponse",
             model_name=settings.endpoint,
             model_version=settings.version,
-            id=message.id,
+            id=identity,
         )
         inference_messages.fill(made, outputs, raw=request.binary)
         return made

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from headrace.runtimes.front.answers import Answer
 from headrace.runtimes.front.app import Front
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.protocol.open_inference import InferRequest, Tensor
 
 
 @pytest.fixture
@@ -60,6 +62,35 @@ def test_bodies_beyond_the_pods_memory_are_refused_before_they_are_read(front: F
 
     assert (status, told["error_code"]) == (429, "RESOURCE_EXHAUSTED")
     assert front.held_bytes == front.most_held_bytes - 10
+
+
+def test_a_tensor_waits_as_the_bytes_that_are_counted_and_not_as_numbers(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.pool.slots[0].ready = True
+    values = [at / 7 for at in range(1000)]
+    request = InferRequest(
+        identity=None,
+        inputs=(Tensor(name="rows", datatype="FP64", shape=(1000,), values=values),),
+        outputs=None,
+        binary=False,
+    )
+    waiting: list[tuple[int, int, int]] = []
+
+    async def score(content_type: str, body: bytes, *, timeout_seconds: float | None = None) -> Answer:
+        waiting.append((len(body), front.held_bytes, len(values)))
+        return Answer(200, b'{"predictions": [1.0]}')
+
+    monkeypatch.setattr(front.dispatcher, "score", score)
+    held: dict[str, Any] = {}
+    front.hold(held, 8000)
+    outputs = asyncio.run(front.inferred(request, held))
+
+    assert not isinstance(outputs, Answer)
+    assert outputs[0].values == [1.0]
+    [(length, counted, left)] = waiting
+    assert length > 16_000  # a double of 8 bytes is some 18 characters of JSON
+    assert (counted, left) == (length, 0)
 
 
 @pytest.mark.parametrize(
