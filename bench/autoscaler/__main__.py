@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.autoscaler import bars, bound, build, cells, learning, pace, page, report
+from bench.autoscaler import bars, bound, build, cells, elsewhere, learning, pace, page, report
 from bench.autoscaler.bars import Bar, Row
 from bench.autoscaler.cells import Cell
 from bench.autoscaler.entrants import LITERAL, OURS, STATIC, Entrant, entrants
@@ -127,18 +127,7 @@ def _verdict(
             value=f"{pace_ms / 1000:.2f} s",
             holds=pace_ms <= 1000,
         ),
-        Bar(
-            name="scale, real API server",
-            rule="10 to enough pods for 10,000 rps live in under 60 s on kwok nodes",
-            value="not measured by this command",
-            holds=False,
-        ),
-        Bar(
-            name="simulator against the real cluster",
-            rule="time to capacity and pod-seconds within 15 % on a scaled-down cell",
-            value="not measured by this command",
-            holds=False,
-        ),
+        *elsewhere.bars(),
         *bars.savings(limited, [cell.name for cell in table if cell.trace]),
     ]
 

@@ -6,6 +6,7 @@ from typing import Final
 KUBERNETES_VERSION: Final = "v1.36.3"
 PULUMI_VERSION: Final = "v3.170.0"
 PULUMI_KUBERNETES_VERSION: Final = "v2.0.0"
+KWOK_VERSION: Final = "v0.8.0"
 _COMPONENT_VERSION: Final = "k8s.io/component-base/version"
 
 
@@ -89,6 +90,14 @@ PULUMI_KUBERNETES: Final = Program(
     packages=("github.com/pulumi/pulumi-kubernetes/provider/v2/cmd/pulumi-resource-kubernetes",),
     linker_values=(f"github.com/pulumi/pulumi-kubernetes/provider/v2/pkg/version.Version={PULUMI_KUBERNETES_VERSION}",),
 )
+
+KWOK: Final = Program(
+    name="kwok",
+    version=KWOK_VERSION,
+    module="kwok",
+    packages=("sigs.k8s.io/kwok/cmd/kwok",),
+)
+"""Plays nodes and pods for `python -m bench.autoscaler.scale`; nothing else builds it."""
 
 DEPLOYER: Final = (PULUMI, PULUMI_PYTHON, PULUMI_KUBERNETES)
 """What `pulumi up` needs; they must lie in one folder, where the engine finds them without a warning."""

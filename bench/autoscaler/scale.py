@@ -1,0 +1,384 @@
+"""The controller among many, on a real API server and scheduler: `python -m bench.autoscaler.scale`, ten minutes.
+
+The embedded cluster runs alone, without the platform. kwok plays nodes and pods that become ready after a cold start
+and run nothing; Deployments, ReplicaSets, scheduling and the controller are real. What the pods would count is computed
+by the simulator's data plane from the pods that are ready, second by second, and told by a stand-in for Prometheus.
+
+Many endpoints have an even load. One goes from 10 to 10,000 requests a second at once. Written:
+bench/results/autoscaler-scale.json and .png.
+"""
+
+import argparse
+import dataclasses
+import logging
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import kubernetes
+import numpy as np
+
+from bench import page, report
+from bench.autoscaler import dataplane, elsewhere, kwok, loads, services
+from bench.autoscaler.child import child, cpu_seconds, resident_mebibytes
+from bench.autoscaler.dataplane import Plane
+from bench.autoscaler.report import _pyplot
+from bench.autoscaler.stand_in_prometheus import PodCounters, StandInPrometheus, VersionCounters
+from headrace.autoscaler import pods
+from headrace.autoscaler.kube import MANAGER, WatchedCluster
+from headrace.contract import names
+from headrace.contract.apa import AutoscalerSpec, autopilot_pod_autoscaler_crd
+from headrace.contract.errors import TemporaryError
+from headrace.machinery.api_server import ApiServer
+from headrace.stacks.local import cluster, control_plane, layout
+from headrace.stacks.local.processes import Daemon
+from headrace.stacks.local.progress import Progress
+from headrace.stacks.local.toolchain import builder
+from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION, KWOK_VERSION
+
+SERVICE: Final = services.WORKERS
+LIMIT: Final = SERVICE.best
+LOW, HIGH = 10.0, 10_000.0
+"""Requests a second of the endpoint that grows."""
+BEFORE, DURING = 60, 90
+"""Seconds of each."""
+COLD_START_SECONDS: Final = 10.0
+MOST: Final = 400
+"""Pods that the endpoint that grows may have."""
+POD_RATE: Final = 30.0
+"""Requests a second and pod of every other endpoint."""
+PORT: Final = 18080
+MEMORY_MIB: Final = 256
+"""Limit of the controller's pod (components/pods.py)."""
+GROWS: Final = "grows"
+_KINDS: Final = f"/apis/{names.API_GROUP}/{names.API_VERSION}"
+
+
+def needed() -> float:
+    """Pods that serve the load with none to spare."""
+    return HIGH / SERVICE.pod_rate
+
+
+class World:
+    """The API server, and the objects of the benchmark in it."""
+
+    def __init__(self, kubeconfig: Path, *, endpoints: int, pods_each: int) -> None:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+        self.server = ApiServer(MANAGER, configuration)
+        self.pods_each = pods_each
+        self.fleets = {GROWS: 1} | {f"even-{number}": pods_each for number in range(endpoints)}
+        """Endpoints, and how many pods each has at first."""
+        self._seen = WatchedCluster(self.server)
+
+    def close(self) -> None:
+        """Watches no longer."""
+        self._seen.stop()
+
+    def make(self, player: "subprocess.Popen[bytes]") -> None:
+        """Nodes, kind, namespaces, Deployments, bounds; returns when the first pods are ready.
+
+        `player` is who makes them so: nobody waits for one that has ended.
+        """
+        self._create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", autopilot_pod_autoscaler_crd())
+        self._create("/api/v1/namespaces", {"metadata": {"name": names.SYSTEM_NAMESPACE}})
+        wanted = sum(self.fleets.values())
+        with ThreadPoolExecutor(4) as several:
+            nodes = map(kwok.node, range(math.ceil((wanted + MOST) / kwok.PODS_A_NODE)))
+            list(several.map(lambda node: self._create("/api/v1/nodes", node), nodes))
+            list(several.map(self._make_endpoint, self.fleets))
+        self._seen.start()
+        deadline = time.monotonic() + 60 + wanted / 5
+        while (found := sum(len(self.ready(name)) for name in self.fleets)) < wanted:
+            if time.monotonic() > deadline or player.poll() is not None:
+                raise SystemExit(f"bench-scale: {found} of the first {wanted} pods became ready in time")
+            time.sleep(1)
+
+    def _make_endpoint(self, name: str) -> None:
+        space, first = names.endpoint_namespace(name), self.fleets[name]
+        bounds = AutoscalerSpec(
+            target="v1",
+            min_replicas=first,
+            max_replicas=MOST if name == GROWS else 2 * first,
+            min_concurrency=LIMIT,
+            max_concurrency=LIMIT,
+            initial_concurrency=LIMIT,
+            cold_start_seconds=COLD_START_SECONDS,
+        )
+        self._create("/api/v1/namespaces", {"metadata": {"name": space}})
+        deployment = kwok.deployment(name, replicas=first, cores=SERVICE.cores)
+        self._create(f"/apis/apps/v1/namespaces/{space}/deployments", deployment)
+        self._create(
+            f"{_KINDS}/namespaces/{space}/{names.APA_PLURAL}",
+            {
+                "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+                "kind": names.APA_KIND,
+                "metadata": {"name": "v1"},
+                "spec": bounds.to_json(),
+            },
+        )
+
+    def ready(self, name: str) -> set[str]:
+        """Addresses of an endpoint's ready pods."""
+        return set(pods.fleet(self._seen.pods(names.endpoint_namespace(name), "v1"), desired=0).ready.values())
+
+    def desired(self) -> int:
+        """Replicas asked for, of the endpoint that grows."""
+        found = self._seen.deployment(names.endpoint_namespace(GROWS), "v1")
+        return int(found["spec"]["replicas"]) if found is not None else 0
+
+    def _create(self, path: str, thing: dict[str, Any]) -> None:
+        deadline = time.monotonic() + 20
+        while True:  # a kind is served a moment after it was made
+            try:
+                self.server.send("POST", path, thing)
+                return
+            except TemporaryError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+
+class Traffic:
+    """What the balancer and the fronts would count."""
+
+    def __init__(self, fleets: Mapping[str, set[str]]) -> None:
+        """`fleets`: addresses of each endpoint's pods; those of all but one stay as they are."""
+        rates = loads.step(LOW, HIGH, before=BEFORE, during=DURING, after=0)
+        random = np.random.default_rng(1)
+        arrivals = loads.poisson(rates, random)
+        self._plane = Plane(
+            arrivals=arrivals, work=SERVICE.draw(random, arrivals.size), pods_max=512, slots_max=LIMIT + 1,
+            queue_max=1_000_000, seed=1,
+        )  # fmt: skip
+        self._free = list(range(511, -1, -1))
+        self._places: dict[str, int] = {}
+        self._last = np.zeros(4)
+        self.versions = {
+            name: VersionCounters(
+                endpoint=name, version="v1", limit=LIMIT, sent=0.0, pods={address: PodCounters() for address in fleet}
+            )
+            for name, fleet in fleets.items()
+        }
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait, of the endpoint that grows."""
+        return self._plane.scalar(dataplane.QUEUED)
+
+    def advance(self, step: float, until: float, grown: set[str]) -> None:
+        """By so many seconds, to that second of the run, with these ready pods of the endpoint that grows."""
+        for name, version in self.versions.items():
+            if name == GROWS:
+                continue
+            for pod in version.pods.values():
+                pod.arrived += POD_RATE * step
+                pod.executing_seconds += POD_RATE * step * SERVICE.mean_seconds
+                pod.executing = POD_RATE * SERVICE.mean_seconds
+                pod.completed = pod.arrived
+            version.sent += POD_RATE * step * len(version.pods)
+        self._grow(until, grown)
+
+    def _grow(self, until: float, ready: set[str]) -> None:
+        plane, version = self._plane, self.versions[GROWS]
+        plane.advance(
+            until, speed=SERVICE.speed, cpu=SERVICE.cpu, tensor=SERVICE.tensor, limit=LIMIT, slo=SERVICE.slo_seconds()
+        )
+        for address in set(self._places) - ready:
+            plane.drain(self._places.pop(address))  # its place is never used again: what it has is finished
+        for address in ready - set(self._places):
+            self._places[address] = self._free.pop()
+            plane.serve(self._places[address])
+        version.pods = {address: version.pods.get(address, PodCounters()) for address in ready}
+        counts = (
+            plane.scalar(dataplane.ARRIVED),
+            plane.scalar(dataplane.COMPLETED),
+            plane.total[dataplane.EXECUTING_SECONDS],
+            plane.total[dataplane.QUEUED_SECONDS],
+        )
+        steps, self._last = np.array(counts) - self._last, np.array(counts)
+        version.sent = float(counts[0])
+        for pod in version.pods.values():  # the plane counts for all together: each has its equal part
+            arrived, completed, executing, queued = steps / len(ready)
+            pod.arrived += arrived
+            pod.completed += completed
+            pod.executing_seconds += executing
+            pod.queued_seconds += queued
+            pod.executing = plane.scalar(dataplane.EXECUTING) / len(ready)
+            pod.queued = self.queued / len(ready)
+
+
+@dataclass
+class Track:
+    """One run, an entry a second."""
+
+    desired: list[int] = field(default_factory=list)
+    ready: list[int] = field(default_factory=list)
+    queued: list[int] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """CPU seconds of the controller so far."""
+    looks: list[float] = field(default_factory=list)
+    """Times the controller has looked at all so far."""
+    pods: int = 0
+    memory_mib: float = 0.0
+
+    @property
+    def capacity_seconds(self) -> float:
+        """From the load's jump to enough ready pods; infinite: never."""
+        found = (at + 1 - BEFORE for at, ready in enumerate(self.ready) if at >= BEFORE and ready >= needed())
+        return float(next(found, math.inf))
+
+    def cpu_a_look(self, begin: int, end: int) -> float:
+        """CPU seconds from one second to another, watching included, by look."""
+        looks = self.looks[end] - self.looks[begin]
+        return (self.cpu[end] - self.cpu[begin]) / looks if looks > 0 else math.inf
+
+
+def measure(world: World, controller: "subprocess.Popen[bytes]", prometheus: StandInPrometheus) -> Track:
+    """The load second by second, and what the controller and the cluster made of it."""
+    traffic, track = Traffic({name: world.ready(name) for name in world.fleets}), Track()
+    begun = last = time.time()
+    for second in range(BEFORE + DURING):
+        time.sleep(max(0.0, begun + second + 1 - time.time()))
+        ready, now = world.ready(GROWS), time.time()
+        traffic.advance(now - last, min(now - begun, BEFORE + DURING), ready)
+        prometheus.publish(list(traffic.versions.values()), now)
+        last = now
+        track.desired.append(world.desired())
+        track.ready.append(len(ready))
+        track.queued.append(traffic.queued)
+        track.cpu.append(cpu_seconds(controller.pid))
+        track.looks.append(_looks())
+    track.pods = sum(len(version.pods) for version in traffic.versions.values())
+    track.memory_mib = resident_mebibytes(controller.pid)
+    return track
+
+
+@contextmanager
+def controller_process(kubeconfig: Path, folder: Path, url: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The shipped controller as a process of this machine."""
+    environment = {
+        "KUBECONFIG": str(kubeconfig), "HEADRACE_AUTOSCALER_PROMETHEUS_URL": url, "HEADRACE_AUTOSCALER_PORT": str(PORT),
+        "HEADRACE_AUTOSCALER_LOG_LEVEL": "WARNING",
+    }  # fmt: skip
+    with child([sys.executable, "-m", "headrace.autoscaler"], folder / "controller.log", environment) as process:
+        while not _looks() and process.poll() is None:  # `child` says why it ended
+            time.sleep(0.2)
+        yield process
+
+
+def _looks() -> float:
+    """Times the controller has looked at all, by its own histogram; 0 before it answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+    except OSError:
+        return 0.0
+    return float(next(line.split()[1] for line in lines if line.startswith("headrace_autoscaler_tick_seconds_count")))
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """A controller manager and a scheduler that may ask more often than 20 and 50 times a second.
+
+    Thousands of pods would take half an hour to be made. What is measured happens after, with the programs' defaults.
+    """
+    daemons = control_plane.daemons(layout.folders(), builder.kubernetes(Progress("bench-scale", steps=1)))
+    usual = [daemons["kube-controller-manager"], daemons["kube-scheduler"]]
+    hasty = [
+        dataclasses.replace(each, command=[*each.command, "--kube-api-qps=300", "--kube-api-burst=600"])
+        for each in usual
+    ]
+    _exchange(usual, hasty)
+    try:
+        yield
+    finally:
+        _exchange(hasty, usual)
+
+
+def _exchange(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> None:
+    for old, new in zip(running, wanted, strict=True):
+        old.stop()
+        new.start()
+
+
+def plot(track: Track, path: Path) -> None:
+    """Pods, queue and the controller's CPU over time."""
+    pyplot = _pyplot()
+    figure, (fleet, queue, cpu) = pyplot.subplots(3, 1, sharex=True, figsize=(10, 7))
+    fleet.plot(track.desired, label="asked for", color="tab:red", alpha=0.5, linestyle=":")
+    fleet.plot(track.ready, label="ready", color="tab:red")
+    fleet.axhline(needed(), color="0.6", linewidth=0.8, linestyle="--")
+    fleet.legend(fontsize=8)
+    queue.plot(track.queued, color="0.3")
+    cpu.plot(np.diff(track.cpu), color="tab:blue")
+    for axis, label in ((fleet, "pods"), (queue, "queued"), (cpu, "controller, CPU s / s")):
+        axis.set_ylabel(label)
+    cpu.set_xlabel("seconds")
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+
+
+def run(endpoints: int, pods_each: int) -> Track:
+    """One run on a cluster of its own, removed at the end."""
+    cluster.reset()
+    kubeconfig = cluster.start(Progress("bench-scale", steps=1))
+    try:
+        with tempfile.TemporaryDirectory(prefix="scale-") as name, closing(StandInPrometheus()) as prometheus:
+            folder = Path(name)
+            with (
+                closing(World(kubeconfig, endpoints=endpoints, pods_each=pods_each)) as world,
+                kwok.running(kubeconfig, folder, cold_start_seconds=COLD_START_SECONDS) as player,
+            ):
+                with hurried():
+                    world.make(player)
+                with controller_process(kubeconfig, folder, prometheus.url) as controller:
+                    return measure(world, controller, prometheus)
+    finally:
+        cluster.reset()
+
+
+def main() -> int:
+    """Measures, writes, prints the bars."""
+    parser = argparse.ArgumentParser(prog="python -m bench.autoscaler.scale", description=__doc__)
+    parser.add_argument("--endpoints", type=int, default=999, help="endpoints with an even load (default 999)")
+    parser.add_argument("--pods", type=int, default=10, help="pods of each of them (default 10)")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # of watches that end with their cluster
+    track = run(arguments.endpoints, arguments.pods)
+    even, grown = track.cpu_a_look(BEFORE // 2, BEFORE - 1), track.cpu_a_look(BEFORE - 1, BEFORE + DURING - 1)
+    case = f"{arguments.endpoints + 1} endpoints, {track.pods} pods"
+    cells = [
+        report.single(case, "to enough pods", track.capacity_seconds, "s"),
+        report.single(case, "controller, CPU a look, even load", even, "s"),
+        report.single(case, "controller, CPU a look, one endpoint growing", grown, "s"),
+        report.single(case, "controller, dearest second", float(np.diff(track.cpu).max()), "CPU s"),
+        report.single(case, "controller, looks a second", statistics.mean(np.diff(track.looks)), "looks"),
+        report.single(case, "controller, resident memory", track.memory_mib, "MiB"),
+    ]
+    bars = [
+        report.at_most("10 to 10,000 requests a second, to enough pods", track.capacity_seconds, 60, "s"),
+        report.at_most(f"CPU a look at {case}", max(even, grown), 1, "s"),
+        report.at_most("memory, of the limit of the controller's pod", track.memory_mib, MEMORY_MIB, "MiB"),
+    ]
+    versions = {"kubernetes": KUBERNETES_VERSION, "kwok": KWOK_VERSION}
+    path = report.write("autoscaler-scale", versions=versions, cells=cells, bars=bars)
+    plot(track, path.with_suffix(".png"))
+    elsewhere.main()
+    page.PAGE.write_text(page.page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
