@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "soak": ("A million requests", "make soak"),
     "llm": ("vLLM on a GPU, behind the front and alone", "make bench-llm"),
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),
+    "autoscaler-live": ("Simulator against the cluster", "python -m bench.autoscaler.live"),
     "autoscaler-scale": ("The autoscaler among many endpoints", "python -m bench.autoscaler.scale"),
 }
 

@@ -1,4 +1,4 @@
-"""A model of known service time: it waits, and takes one request at a time, as one accelerator would.
+"""A model of known service time: it waits as long as a request says, one at a time, as one accelerator would.
 
 Its environment is the demo model's own, so that both share the image layer.
 """
@@ -9,10 +9,12 @@ import subprocess
 import sys
 from typing import Any, Final
 
-NAME: Final = "one-at-a-time"
-SECONDS: Final = 0.1
-"""Service time of a request."""
-REQUEST: Final[dict[str, Any]] = {"inputs": [[1.0]]}
+NAME: Final = "waits"
+
+
+def request(seconds: float) -> dict[str, Any]:
+    """A request of that service time."""
+    return {"inputs": [[seconds]]}
 
 
 def ensure(tracking_uri: str, *, like: str) -> str:
@@ -37,16 +39,16 @@ def _main(like: str) -> None:
     import numpy as np  # noqa: PLC0415
     from mlflow.models import infer_signature  # noqa: PLC0415
 
-    class OneAtATime(mlflow.pyfunc.PythonModel):
-        """Echoes after a wait, under a lock."""
+    class Waits(mlflow.pyfunc.PythonModel):
+        """Echoes the seconds it was asked to wait, after they are over."""
 
         def load_context(self, context: Any) -> None:
             self.lock = threading.Lock()
 
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
             with self.lock:
-                time.sleep(SECONDS)
-            return [1.0] * len(model_input)
+                time.sleep(float(np.sum(model_input)))
+            return [float(seconds) for (seconds,) in model_input]
 
     if not mlflow.MlflowClient().search_model_versions(f"name='{NAME}'"):
         example = np.array([[1.0]])
@@ -54,7 +56,7 @@ def _main(like: str) -> None:
         with mlflow.start_run():
             mlflow.pyfunc.log_model(
                 name="model",
-                python_model=OneAtATime(),
+                python_model=Waits(),
                 signature=infer_signature(example, np.array([1.0])),
                 registered_model_name=NAME,
                 pip_requirements=mlflow.pyfunc.get_model_dependencies(like),

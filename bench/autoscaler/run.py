@@ -68,7 +68,7 @@ class Outcome:
     wait_p99: float = 0.0
     wait_p999: float = 0.0
     trace: dict[str, list[float]] = field(default_factory=dict)
-    """Per second: load, ready, desired, queued, concurrency."""
+    """Per second: load, ready, desired, alive, queued, concurrency."""
 
     @property
     def availability(self) -> float:
@@ -171,7 +171,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
     direction = 0
     churn_base = 0
     capacity_at = math.inf
-    track = {name: [] for name in ("load", "ready", "desired", "queued", "concurrency")} if keep_trace else {}
+    track = {name: [] for name in ("load", "ready", "desired", "alive", "queued", "concurrency")} if keep_trace else {}
     for second in range(case.seconds):
         if second == case.warm_seconds:
             base, base_waits = plane.count.copy(), plane.waits.copy()
@@ -199,6 +199,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
                 ("load", plane.scalar(dataplane.ARRIVED) - arrived_before),
                 ("ready", ready),
                 ("desired", fleet.desired),
+                ("alive", fleet.alive),
                 ("queued", plane.scalar(dataplane.QUEUED)),
                 ("concurrency", limit),
             ):

@@ -22,6 +22,7 @@ from headrace.stacks.local import layout, registry
 NAME = "scaled"
 SPACE = f"endpoint-{NAME}"
 OBJECT = ("autopilotpodautoscaler", "v1")
+REQUEST = live_model.request(0.1)
 
 
 _offered: list[live_load.Load] = []
@@ -48,7 +49,7 @@ class Scaled:
     @contextmanager
     def load(self, *rates: float) -> Iterator[live_load.Load]:
         """These requests a second, one number a second, and then the last for as long as the block lasts."""
-        to = live_load.target(self.platform.description, NAME, live_model.REQUEST)
+        to = live_load.target(self.platform.description, NAME, REQUEST)
         with live_load.offered(to, [*rates, *[rates[-1]] * 600]) as load:
             _offered.append(load)
             yield load
@@ -75,7 +76,7 @@ class Scaled:
         return set(self.platform.kubectl("-n", SPACE, "get", "events", "-o", "jsonpath={.items[*].reason}").split())
 
     def ask(self) -> int:
-        return self.platform.ask(live_model.REQUEST, path=names.invocations_path(NAME)).status
+        return self.platform.ask(REQUEST, path=names.invocations_path(NAME)).status
 
 
 @pytest.fixture(autouse=True)
