@@ -82,6 +82,20 @@ def test_openai_is_told_what_is_there_and_what_is_not(platform: Platform) -> Non
             client.chat.completions.create(model=name, messages=[{"role": "user", "content": "x"}])
 
 
+def test_the_body_names_the_endpoint_where_the_address_does_not(platform: Platform) -> None:
+    library = pytest.importorskip("openai")
+    import httpx
+
+    name, said = platform.description["endpoint"], [{"role": "user", "content": "x"}]
+    trusting = httpx.Client(verify=ssl.create_default_context(cafile=platform.description["ca_file"]))
+    base, token = f"{platform.description['url']}/serving-endpoints", platform.description["token"]
+    with library.OpenAI(base_url=base, api_key=token, max_retries=0, http_client=trusting) as client:
+        with pytest.raises(library.NotFoundError, match="This model does not speak this protocol"):  # the pod's words
+            client.chat.completions.create(model=name, messages=said)
+        with pytest.raises(library.NotFoundError, match="No endpoint has the name"):  # the PopProxy's
+            client.chat.completions.create(model="unheard-of", messages=said)
+
+
 def test_databricks_clients(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     sdk = pytest.importorskip("databricks.sdk")
     import mlflow.deployments
