@@ -201,6 +201,7 @@ def test_an_engines_pod_is_told_how_to_start_it() -> None:
     assert command[-1] == "--max-model-len=32k"
 
 
+@pytest.mark.slow  # each asks the selector, a program of its own
 @pytest.mark.parametrize(
     ("runtime", "gpus"),
     [

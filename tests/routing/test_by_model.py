@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # many bodies and paths, each through both proxies
+
 PATHS = ["chat/completions", "completions", "embeddings", "responses"]
 
 
