@@ -189,7 +189,7 @@ class Dispatcher:
         return self.refused()
 
     def _pump_soon(self) -> None:
-        """Has calls start once nothing more is there to be read.
+        """Has calls start once nothing more is there to be read, or what waits is worth a call.
 
         Requests that came together are merged together. The core that reads them is busy meanwhile; when nothing is
         left to read, what waits is started, be it one request.
@@ -200,8 +200,9 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._pump_when_read)
 
     def _pump_when_read(self) -> None:
-        queued = self.load.queued
-        if self._read < queued < self.batch_size.most_requests:
+        queued, size = self.load.queued, self.batch_size
+        more = self._read < queued < size.most_requests
+        if more and not size.divides(queued * len(self._queue[0].body)):
             self._read = queued
             asyncio.get_running_loop().call_soon(self._pump_when_read)
         else:

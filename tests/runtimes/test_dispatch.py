@@ -281,6 +281,23 @@ def test_a_full_batch_starts_although_more_are_read() -> None:
     story(play)
 
 
+def test_what_is_worth_a_call_starts_although_more_are_read() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True), Worker(merges=True))
+        for count in range(20):
+            size = (100, 5000)[count % 2]
+            scene.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)  # 1,000 bytes take what a call costs
+        loop = asyncio.get_running_loop()
+        for _ in range(4):
+            scene.dispatcher.admit("application/json", b"x" * 400, loop.create_future())
+            await asyncio.sleep(0)
+
+        assert [sum(len(batch.calls) for batch in worker.batches) for worker in scene.workers] == [2, 1]
+        assert scene.load.queued == 1
+
+    story(play)
+
+
 def test_a_request_that_waits_starts_on_a_free_worker_whoever_else_was_just_answered() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True), Worker(merges=True))
