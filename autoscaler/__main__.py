@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from headrace.autoscaler import kube, replay, telemetry
@@ -19,6 +18,7 @@ from headrace.autoscaler.metrics import DirectSource, PrometheusSource
 from headrace.autoscaler.pages import targets_page, wake_page
 from headrace.autoscaler.reconcile import Reconciler
 from headrace.autoscaler.settings import Settings
+from headrace.autoscaler.tellers import Tellers
 from headrace.contract.errors import HeadraceError, InputError
 from headrace.machinery.api_server import ApiServer
 from headrace.machinery.port import Port
@@ -26,8 +26,6 @@ from headrace.machinery.port import Port
 ALLOCATIONS_PER_COLLECTION = 100_000
 """Of CPython's cyclic garbage collector, which runs after 700 by default and took half of the time to read ten thousand
 pods' counters, every second, for cycles that are not there."""
-TELLERS = 4
-"""Statuses and events that are written at once."""
 
 
 def control(settings: Settings) -> None:
@@ -36,8 +34,8 @@ def control(settings: Settings) -> None:
     cluster = kube.WatchedCluster(ApiServer(kube.MANAGER))
     source = PrometheusSource(settings.prometheus_url) if settings.prometheus_url else DirectSource()
     journal = Journal(settings.journal)
-    tellers = ThreadPoolExecutor(TELLERS, thread_name_prefix="tell")
-    reconciler = Reconciler(cluster, HttpFronts(), journal, tell=tellers.submit)
+    tellers = Tellers()
+    reconciler = Reconciler(cluster, HttpFronts(), journal, tell=tellers.tell)
     elector = Elector(cluster, settings.identity, settings.namespace)
     loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +57,7 @@ def control(settings: Settings) -> None:
         cluster.stop()
         port.stop()
         journal.close()
-        tellers.shutdown(wait=False, cancel_futures=True)
+        tellers.close()
 
 
 def replay_file(arguments: argparse.Namespace) -> None:

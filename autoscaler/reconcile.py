@@ -62,7 +62,7 @@ class Reconciler:
     cluster: Cluster
     fronts: Fronts
     journal: Journal
-    tell: Callable[[Callable[[], None]], object] = lambda job: job()
+    tell: Callable[[Callable[[], None]], None] = lambda job: job()
     """Who writes statuses and events: in the controller, a few threads. A thousand writes can take a minute, and no
     decision waits for them."""
     tracked: dict[Key, _Tracked] = field(default_factory=dict)
