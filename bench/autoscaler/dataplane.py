@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0917, PLR1730  compiled functions take arrays by position; numba compiles `if` faster than `max`
+# ruff: noqa: PLR0917  compiled functions take arrays by position
 """The data plane, event by event: balancer with a bounded queue, power of two choices, pods, drain. Compiled by numba.
 
 Every policy meets the same plane and, for one seed, the same arrivals and work. A request goes to the less busy of two
@@ -185,27 +185,9 @@ def _remove(pod, heap, place, due, count):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _touch(pod, now, speed, cpu, tensor, busy, clock, touched, total):  # type: ignore[no-untyped-def]
-    elapsed = now - touched[pod]
-    number = busy[pod]
-    if number > 0:
-        clock[pod] += speed[number] * elapsed
-        total[CPU_SECONDS] += cpu[number] * elapsed
-        total[TENSOR_SECONDS] += tensor[number] * elapsed
-    touched[pod] = now
-
-
-@_compiled
-def _start(  # type: ignore[no-untyped-def]
-    pod, request, now, arrivals, work, speed, cpu, tensor, count, total, busy, clock, touched, due, heap, place,
-    finish, since, waits,
-):  # fmt: skip
-    _touch(pod, now, speed, cpu, tensor, busy, clock, touched, total)
-    number = busy[pod]
-    if number == 0:
-        clock[pod] = 0.0
-    key = clock[pod] + work[request]
-    index = number
+def _start(pod, key, arrived, busy, finish, since):  # type: ignore[no-untyped-def]
+    """Puts a request into the pod's heap; `key`: the pod's clock at which it is done."""
+    index = busy[pod]
     while index > 0:
         parent = (index - 1) >> 1
         if finish[pod, parent] <= key:
@@ -214,31 +196,17 @@ def _start(  # type: ignore[no-untyped-def]
         since[pod, index] = since[pod, parent]
         index = parent
     finish[pod, index] = key
-    since[pod, index] = arrivals[request]
-    busy[pod] = number + 1
-    count[EXECUTING] += 1
-    wait = now - arrivals[request]
-    if wait <= 1e-5:
-        waits[0] += 1
-    else:
-        waits[min(WAIT_BINS - 1, int(np.ceil(10.0 * np.log10(wait / 1e-5))))] += 1
-    if wait > total[WAIT_MAX]:
-        total[WAIT_MAX] = wait
-    due[pod] = now + (finish[pod, 0] - clock[pod]) / speed[number + 1]
-    _insert(pod, heap, place, due, count)
+    since[pod, index] = arrived
+    busy[pod] += 1
 
 
 @_compiled
-def _end(  # type: ignore[no-untyped-def]
-    pod, now, slo, speed, cpu, tensor, count, total, busy, clock, touched, due, heap, place, finish, since
-):
-    _touch(pod, now, speed, cpu, tensor, busy, clock, touched, total)
-    if now - since[pod, 0] > slo:
-        count[VIOLATED] += 1
-    count[COMPLETED] += 1
-    count[EXECUTING] -= 1
+def _end(pod, busy, finish, since):  # type: ignore[no-untyped-def]
+    """Takes the request that is done out of the pod's heap."""
     size = busy[pod] - 1
     busy[pod] = size
+    if size == 0:
+        return
     key = finish[pod, size]
     arrived = since[pod, size]
     index = 0
@@ -255,22 +223,27 @@ def _end(  # type: ignore[no-untyped-def]
         index = child
     finish[pod, index] = key
     since[pod, index] = arrived
-    if size > 0:
-        due[pod] = now + (finish[pod, 0] - clock[pod]) / speed[size]
-        _sift(place[pod], heap, place, due, count[HEAP])
-    else:
-        due[pod] = np.inf
-        _remove(pod, heap, place, due, count)
 
 
 @_compiled
-def _pick(random, number):  # type: ignore[no-untyped-def]
-    value = random[0]
-    value ^= value << np.uint64(13)
-    value ^= value >> np.uint64(7)
-    value ^= value << np.uint64(17)
-    random[0] = value
-    return np.int64(((value >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32))  # no division
+def _note(wait, waits):  # type: ignore[no-untyped-def]
+    if wait <= 1e-5:
+        waits[0] += 1
+    else:
+        waits[min(WAIT_BINS - 1, int(np.ceil(10.0 * np.log10(wait / 1e-5))))] += 1
+
+
+@_compiled
+def _next(state):  # type: ignore[no-untyped-def]
+    """The next random number (xorshift)."""
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    return state ^ (state << np.uint64(17))
+
+
+@_compiled
+def _pick(state, number):  # type: ignore[no-untyped-def]
+    return np.int64(((state >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32))  # no division
 
 
 @_compiled
@@ -278,63 +251,122 @@ def _advance(  # type: ignore[no-untyped-def]
     until, limit, slo, arrivals, work, speed, cpu, tensor, count, total, state, busy, clock, touched, due, heap, place,
     ready, where, finish, since, queue, waits, random,
 ):  # fmt: skip
+    # Scalars live in variables here: of arrays that may overlap, each would be loaded and stored at every event.
     room = queue.size
-    now = total[NOW]
-    # A raised limit, or pods that have just become ready: the queue moves first.
-    for index in range(count[READY]):
-        pod = ready[index]
-        while count[QUEUED] > 0 and busy[pod] < limit:
-            request = queue[count[HEAD] % room]
-            count[HEAD] += 1
-            count[QUEUED] -= 1
-            _start(pod, request, now, arrivals, work, speed, cpu, tensor, count, total, busy, clock, touched, due, heap,
-                   place, finish, since, waits)  # fmt: skip
+    now, next_, queued, head = total[NOW], count[NEXT], count[QUEUED], count[HEAD]
+    executing, pods, dice = count[EXECUTING], count[READY], random[0]
+    executing_seconds = queued_seconds = cpu_seconds = tensor_seconds = 0.0
+    completed = violated = rejected = 0
+    wait_max = total[WAIT_MAX]
+    size = arrivals.size
+    arrival = arrivals[next_] if next_ < size else np.inf
+    fill = 0  # the ready pod that the queue fills next: a raised limit, or pods that have just become ready, come first
     while True:
-        arrival = arrivals[count[NEXT]] if count[NEXT] < arrivals.size else np.inf
-        leaving = due[heap[0]] if count[HEAP] > 0 else np.inf
-        event = min(arrival, leaving, until)
-        total[EXECUTING_SECONDS] += count[EXECUTING] * (event - now)
-        total[QUEUED_SECONDS] += count[QUEUED] * (event - now)
-        now = event
-        if event >= until:
-            break
-        if leaving <= arrival:
-            pod = heap[0]
-            _end(pod, now, slo, speed, cpu, tensor, count, total, busy, clock, touched, due, heap, place, finish, since)
-            if count[QUEUED] > 0 and state[pod] == SERVING and busy[pod] < limit:
-                request = queue[count[HEAD] % room]
-                count[HEAD] += 1
-                count[QUEUED] -= 1
-                _start(pod, request, now, arrivals, work, speed, cpu, tensor, count, total, busy, clock, touched, due,
-                       heap, place, finish, since, waits)  # fmt: skip
-            continue
-        request = count[NEXT]
-        count[NEXT] += 1
-        count[ARRIVED] += 1
-        chosen = -1
-        if count[READY] > 0 and count[QUEUED] == 0:
-            chosen = ready[_pick(random, count[READY])]
-            other = ready[_pick(random, count[READY])]
-            if busy[other] < busy[chosen]:
-                chosen = other
-            if busy[chosen] >= limit:
-                # Refused by both: the balancer tries the others, as Envoy's retry on another host does.
-                size = count[READY]
-                offset = _pick(random, size)
-                chosen = -1
-                for step in range(size):
-                    other = ready[(offset + step) % size]
-                    if busy[other] < limit:
-                        chosen = other
-                        break
+        chosen = np.int64(-1)
+        pod = np.int64(-1)
+        if fill < pods:
+            if queued == 0:
+                fill = pods
+            elif busy[ready[fill]] < limit:
+                chosen = ready[fill]
+            else:
+                fill += 1
+                continue
+        if chosen < 0:
+            leaving = due[heap[0]] if count[HEAP] > 0 else np.inf
+            event = min(arrival, leaving, until)
+            executing_seconds += executing * (event - now)
+            queued_seconds += queued * (event - now)
+            now = event
+            if event >= until:
+                break
+            if leaving <= arrival:
+                pod = heap[0]
+                number = busy[pod]
+                elapsed = now - touched[pod]
+                clock[pod] += speed[number] * elapsed
+                cpu_seconds += cpu[number] * elapsed
+                tensor_seconds += tensor[number] * elapsed
+                touched[pod] = now
+                violated += now - since[pod, 0] > slo
+                completed += 1
+                executing -= 1
+                _end(pod, busy, finish, since)
+                if queued > 0 and state[pod] == SERVING and number <= limit:
+                    chosen = pod
+                elif number > 1:
+                    due[pod] = now + (finish[pod, 0] - clock[pod]) / speed[number - 1]
+                    _sift(place[pod], heap, place, due, count[HEAP])
+                    continue
+                else:
+                    due[pod] = np.inf
+                    _remove(pod, heap, place, due, count)
+                    continue
         if chosen >= 0:
-            _start(chosen, request, now, arrivals, work, speed, cpu, tensor, count, total, busy, clock, touched, due,
-                   heap, place, finish, since, waits)  # fmt: skip
-        elif count[QUEUED] < room:
-            queue[(count[HEAD] + count[QUEUED]) % room] = request
-            count[QUEUED] += 1
+            request = queue[head % room]
+            head += 1
+            queued -= 1
         else:
-            count[REJECTED] += 1
-    total[NOW] = until
-    for index in range(count[READY]):
-        _touch(ready[index], until, speed, cpu, tensor, busy, clock, touched, total)
+            request = next_
+            next_ += 1
+            arrival = arrivals[next_] if next_ < size else np.inf
+            if pods > 0 and queued == 0:
+                dice = _next(dice)
+                chosen = ready[_pick(dice, pods)]
+                dice = _next(dice)
+                other = ready[_pick(dice, pods)]
+                if busy[other] < busy[chosen]:
+                    chosen = other
+                if busy[chosen] >= limit:
+                    # Refused by both: the balancer tries the others, as Envoy's retry on another host does.
+                    dice = _next(dice)
+                    offset = _pick(dice, pods)
+                    chosen = np.int64(-1)
+                    for step in range(pods):
+                        other = ready[(offset + step) % pods]
+                        if busy[other] < limit:
+                            chosen = other
+                            break
+            if chosen < 0:
+                if queued < room:
+                    queue[(head + queued) % room] = request
+                    queued += 1
+                else:
+                    rejected += 1
+                continue
+        number = busy[chosen]
+        if number == 0:
+            clock[chosen] = 0.0
+        elif chosen != pod:
+            elapsed = now - touched[chosen]
+            clock[chosen] += speed[number] * elapsed
+            cpu_seconds += cpu[number] * elapsed
+            tensor_seconds += tensor[number] * elapsed
+        touched[chosen] = now
+        _start(chosen, clock[chosen] + work[request], arrivals[request], busy, finish, since)
+        executing += 1
+        wait = now - arrivals[request]
+        _note(wait, waits)
+        wait_max = max(wait_max, wait)
+        due[chosen] = now + (finish[chosen, 0] - clock[chosen]) / speed[number + 1]
+        _insert(chosen, heap, place, due, count)
+    for index in range(pods):
+        pod = ready[index]
+        number = busy[pod]
+        if number > 0:
+            elapsed = until - touched[pod]
+            clock[pod] += speed[number] * elapsed
+            cpu_seconds += cpu[number] * elapsed
+            tensor_seconds += tensor[number] * elapsed
+        touched[pod] = until
+    count[ARRIVED] += next_ - count[NEXT]
+    count[NEXT], count[QUEUED], count[HEAD], count[EXECUTING] = next_, queued, head, executing
+    count[COMPLETED] += completed
+    count[VIOLATED] += violated
+    count[REJECTED] += rejected
+    total[NOW], total[WAIT_MAX] = until, wait_max
+    total[EXECUTING_SECONDS] += executing_seconds
+    total[QUEUED_SECONDS] += queued_seconds
+    total[CPU_SECONDS] += cpu_seconds
+    total[TENSOR_SECONDS] += tensor_seconds
+    random[0] = dice
