@@ -171,6 +171,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
     return replace(
         base,
         buckets=(),
+        coarse=(),
         peaks=(),
         wishes=(),
         released=(),
@@ -200,6 +201,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         load=observation.load,
         taken_at=bucket.end,
         buckets=buckets,
+        coarse=windows.push_coarse(memory.coarse, bucket),
         profile=profile,
         point=point,
         surprises=surprises,

@@ -28,7 +28,8 @@ def learn(
 ) -> Memory:
     """The memory after a decision. Pods that were taken away and are wanted back teach a window that would have kept
     them, if their absence leaves the load more than every slot (`short`), or if keeping them would have cost less than
-    starting them again does. A load that returns after more than SECONDS_MAX teaches nothing: it is not waited for."""
+    STARTS values getting them back at. A load that returns after more than SECONDS_MAX teaches nothing: it is not
+    waited for."""
     released = tuple(past for past in memory.released if past.at > now - SECONDS_MAX)
     if wanted < current:
         return replace(memory, released=(*released, Peak(at=now, slots=current)))
@@ -37,7 +38,7 @@ def learn(
     missed = next((past for past in reversed(released) if past.slots >= wanted), released[0])
     memory = replace(memory, released=tuple(past for past in released if past.slots > wanted))
     gone = now - missed.at
-    if not short and gone >= start_seconds:
+    if not short and gone >= STARTS * start_seconds:
         return memory
     longer = min(SECONDS_MAX, TOLERANCE * (hold + gone))
     return replace(memory, hold=longer, hold_learned_at=now)

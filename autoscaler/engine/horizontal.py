@@ -24,13 +24,15 @@ few hundredths. A queue of 10,000 once bought 21 times."""
 SMALLEST_DRAIN = 0.5
 """Least share of the load by which a backlog may add slots: small fleets, whose soft target alone is half the limit
 or little more, would else have no room to drain one."""
-SWING_SIGMAS = 2.33
-"""Deviations of a load's swing from second to second for which there is room: 99 in 100 seconds of a normal one."""
-SWING_DOUBT = 0.4
-"""Relative error of the dispersion of a minute, one and a half standard errors of the median of 59 differences: taken
-off, since a Poisson stream shall not seem to swing."""
-TRIM_SHARE = 0.1
-"""Smallest cut of a fleet, the tolerance of the Kubernetes HPA: every action disturbs caches and connections."""
+SWING_SIGMAS = 2.0
+"""Deviations of a load's swing from second to second for which there is room: 97 in 100 seconds of a normal one; what a
+second leaves waiting is served in the next. Growth was not seen under a swing once, and room for 99 made up for it."""
+SWING_DOUBT = 0.5
+"""Relative error of the dispersion of a minute, two standard errors (0.26) of the median of 59 differences: taken off,
+since a Poisson stream shall not seem to swing."""
+TRIM_SHARE = 0.11
+"""Smallest cut of a fleet, just over the tolerance of the Kubernetes HPA (a tenth): every action disturbs caches and
+connections."""
 CALM_SHARE = 2.0 / 3.0
 """Share of the window of a scale-down that passes after a change before pods go: cuts that would follow each other are
 made at once."""
@@ -53,6 +55,8 @@ class Demand:
     """Soft target over hard limit."""
     proven: float
     """Slots of offered load that are beyond doubt."""
+    ebbing: float | None = None
+    """Slots of offered load that are left now, where a fall over minutes is proven."""
 
     @property
     def slots(self) -> float:
@@ -90,15 +94,16 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
         )
     rate, age = (fresh, stretch / 2.0) if proven > mean else (mean, seconds / 2.0)
     offered = rate * service
-    share = _share(rate, spread, service, memory.burst)
+    share = _share(rate, spread, service, memory)
     horizon = min(age + start_seconds + windows.PERIOD_SECONDS, HORIZON_SECONDS_MAX)
-    growth = windows.trend(buckets, spread) * horizon * service
+    growth = windows.trend(buckets, spread, memory.coarse) * horizon * service
     # What rises again within the longest window is expected to rise as far as it did, within twice the tolerance.
     known = (1.0 + 2.0 * TRIM_SHARE) * share * windows.highest(memory.peaks, buckets[-1].end - holding.SECONDS_MAX)
     if offered < known:
         growth = min(growth, known - offered)
     # Waiting now, and what will have joined it when a pod ordered now serves.
     waiting = queued * service + max(0.0, offered + growth / 2.0 - slots) * start_seconds
+    fall = windows.fall(memory.coarse, spread) if growth == 0 and proven <= mean else 0.0
     doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / seconds
     return Demand(
         rate=rate,
@@ -108,6 +113,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
         backlog=_backlog(waiting / max(1.0, service), offered + growth, share),
         share=share,
         proven=max(proven, mean - doubt) * service,
+        ebbing=max(0.0, mean - fall * seconds / 2.0) * service if fall > 0 else None,
     )
 
 
@@ -118,12 +124,13 @@ def _backlog(work: float, offered: float, share: float) -> float:
     return max(0.0, min(work, max(OVERSHOOT * share - 1.0, SMALLEST_DRAIN) * offered))
 
 
-def _share(rate: float, spread: float, service: float, burst: float) -> float:
+def _share(rate: float, spread: float, service: float, memory: Memory) -> float:
     """Share of the slots to fill. What counts of a second differ by more than Poisson's is a rate that swings: short
     requests see each second's, long ones the mean of their own time."""
     offered = rate * service
     swing = service * math.sqrt(rate * max(0.0, (1.0 - SWING_DOUBT) * spread - 1.0) / max(1.0, service))
-    share = staffing.target_share(offered, SWING_SIGMAS * swing, service)
+    share = staffing.target_share(offered, SWING_SIGMAS * swing, service, memory.profile.concurrency or 1)
+    burst = memory.burst
     if burst > 1.0 and offered > 0:
         # Learned bursts within a second: room for three deviations of a stream with that much more variance.
         share = min(share, offered / (offered + windows.SIGMAS * math.sqrt(burst * offered)))
@@ -173,6 +180,8 @@ def replicas(
             return 0, Reason(code=model.IDLE, message=f"no request for {now - quiet_since:.0f} s: asleep")
     remembered = windows.highest(memory.wishes, now - hold)
     kept = max(comfortable, _ceil(remembered / concurrency))
+    if demand.ebbing is not None and queued == 0:
+        kept = max(1, _ceil(demand.ebbing / target))  # what has been falling for minutes is not remembered
     if kept <= current - max(1, math.ceil(TRIM_SHARE * current)):
         if warm_for < hold:
             return current, Reason(

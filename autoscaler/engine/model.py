@@ -237,6 +237,8 @@ class Memory:
     load: LoadCounters | None = None
     buckets: tuple[Bucket, ...] = ()
     """The last minute, oldest first."""
+    coarse: tuple[Bucket, ...] = ()
+    """The last minutes in longer stretches."""
     history_start: float | None = None
     """Since when the history has no hole; nothing is scaled down before the window is full."""
     decided_at: float | None = None

@@ -17,15 +17,19 @@ WAIT_SHARE = 0.001
 LOWEST_SHARE = 0.5
 """Soft target over hard limit for the smallest fleets. Theory would leave even more room below five slots, where a pod
 is too coarse a step to give it; until a service time is known this is the target too."""
-HIGHEST_SHARE = 0.85
-"""And for large ones: balancing by two random choices leaves no pod more than a tenth above the mean for long, and a
-twentieth is for a load that changes while pods start (decision 0106)."""
+HIGHEST_SHARE = 0.95
+"""And for large ones: a twentieth is for a load that changes while pods start (decision 0106)."""
+IMBALANCE = 0.4
+"""Requests by which a pod is above the mean of all for a while, where the less busy of two random ones is taken."""
+COARSEST = 0.15
+"""Most that is left for both: pods of few slots are small steps, and theory leaves them room enough."""
 
 
-def target_share(offered: float, swing: float, service_seconds: float) -> float:
+def target_share(offered: float, swing: float, service_seconds: float, concurrency: int) -> float:
     """Share of the slots to fill, LOWEST_SHARE to HIGHEST_SHARE, so that WAIT_SHARE wait longer than their slack.
 
-    offered in Erlang; swing: Erlang by which the load may be above it for a while, a Poisson stream's noise apart.
+    offered in Erlang; swing: Erlang by which the load may be above it for a while, a Poisson stream's noise apart;
+    concurrency: slots of a pod.
     """
     if offered <= 0:
         return LOWEST_SHARE
@@ -33,12 +37,13 @@ def target_share(offered: float, swing: float, service_seconds: float) -> float:
     reduced = float(f"{offered + swing:.3g}")
     if reduced < 0.01:
         return LOWEST_SHARE
-    return min(HIGHEST_SHARE, max(LOWEST_SHARE, offered / slots_needed(reduced, float(f"{service_seconds:.2g}"))))
+    share = offered / slots_needed(reduced, float(f"{service_seconds:.2g}"))
+    return max(LOWEST_SHARE, min(share, max(HIGHEST_SHARE - IMBALANCE / concurrency, 1.0 - COARSEST)))
 
 
 @functools.lru_cache(maxsize=4096)
-def slots_needed(offered: float, service_seconds: float) -> float:
-    """Fewest slots so that the share of requests that wait longer than their slack is at most WAIT_SHARE."""
+def slots_needed(offered: float, service_seconds: float, wait_share: float = WAIT_SHARE) -> float:
+    """Fewest slots so that the share of requests that wait longer than their slack is at most `wait_share`."""
     if offered <= 0:
         return 0.0
     decay = WAIT_SECONDS / max(service_seconds, 1e-6) + SLACK_SHARE
@@ -46,7 +51,7 @@ def slots_needed(offered: float, service_seconds: float) -> float:
     for _ in range(24):
         middle = (low + high) / 2.0
         spare = middle - offered
-        if waiting_share(offered, middle) * math.exp(-min(spare * decay, 700.0)) > WAIT_SHARE:
+        if waiting_share(offered, middle) * math.exp(-min(spare * decay, 700.0)) > wait_share:
             low = middle
         else:
             high = middle

@@ -95,7 +95,9 @@ def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, 
                 message=f"{cause} is best at {wanted:.1f} requests a pod: {current} to {lower}",
             )
             return Move(concurrency=lower, profile=replace(profile, exploring=False), streak=0, reason=reason)
-    grows = wanted >= current + max(0.5, DEAD_ZONE * current)
+    # While it explores it goes on to the ceiling it sees, however near that is.
+    dead = DEAD_ZONE / 2.0 if profile.exploring else DEAD_ZONE
+    grows = wanted >= current + max(0.5, dead * current)
     # No growth for a pod that does not fill what it has (Netflix): there is nothing to gain and nothing to learn from.
     if not grows or used < current / 2.0 or cycle.completed < learning.POINT_COMPLETIONS:
         settled = profile.exploring and not grows

@@ -23,6 +23,15 @@ SIGMAS = 3.0
 """Evidence asked of a burst before it counts: one false alarm in 741 independent looks of a normal variable."""
 TREND_POINTS = (4, 6, 8, 12, 20, 30, 60)
 """Seconds in which growth is looked for: the fewest that tell a line from a step, to the whole minute kept."""
+COARSE_SECONDS = 10.0
+"""Stretches in which slow growth is looked for: half a look-back, so that they do not smear what the seconds show."""
+COARSE_KEPT_SECONDS = 300.0
+"""The longest window of a scale-down."""
+COARSE_POINTS = (12, 18, 30)
+"""Stretches in which it is looked for: two, three and five minutes. The error of a slope falls with the time to the
+power of 3/2: a load that swings by a tenth each second and grows by a tenth a minute shows it in two, not in one."""
+FALL_POINTS = COARSE_POINTS[1:]
+"""Stretches in which a fall is: what falls for two minutes may be a wave that returns."""
 LIKELIER = 2.0
 """Squared errors by which a line must explain the seconds better than a step does: it is then e times as likely."""
 LAG_SIGMAS = 1.0
@@ -36,6 +45,28 @@ def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
     while first < len(buckets) and buckets[first].end <= horizon:
         first += 1
     return (*buckets[first:], bucket)
+
+
+def push_coarse(coarse: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
+    """The same in stretches of COARSE_SECONDS over COARSE_KEPT_SECONDS; the newest may be unfinished."""
+    if coarse and not _finished(coarse[-1]):
+        last = coarse[-1]
+        merged = Bucket(
+            end=bucket.end,
+            seconds=last.seconds + bucket.seconds,
+            arrived=last.arrived + bucket.arrived,
+            completed=last.completed + bucket.completed,
+            executing_seconds=last.executing_seconds + bucket.executing_seconds,
+            queued_seconds=last.queued_seconds + bucket.queued_seconds,
+            executing=bucket.executing,
+        )
+        return (*coarse[:-1], merged)
+    horizon = bucket.end - COARSE_KEPT_SECONDS
+    return (*(old for old in coarse if old.end > horizon), bucket)
+
+
+def _finished(stretch: Bucket) -> bool:
+    return stretch.seconds >= COARSE_SECONDS - 1e-6
 
 
 def dispersion(buckets: Sequence[Bucket]) -> float:
@@ -88,17 +119,28 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
     return (arrived / seconds if seconds > 0 else 0.0), arrived, seconds
 
 
-def trend(buckets: Sequence[Bucket], spread: float) -> float:
+def trend(buckets: Sequence[Bucket], spread: float, coarse: Sequence[Bucket] = ()) -> float:
     """Growth of the arrival rate, per second per second; 0 unless some newest stretch proves it: a line that rises by
     SIGMAS of its error, that explains the stretch better than any step does, and that the newest seconds have not left.
     """
-    points = [(bucket.end - bucket.seconds / 2, bucket.arrived, bucket.seconds) for bucket in buckets]
-    return max((_rise(points[-count:], spread) for count in TREND_POINTS if count <= len(points)), default=0.0)
+    return max(_steepest(buckets, TREND_POINTS, spread, 1.0), _steepest(coarse, COARSE_POINTS, spread, 1.0))
+
+
+def fall(coarse: Sequence[Bucket], spread: float) -> float:
+    """The same downwards, over three minutes and more: how fast the arrival rate falls; 0 unless proven.
+    What fell for seconds may be a wave."""
+    return _steepest(coarse, FALL_POINTS, spread, -1.0)
+
+
+def _steepest(buckets: Sequence[Bucket], counts: Sequence[int], spread: float, sign: float) -> float:
+    done = buckets if not buckets or counts is TREND_POINTS or _finished(buckets[-1]) else buckets[:-1]
+    points = [(bucket.end - bucket.seconds / 2, sign * bucket.arrived, bucket.seconds) for bucket in done]
+    return max((_rise(points[-count:], spread) for count in counts if count <= len(points)), default=0.0)
 
 
 def _rise(points: Sequence[tuple[float, float, float]], spread: float) -> float:
-    """Slope of the least-squares line less its error if it is proven, else 0."""
-    count, arrived = len(points), sum(point[1] for point in points)
+    """Slope of the least-squares line less its error if it is proven, else 0. Counts may be negative: a fall."""
+    count, arrived = len(points), abs(sum(point[1] for point in points))
     if arrived < ENOUGH_ARRIVALS:
         return 0.0
     rates = [number / seconds for _, number, seconds in points]
@@ -106,7 +148,7 @@ def _rise(points: Sequence[tuple[float, float, float]], spread: float) -> float:
     away = [point[0] - middle for point in points]
     span = sum(x * x for x in away)
     slope = sum(x * rate for x, rate in zip(away, rates, strict=True)) / span
-    variance = spread * sum(number / seconds**2 for _, number, seconds in points) / count
+    variance = spread * sum(abs(number) / seconds**2 for _, number, seconds in points) / count
     error = math.sqrt(variance / span)
     if slope <= SIGMAS * error:
         return 0.0

@@ -12,6 +12,7 @@ from bench.autoscaler.run import Case
 OURS = "Headrace APA"
 LITERAL = "published rule, literal"
 STATIC = "static, sized for the peak"
+ORACLE = "oracle, knows each second"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,15 +30,22 @@ def test_the_slots_found_keep_the_promise(offered: float) -> None:
 
 
 def test_larger_fleets_are_filled_more() -> None:
-    shares = [staffing.target_share(offered, 0.0, 0.05) for offered in (1, 5, 20, 75, 300, 3000)]
+    shares = [staffing.target_share(offered, 0.0, 0.05, 4) for offered in (1, 5, 20, 75, 300, 3000)]
 
     assert shares == sorted(shares)
     assert shares[0] == staffing.LOWEST_SHARE
-    assert shares[-1] == staffing.HIGHEST_SHARE
+    assert shares[-1] == pytest.approx(0.85)
+
+
+def test_pods_of_many_slots_are_filled_more() -> None:
+    """The requests by which one is above the mean are a smaller share of them."""
+    shares = [staffing.target_share(3000, 0.0, 0.05, slots) for slots in (1, 4, 14, 300)]
+
+    assert shares == pytest.approx([0.85, 0.85, 0.921, 0.949], abs=0.001)
 
 
 def test_a_load_that_swings_is_given_room_for_its_swing() -> None:
-    assert staffing.target_share(75, 7.5, 0.05) < staffing.target_share(75, 0.0, 0.05)
+    assert staffing.target_share(75, 7.5, 0.05, 4) < staffing.target_share(75, 0.0, 0.05, 4)
 
 
 @pytest.mark.parametrize(("offered", "slots", "wait"), [(0.0, 4.0, 0.0), (4.0, 4.0, math.inf), (5.0, 4.0, math.inf)])

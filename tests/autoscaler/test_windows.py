@@ -10,21 +10,29 @@ from headrace.autoscaler.engine import windows
 from headrace.autoscaler.engine.model import Bucket, Peak
 
 
+def _second(end: int, arrived: float) -> Bucket:
+    return Bucket(
+        end=float(end),
+        seconds=1.0,
+        arrived=arrived,
+        completed=arrived,
+        executing_seconds=0,
+        queued_seconds=0,
+        executing=0,
+    )
+
+
 def _buckets(*arrivals: float) -> tuple[Bucket, ...]:
     found: tuple[Bucket, ...] = ()
     for second, arrived in enumerate(arrivals, start=1):
-        found = windows.push(
-            found,
-            Bucket(
-                end=float(second),
-                seconds=1.0,
-                arrived=arrived,
-                completed=arrived,
-                executing_seconds=0,
-                queued_seconds=0,
-                executing=0,
-            ),
-        )
+        found = windows.push(found, _second(second, arrived))
+    return found
+
+
+def _coarse(*arrivals: float) -> tuple[Bucket, ...]:
+    found: tuple[Bucket, ...] = ()
+    for second, arrived in enumerate(arrivals, start=1):
+        found = windows.push_coarse(found, _second(second, arrived))
     return found
 
 
@@ -96,6 +104,43 @@ def test_slow_growth_is_seen_over_the_minute() -> None:
     buckets = _buckets(*[value + 0.4 * second for second, value in enumerate(_noise(50, 60))])
 
     assert windows.trend(buckets, 1.0) == pytest.approx(0.4, rel=0.8)
+
+
+def _swinging(slope: float, seconds: int, *, seed: int) -> list[float]:
+    """1,000 a second, each second a tenth off, and growing."""
+    dice = random.Random(seed)
+    return [(1000.0 + slope * second) * dice.gauss(1.0, 0.1) for second in range(seconds)]
+
+
+def test_five_minutes_are_kept_in_stretches_of_ten_seconds() -> None:
+    coarse = _coarse(*[3.0] * 1005)
+
+    assert len(coarse) == 31
+    assert {bucket.arrived for bucket in coarse[:-1]} == {30.0}
+    assert coarse[-1].seconds == 5.0
+
+
+def test_growth_that_a_minute_cannot_show_is_seen_over_minutes() -> None:
+    for seed in range(10):
+        rates = _swinging(2.0, 240, seed=seed)
+        buckets, coarse = _buckets(*rates), _coarse(*rates)
+        spread = windows.dispersion(buckets)
+
+        assert windows.trend(buckets, spread, coarse) == pytest.approx(2.0, abs=1.0)
+        assert windows.fall(coarse, spread) == 0
+
+
+def test_a_fall_is_seen_over_minutes_and_never_in_a_step_or_a_wave() -> None:
+    for seed in range(10):
+        rates = _swinging(-2.0, 240, seed=seed)
+        spread = windows.dispersion(_buckets(*rates))
+
+        assert windows.fall(_coarse(*rates), spread) == pytest.approx(2.0, abs=1.0)
+        steady = _swinging(0.0, 240, seed=seed)
+        assert windows.fall(_coarse(*steady), windows.dispersion(_buckets(*steady))) == 0
+    assert windows.fall(_coarse(*_noise(1000, 200), *_noise(200, 60)), 1.0) == 0
+    wave = [500.0 + 20.0 * abs(second % 40 - 20) for second in range(300)]
+    assert windows.fall(_coarse(*wave), windows.dispersion(_buckets(*wave))) == 0
 
 
 def test_few_arrivals_are_averaged_for_longer() -> None:
