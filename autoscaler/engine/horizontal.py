@@ -129,7 +129,9 @@ def _share(rate: float, spread: float, service: float, memory: Memory) -> float:
     requests see each second's, long ones the mean of their own time."""
     offered = rate * service
     swing = service * math.sqrt(rate * max(0.0, (1.0 - SWING_DOUBT) * spread - 1.0) / max(1.0, service))
-    share = staffing.target_share(offered, SWING_SIGMAS * swing, service, memory.profile.concurrency or 1)
+    learned = memory.profile.concurrency
+    slots = 1 if learned is None else learned  # of a pod
+    share = staffing.target_share(offered, SWING_SIGMAS * swing, service, slots)
     burst = memory.burst
     if burst > 1.0 and offered > 0:
         # Learned bursts within a second: room for three deviations of a stream with that much more variance.
