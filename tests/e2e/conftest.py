@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_platform import Platform, assert_machine_is_clean, quiet
+from live_platform import Platform, assert_machine_is_clean, eventually, quiet
+from live_scaling import Scaled, offered
 
 from headrace.stacks.local import demo, demo_model, layout, registry, target
 from headrace.stacks.local.deployment import Deployment
@@ -65,3 +66,23 @@ def platform() -> Iterator[Platform]:
     if not found:
         demo.down()
         assert_machine_is_clean(layout.folders().root)
+
+
+@pytest.fixture(autouse=True)
+def _told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The record of a story says how many requests were sent meanwhile, and how many were not answered with 200."""
+    offered.clear()
+    yield
+    statuses = [answer.status for load in offered for answer in load.answers]
+    if statuses:
+        request.node.user_properties += [("requests", len(statuses)), ("not_200", len(statuses) - statuses.count(200))]
+
+
+@pytest.fixture(scope="module")
+def scaled(platform: Platform) -> Iterator[Scaled]:
+    """One pod, at most six."""
+    found = Scaled(platform)
+    found.up(max_replicas=6)
+    eventually(lambda: found.ask() == 200)
+    yield found
+    found.down()

@@ -1,109 +1,16 @@
 """The autoscaler on a real cluster, under real load through the PoP: open loop, no retries, every answer counted."""
 
 import json
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from live_platform import Platform, eventually
+from live_scaling import OBJECT, SPACE, Scaled, settled
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
-
-from bench.autoscaler import live_load, live_model
+from bench.autoscaler import live_load
 from headrace.contract import names
-from headrace.stacks.local import layout, registry
-
-NAME = "scaled"
-SPACE = f"endpoint-{NAME}"
-OBJECT = ("autopilotpodautoscaler", "v1")
-REQUEST = live_model.request(0.1)
-
-
-_offered: list[live_load.Load] = []
-"""Of the test that runs."""
-
-
-class Scaled:
-    """An endpoint whose pods answer ten requests a second each, one at a time."""
-
-    def __init__(self, platform: Platform) -> None:
-        self.platform = platform
-        self.model_uri = live_model.ensure(registry.uri(), like=platform.model.model_uri)
-
-    def up(self, *, preview: bool = False, **scale: Any) -> str:
-        """Brings the endpoint to these bounds, beside the demo's own."""
-        endpoint = {"name": NAME, "model_uri": self.model_uri, "cpu": 0.4, "scale": scale}
-        settings = self.platform.settings([self.platform.endpoint, endpoint])
-        return self.platform.deployment.up(settings, preview=preview)
-
-    def down(self) -> None:
-        """Removes the endpoint."""
-        self.platform.deployment.up(self.platform.settings([self.platform.endpoint]))
-
-    @contextmanager
-    def load(self, *rates: float) -> Iterator[live_load.Load]:
-        """These requests a second, one number a second, and then the last for as long as the block lasts."""
-        to = live_load.target(self.platform.description, NAME, REQUEST)
-        with live_load.offered(to, [*rates, *[rates[-1]] * 600]) as load:
-            _offered.append(load)
-            yield load
-
-    def get(self, path: str, *, of: tuple[str, ...] = OBJECT) -> str:
-        return self.platform.kubectl("-n", SPACE, "get", *of, "-o", f"jsonpath={{{path}}}")
-
-    @property
-    def replicas(self) -> int:
-        """What the Deployment asks for."""
-        return int(self.get(".spec.replicas", of=("deployment", "v1")))
-
-    @property
-    def ready(self) -> int:
-        return int(self.get(".status.readyReplicas", of=("deployment", "v1")) or 0)
-
-    def condition(self, kind: str, *, of: str = "v1") -> tuple[str, str]:
-        """Status and reason."""
-        shown = self.get(".status.conditions", of=(OBJECT[0], of))
-        found = {each["type"]: each for each in json.loads(shown or "[]")}
-        return (found[kind]["status"], found[kind]["reason"]) if kind in found else ("", "")
-
-    def events(self) -> set[str]:
-        return set(self.platform.kubectl("-n", SPACE, "get", "events", "-o", "jsonpath={.items[*].reason}").split())
-
-    def ask(self) -> int:
-        return self.platform.ask(REQUEST, path=names.invocations_path(NAME)).status
-
-
-@pytest.fixture(autouse=True)
-def _told(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The record of a story says how many requests were sent meanwhile, and how many were not answered with 200."""
-    _offered.clear()
-    yield
-    statuses = [answer.status for load in _offered for answer in load.answers]
-    if statuses:
-        request.node.user_properties += [("requests", len(statuses)), ("not_200", len(statuses) - statuses.count(200))]
-
-
-@pytest.fixture(scope="module")
-def scaled(platform: Platform) -> Iterator[Scaled]:
-    """One pod, at most six."""
-    found = Scaled(platform)
-    found.up(max_replicas=6)
-    eventually(lambda: found.ask() == 200)
-    yield found
-    found.down()
-
-
-def settled(scaled: Scaled) -> None:
-    """One ready pod, none that leaves, and an autoscaler that knows the load."""
-    eventually(lambda: (scaled.replicas, scaled.ready) == (1, 1), seconds=400)
-    eventually(lambda: len(scaled.get(".items[*].metadata.uid", of=("pods",)).split()) == 1)
-    eventually(lambda: scaled.condition("SignalsTrusted")[0] == "True")
 
 
 def test_an_endpoint_that_asks_for_nothing_is_scaled(platform: Platform) -> None:
@@ -145,24 +52,6 @@ def test_bounds_changed_under_load_hold_at_once_and_no_request_fails(scaled: Sca
         scaled.up(max_replicas=1)
         eventually(lambda: scaled.ready == 1, seconds=120)
         scaled.up(max_replicas=6)
-
-    assert set(load.statuses()) == {200}
-
-
-@pytest.mark.long
-def test_without_prometheus_the_last_decision_stands_and_an_event_tells(scaled: Scaled) -> None:
-    prometheus = ("-n", names.SYSTEM_NAMESPACE, "scale", "deployment", "prometheus")
-    settled(scaled)
-    with scaled.load(3.0) as load:
-        scaled.platform.kubectl(*prometheus, "--replicas=0")
-        try:
-            eventually(lambda: scaled.condition("SignalsTrusted") == ("False", "NoData"))
-            eventually(lambda: "NoData" in scaled.events())
-            assert scaled.replicas == 1
-        finally:
-            scaled.platform.kubectl(*prometheus, "--replicas=1")
-        eventually(lambda: scaled.condition("SignalsTrusted")[0] == "True", seconds=120)
-        assert scaled.replicas == 1
 
     assert set(load.statuses()) == {200}
 
@@ -235,50 +124,6 @@ def test_it_sleeps_and_a_call_or_a_request_wakes_it(scaled: Scaled) -> None:
 
 
 @pytest.mark.long
-def test_a_killed_controller_changes_no_replicas_and_its_next_life_decides(scaled: Scaled) -> None:
-    """R21."""
-    settled(scaled)
-    lease = ("-n", names.SYSTEM_NAMESPACE, "get", "lease", names.AUTOSCALER, "-o", "jsonpath={.spec.renewTime}")
-    with scaled.load(5.0) as load:
-        before = scaled.replicas
-        for pid in processes(scaled.platform, names.AUTOSCALER):
-            os.kill(pid, signal.SIGKILL)
-        last = scaled.platform.kubectl(*lease)
-        eventually(lambda: scaled.platform.kubectl(*lease) != last)
-        assert scaled.replicas == before
-        scaled.platform.kubectl("-n", SPACE, "scale", "deployment", "v1", "--replicas=2")  # by hand: not the load's
-        eventually(lambda: scaled.condition("Active")[0] == "True" and scaled.replicas == 1, seconds=300)
-
-    assert set(load.statuses()) == {200}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(("program", "seconds"), [("kube-apiserver", 60), ("etcd", 30)])
-def test_a_control_plane_that_hangs_costs_no_request_and_moves_no_pod(
-    scaled: Scaled, program: str, seconds: int
-) -> None:
-    """R18."""
-    if not scaled.platform.place.embedded:
-        pytest.skip("the cluster's own control plane is not ours to stop")
-    settled(scaled)
-    pid = int((layout.folders().processes / f"{program}.pid").read_text().split()[0])
-    uids = scaled.get(".items[*].metadata.uid", of=("pods",))
-    with scaled.load(5.0) as load:
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            time.sleep(seconds)  # the length of the outage is the point of the story
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        eventually(lambda: quietly(lambda: scaled.condition("SignalsTrusted")[0] == "True"))
-        assert scaled.replicas == 1
-        assert scaled.get(".items[*].metadata.uid", of=("pods",)) == uids
-        scaled.platform.kubectl("-n", SPACE, "scale", "deployment", "v1", "--replicas=2")
-        eventually(lambda: quietly(lambda: scaled.replicas == 1), seconds=300)
-
-    assert set(load.statuses()) == {200}
-
-
-@pytest.mark.long
 def test_an_endpoint_deleted_while_it_scales_leaves_no_trace(scaled: Scaled) -> None:
     restarts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
     selector = ("-n", names.SYSTEM_NAMESPACE, "get", "pods", "-l", f"{names.COMPONENT_LABEL}={names.AUTOSCALER}")
@@ -311,30 +156,3 @@ def applied(scaled: Scaled, thing: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         scaled.platform.kubectl("-n", SPACE, "delete", thing["kind"], thing["metadata"]["name"])
-
-
-def processes(platform: Platform, component: str) -> list[int]:
-    """The containers' processes of one of the platform's programs, on this machine."""
-    shown = platform.kubectl(
-        "-n", names.SYSTEM_NAMESPACE, "get", "pods", "-l", f"{names.COMPONENT_LABEL}={component}",
-        "-o", "jsonpath={.items[*].metadata.uid}",
-    )  # fmt: skip
-    uids = shown.split()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            group, command = (folder / "cgroup").read_text(), (folder / "cmdline").read_bytes()
-        except OSError:
-            continue  # ended meanwhile
-        if any(uid in group or uid.replace("-", "_") in group for uid in uids) and b"headrace" in command:
-            found.append(int(folder.name))
-    assert found, f"no process of {component} was found"
-    return found
-
-
-def quietly(holds: Callable[[], bool]) -> bool:
-    """False while the API server does not answer."""
-    try:
-        return holds()
-    except AssertionError:
-        return False
