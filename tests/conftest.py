@@ -1,9 +1,10 @@
-"""Makes tests/recorder.py and tests/stand_ins.py importable: under importlib mode no folder of tests is on the path."""
+"""Makes tests/recorder.py and its neighbours importable: under importlib mode no folder of tests is on the path."""
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,3 +29,21 @@ def short_path() -> Iterator[Path]:
     """An empty folder whose path is short enough for sockets; pytest's own grows with the name and number of runs."""
     with tempfile.TemporaryDirectory(prefix="hr-", dir="/tmp") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Waits for a state of the world."""
+    from patience import eventually  # noqa: PLC0415
+
+    return eventually
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    """A small API server on loopback."""
+    from api_server import ApiServer  # noqa: PLC0415 -- other folders' tests need not wait for Kubernetes' client
+
+    server = ApiServer()
+    yield server
+    server.stop()

@@ -10,7 +10,6 @@ import pytest
 # Under importlib mode no folder of tests is on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from api_server import ApiServer
 from clients import Load, Platform
 from grpc_server import Caller, GrpcServer
 from issuer import ISSUER, Signer, write_certificate
@@ -157,15 +156,3 @@ def platform(running_platform: Platform) -> Iterator[Platform]:
         server.stop()
     running_platform.servers.clear()
     running_platform.world = replace(before, endpoints=(), pods={})
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., None]:
-    return eventually
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    server = ApiServer()
-    yield server
-    server.stop()
