@@ -7,14 +7,13 @@ which is applied after both; or again `undecided`, which refuses.
 
 from typing import Final
 
-from headrace.routing.snapshot import access
+from headrace.routing.snapshot import access, paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, typed
 
-PREFIX: Final = "/serving-endpoints/"
-HIDING: Final = "chat"
-HIDDEN: Final = "/serving-endpoints/chat/completions"
-"""The one of the paths that an endpoint named HIDING would hide: its own prefix is longer than PREFIX."""
+PREFIX: Final = "/serving-endpoints"
+OWN_PREFIX: Final = "/v1"
+"""The pod's, instead of PREFIX."""
 PATH: Final = r"/serving-endpoints/(chat/completions|completions|embeddings|responses)/?"
 MODEL_HEADER: Final = "x-headrace-model"
 """The body's `model` while the route is chosen. Clients cannot send it: `access.strip_identity`."""
@@ -37,25 +36,25 @@ def filters(options: Options) -> list[Body]:
     ]
 
 
-def undecided(post: Body) -> Body:
+def asks() -> Body:
+    """A matcher's predicate: a request on these paths."""
+    return paths.both(paths.header_is(":path", rf"{PATH}(\?.*)?"), paths.header_is(":method", "POST"))
+
+
+def undecided() -> Body:
     """The route before the body is known, and of a body that names no endpoint; everyone with a token may ask."""
     on = typed("envoy.config.route.v3.FilterConfig", {"config": {}})
     return {
         "name": "undecided",
-        "match": {"safe_regex": {"regex": PATH}, "headers": [post]},
+        "match": {"prefix": f"{PREFIX}/"},
         "direct_response": {"status": 404},
         "typed_per_filter_config": {**access.authenticated_route(), _BODY_FILTER: on, _MODEL_FILTER: on},
     }
 
 
-def decided(post: Body) -> Body:
-    """Matches what `undecided` was for, once more."""
-    return {"safe_regex": {"regex": PATH}, "headers": [post]}
-
-
-def rewrite() -> Body:
-    """From the path at the edge to the pod's own."""
-    return {"pattern": {"regex": PATH}, "substitution": r"/v1/\1"}
+def decided() -> Body:
+    """Matches what `asks` held for, up to where the pod's own path is the same."""
+    return {"path_separated_prefix": PREFIX}
 
 
 def asked() -> Body:

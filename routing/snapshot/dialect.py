@@ -200,7 +200,7 @@ def local_replies(options: Options) -> Body:
 
 def grpc_request() -> Body:
     """Matches a call of gRPC."""
-    return {"name": "content-type", "string_match": {"safe_regex": {"regex": r"application/grpc(\+.*)?"}}}
+    return {"name": "content-type", "string_match": {"safe_regex": {"regex": paths.GRPC_CONTENT}}}
 
 
 def _mappers(refusal: Refusal) -> list[Body]:

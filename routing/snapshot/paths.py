@@ -3,22 +3,68 @@
 gRPC's paths are the same for every endpoint: metadata names the endpoint, and the version where one is wanted.
 """
 
+import re
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot.resources import Body
+from headrace.routing.snapshot.resources import Body, typed
 
 PROTOCOL_PATHS: Final = ("/v1", "/v2")
 """OpenAI's and the Open Inference Protocol's; what lies under them is the pod's affair."""
 PROTOCOL_METHODS: Final = ("GET", "POST")
+_PROTOCOLS: Final = "|".join(PROTOCOL_PATHS)
+
+ADDRESSES: Final = (
+    ("/serving-endpoints/", r"/serving-endpoints/[^/?]+(/served-models/[^/?]+)?"),
+    ("/", r"/[^/?]+"),
+)
+"""The addresses that each endpoint has: what stands before its name, and a pattern of all of it. An endpoint may be
+called `serving-endpoints`, and what the first does not find is looked for by the second."""
+_ANY_ENDPOINT: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?"
+ANY_INVOCATION: Final = rf"{_ANY_ENDPOINT}/invocations/?"
+ANY_PROTOCOL: Final = rf"{_ANY_ENDPOINT}({_PROTOCOLS})(/.*)?"
+"""Patterns of paths without their query."""
 
 ENDPOINT_METADATA: Final = "headrace-endpoint"
 """A client says here which endpoint it asks. Not `x-headrace-…`, which the PopProxy removes from what clients send."""
 VERSION_METADATA: Final = "headrace-version"
 """A client says here which version it asks, where it wants one whatever its weight."""
 GRPC_PREFIX: Final = f"/{names.GRPC_SERVICE}/"
+GRPC_CONTENT: Final = r"application/grpc(\+.*)?"
+"""Pattern of the content types of calls."""
 GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
 """Not served: a request is collected whole before it goes on, and a stream has no end to wait for."""
+
+
+def header_is(name: str, pattern: str) -> Body:
+    """A matcher's predicate: a header, or the whole path with its query, matches this pattern from end to end."""
+    config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": name})
+    expression = {"google_re2": {}, "regex": pattern}
+    return {
+        "single_predicate": {
+            "input": {"name": name.lstrip(":"), "typed_config": config},
+            "value_match": {"safe_regex": expression},
+        }
+    }
+
+
+def both(*predicates: Body) -> Body:
+    """A matcher's predicate: all of these hold."""
+    return {"and_matcher": {"predicate": list(predicates)}}
+
+
+def asks_endpoint(pattern: str) -> Body:
+    """A matcher's predicate: a request to an endpoint at the address that the pattern describes."""
+    scores = both(header_is(":path", rf"{pattern}/invocations/?(\?.*)?"), header_is(":method", "POST"))
+    protocol = header_is(":path", rf"{pattern}({_PROTOCOLS})([/?].*)?")
+    spoken = both(protocol, header_is(":method", "|".join(PROTOCOL_METHODS)))
+    return {"or_matcher": {"predicate": [scores, spoken]}}
+
+
+def asks_grpc() -> Body:
+    """A matcher's predicate: a call of the service, but for the method that is not served."""
+    called = both(header_is(":path", rf"{re.escape(GRPC_PREFIX)}.*"), header_is("content-type", GRPC_CONTENT))
+    return both(called, {"not_matcher": header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")})
 
 
 def grpc_call() -> Body:

@@ -1,6 +1,6 @@
 """Pop: the PopProxy. TLS, token, access list, limits, and one route table of every endpoint's public paths."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -28,9 +28,6 @@ CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
 PUBLIC_PATHS: Final = (HEALTH_PATH, CLIENT_CONFIG_PATH)
 """The only paths that need no token."""
 _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
-_ENDPOINT: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?"
-_ANY_INVOCATION: Final = rf"{_ENDPOINT}/invocations/?"
-_ANY_PROTOCOL: Final = rf"{_ENDPOINT}({'|'.join(paths.PROTOCOL_PATHS)})(/.*)?"
 
 
 def pop_resources(world: World, options: Options, recall: Recall) -> RoleResources:
@@ -110,51 +107,57 @@ def _listener(keys: Keys, options: Options) -> Resource:
 
 
 def _route_table(world: World, options: Options, recall: Recall) -> Resource:
-    """Every endpoint's public paths, found by a tree of prefixes.
+    """First what a request looks like, by a few patterns that all endpoints share; then which endpoint it names, by a
+    tree of prefixes or the value of a header. A pattern an endpoint would cost more memory than all the rest of it.
 
     A plain list of routes is searched from its start: with a thousand endpoints that took 2.6 ms of every request.
     """
-    by_prefix: dict[str, Tree] = {}
-    by_metadata: dict[str, Tree] = {}
-    by_body: dict[str, Tree] = {}
-    for endpoint in world.endpoints:
-        by_prefix.update(recall(_endpoint_routes, endpoint, options))
-        by_metadata[endpoint.name] = recall(_grpc_route, endpoint, options)
-        by_body[endpoint.name] = recall(_model_route, endpoint, options)
-    if world.endpoints:
-        by_prefix[paths.GRPC_PREFIX] = _by_header(paths.ENDPOINT_METADATA, by_metadata)
-        by_prefix.update(_by_model(world, options, by_body))
     host = {
         "name": "pop",
         "domains": ["*"],
         "retry_policy": connection.retry_policy(options),
+        "request_headers_to_remove": [by_model.MODEL_HEADER],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "matcher": {"matcher_tree": {"input": _header(":path")}},
+        "matcher": {"on_no_match": _rest()},
     }
-    rest = _choice(_public_routes())
-    tree = Tree.of(host, "matcher.matcher_tree.prefix_match_map.map", {"/": rest, **by_prefix})
+    shapes = _shapes(world, options, recall) if world.endpoints else []
+    tree = Tree.of(host, "matcher.matcher_list.matchers", shapes) if shapes else Tree.of(host)
     return Resource(names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [tree]))
 
 
-def _header(name: str) -> Body:
-    """A header as what a matcher looks at."""
-    config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": name})
-    return {"name": name.lstrip(":"), "typed_config": config}
+def _shapes(world: World, options: Options, recall: Recall) -> list[Tree]:
+    """What leads to an endpoint. What fits a shape and names no endpoint is asked of the next shape."""
+    by_address: list[dict[str, Tree]] = [{} for _ in paths.ADDRESSES]
+    by_metadata: dict[str, Tree] = {}
+    by_body: dict[str, Tree] = {}
+    for endpoint in world.endpoints:
+        *addresses, metadata, body = recall(_endpoint_routes, endpoint, options)
+        for found, (prefix, _), route in zip(by_address, paths.ADDRESSES, addresses, strict=True):
+            found[f"{prefix}{endpoint.name}/"] = route
+        by_metadata[endpoint.name], by_body[endpoint.name] = metadata, body
+    undecided = _to(Tree.of(by_model.undecided())).whole()
+    return [
+        *(
+            _shape(paths.asks_endpoint(pattern), ":path", "prefix_match_map", found)
+            for found, (_, pattern) in zip(by_address, paths.ADDRESSES, strict=True)
+        ),
+        _shape(paths.asks_grpc(), paths.ENDPOINT_METADATA, "exact_match_map", by_metadata),
+        _shape(by_model.asks(), by_model.MODEL_HEADER, "exact_match_map", by_body, on_no_match=undecided),
+    ]
 
 
-def _by_header(name: str, choices: dict[str, Tree], *otherwise: Body) -> Tree:
-    """What a prefix leads to: a choice by the exact value of a header; where it names none, these routes or a
-    refusal."""
-    matcher = {"matcher_tree": {"input": _header(name)}, "on_no_match": _choice(otherwise).whole()}
-    return Tree.of({"matcher": matcher}, "matcher.matcher_tree.exact_match_map.map", choices)
+def _shape(predicate: Body, header: str, kind: str, choices: Mapping[str, Tree], **otherwise: Body) -> Tree:
+    """A matcher of requests that the predicate holds for: a choice by the value of a header, or by its prefixes."""
+    config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": header})
+    named = {"name": header.lstrip(":"), "typed_config": config}
+    choice = {"matcher_tree": {"input": named}, **otherwise}
+    body = {"predicate": predicate, "on_match": {"matcher": choice}}
+    return Tree.of(body, f"on_match.matcher.matcher_tree.{kind}.map", choices)
 
 
-def _choice(routes: Iterable[Body]) -> Tree:
-    """What a prefix leads to: these routes in order, then a refusal."""
-    listed = Tree.of({}, "routes", [*map(Tree.of, routes), *_fallback()])
-    return Tree.packing(
-        {"action": {"name": "routes"}}, "action.typed_config", "envoy.config.route.v3.RouteList", listed
-    )
+def _to(route: Tree) -> Tree:
+    """What a choice leads to."""
+    return Tree.packing({"action": {"name": "route"}}, "action.typed_config", "envoy.config.route.v3.Route", route)
 
 
 def _methods(*values: str, invert: bool = False) -> Body:
@@ -174,15 +177,17 @@ def _refusal(name: str, status: int, *, public: bool = False) -> Body:
 
 
 @lru_cache(maxsize=1)
-def _fallback() -> tuple[Tree, ...]:
-    """What is left of every prefix."""
+def _rest() -> Body:
+    """For what leads to no endpoint: our own two files, or a refusal."""
     wrong_methods = (
-        _wrong_method(_ANY_INVOCATION, "POST"),
-        _wrong_method(_ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
+        _wrong_method(paths.ANY_INVOCATION, "POST"),
+        _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
         _wrong_method(by_model.PATH, "POST"),
     )
+    stream = {**_refusal("stream", 501), "match": paths.grpc_stream()}
     unknown = {**_refusal("unknown", 404), "match": {"prefix": "/"}}
-    return tuple(map(Tree.of, (*wrong_methods, unknown)))
+    listed = {"routes": [*_public_routes(), *wrong_methods, stream, unknown]}
+    return {"action": {"name": "routes", "typed_config": typed("envoy.config.route.v3.RouteList", listed)}}
 
 
 def _wrong_method(path: str, *allowed: str) -> Body:
@@ -205,92 +210,29 @@ def _public_routes() -> list[Body]:
     ]
 
 
-def _endpoint_routes(endpoint: Endpoint, options: Options) -> dict[str, Tree]:
-    """Public paths of one endpoint. The LoadBalancer finds the endpoint by authority and sees the rest of the path.
+def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
+    """By each of paths.ADDRESSES, by gRPC's metadata, and by the body, in this order. Shape and name are known to fit.
 
-    Versions are the LoadBalancer's business, so a rollout changes nothing here.
+    The LoadBalancer finds the endpoint by authority and sees the rest of the path. Versions are its business, so a
+    rollout changes nothing here.
     """
-    long, short = f"/serving-endpoints/{endpoint.name}/", f"/{endpoint.name}/"
-    common, by_version = _common(endpoint), {"prefix": f"{long}served-models/"}
-
-    def version(headers: list[Body]) -> Body:
-        return _to_balancer(endpoint, options, common, {**by_version, "headers": headers}, "/served-models/")
-
-    versions = [version([_methods("POST")]), version([_methods("GET"), _path(_ANY_PROTOCOL)])]
-    return {
-        long: _choice([*_shared(endpoint, options, common, long), *versions]),
-        short: _choice(_shared(endpoint, options, common, short)),
-    }
-
-
-def _shared(endpoint: Endpoint, options: Options, common: Body, prefix: str) -> list[Body]:
-    """What an endpoint has under each of its two prefixes."""
-    post, either = [_methods("POST")], [_methods(*paths.PROTOCOL_METHODS)]
-
-    def route(match: Body, target: str, headers: list[Body]) -> Body:
-        return _to_balancer(endpoint, options, common, {**match, "headers": headers}, target)
-
-    scores = [route({"path": f"{prefix}invocations{slash}"}, "/invocations", post) for slash in ("", "/")]
-    protocols = [
-        route({"path_separated_prefix": f"{prefix.rstrip('/')}{path}"}, path, either) for path in paths.PROTOCOL_PATHS
-    ]
-    return [*scores, *protocols]
-
-
-def _path(regex: str) -> Body:
-    """Matches the whole path, query string included, beside a prefix that is rewritten."""
-    return {"name": ":path", "string_match": {"safe_regex": {"regex": rf"{regex}(\?.*)?"}}}
-
-
-def _grpc_route(endpoint: Endpoint, options: Options) -> Tree:
-    """All that is asked of one endpoint over gRPC."""
-    stream = {**_refusal("stream", 501), "match": paths.grpc_stream()}
-    return _choice([stream, _to_balancer(endpoint, options, _common(endpoint), paths.grpc_call(), None)])
-
-
-def _by_model(world: World, options: Options, by_body: dict[str, Tree]) -> dict[str, Tree]:
-    """The paths on which the body names the endpoint, beside the addresses of endpoints whose names look like them."""
-    known = {endpoint.name: endpoint for endpoint in world.endpoints}
-    alike = known.get(by_model.PREFIX.strip("/"))
-    own = [] if alike is None else _shared(alike, options, _common(alike), by_model.PREFIX)
-    undecided = by_model.undecided(_methods("POST"))
-    found = {by_model.PREFIX: _by_header(by_model.MODEL_HEADER, by_body, *own, undecided)}
-    if by_model.HIDING in known:
-        found[by_model.HIDDEN] = _by_header(by_model.MODEL_HEADER, by_body, undecided)
-    return found
-
-
-def _model_route(endpoint: Endpoint, options: Options) -> Tree:
-    """What is asked of one endpoint by its name in the body."""
-    common = {**_common(endpoint), "request_headers_to_remove": [by_model.MODEL_HEADER]}
-    match = by_model.decided(_methods("POST"))
-    return _choice([_to_balancer(endpoint, options, common, match, by_model.rewrite())])
-
-
-def _common(endpoint: Endpoint) -> Body:
-    """What all routes into one endpoint have; made once, as a thousand endpoints' routes are kept in memory."""
-    return {
+    addresses = [f"{prefix}{endpoint.name}/" for prefix, _ in paths.ADDRESSES]
+    common = {
         "request_headers_to_add": [access.endpoint_header(endpoint)],
         "typed_per_filter_config": access.endpoint_route(endpoint),
     }
-
-
-def _to_balancer(endpoint: Endpoint, options: Options, common: Body, match: Body, target: str | Body | None) -> Body:
-    """A route into one endpoint. `target` replaces what was matched of the path, or is a rule for it; None keeps the
-    path."""
-    action: Body = {
+    action = {
         "cluster": names.LOAD_BALANCER,
         "host_rewrite_literal": endpoint.name,
         **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
     }
-    if isinstance(target, str):
-        action["prefix_rewrite"] = target
-    elif target is not None:
-        action["regex_rewrite"] = target
-    named = paths.GRPC_PREFIX if target is None else by_model.PREFIX if isinstance(target, dict) else target
-    return {
-        "name": f"{endpoint.name}:{named}",
-        "match": match,
-        "route": action,
-        **common,
-    }
+
+    def route(match: Body, **rewrite: str) -> Tree:
+        name = f"{endpoint.name}:{next(iter(match.values()))}"
+        return _to(Tree.of({"name": name, "match": match, "route": {**action, **rewrite}, **common}))
+
+    return (
+        *(route({"prefix": address}, prefix_rewrite="/") for address in addresses),
+        route(paths.grpc_call()),
+        route(by_model.decided(), prefix_rewrite=by_model.OWN_PREFIX),
+    )

@@ -269,7 +269,7 @@ def test_a33_every_route_that_the_proxy_holds_asks_for_a_token_but_two(platform:
         "public/healthz",
         "public/.well-known/databricks-config",
     }
-    assert {"fraud:/invocations", "private:/invocations", "unknown", "wrong-method"} <= set(found)
+    assert {"fraud:/fraud/", "private:/serving-endpoints/private/", "unknown", "wrong-method"} <= set(found)
 
 
 def test_a34_tricks_with_paths_lead_to_no_endpoint_that_the_token_may_not_call(platform: Any, fraud: Any) -> None:

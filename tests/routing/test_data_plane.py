@@ -22,7 +22,7 @@ def test_a_prediction_comes_back_from_the_pod(platform: Any, fraud: Any, path: s
     assert answer.headers["served-model-name"] == "v1"
     assert answer.headers["x-request-id"]
     seen = fraud.requests[-1]
-    assert (seen.path, seen.body) == ("/invocations", b'{"inputs": [1]}')
+    assert (seen.path, seen.body) == (path[path.index("/invocations") :], b'{"inputs": [1]}')
     assert (seen.headers["x-headrace-endpoint"], seen.headers["x-headrace-subject"]) == ("fraud", "alice")
     assert "authorization" not in seen.headers
 
@@ -34,6 +34,29 @@ def test_names_that_begin_alike_are_told_apart(platform: Any, make_endpoint: Any
     for name in names:
         for path in (f"/serving-endpoints/{name}/invocations", f"/{name}/invocations"):
             assert platform.request(path).json() == {"predictions": [name]}
+
+
+def test_a_path_is_read_whole_before_any_of_it_is_a_name(platform: Any, make_endpoint: Any) -> None:
+    names = ("serving-endpoints", "v1", "served-models", "invocations")
+    servers = {name: platform.server(name) for name in names}
+    platform.publish(*map(make_endpoint, names), pods={(name, "v1"): (server,) for name, server in servers.items()})
+
+    def reached(path: str) -> tuple[int, dict[str, str]]:
+        for server in servers.values():
+            server.requests.clear()
+        status = platform.request(path).status
+        return status, {name: seen.path for name, server in servers.items() for seen in server.requests}
+
+    assert reached("/serving-endpoints/v1/models") == (200, {"serving-endpoints": "/v1/models"})
+    assert reached("/serving-endpoints/v1/v1/models") == (200, {"v1": "/v1/models"})
+    assert reached("/serving-endpoints/served-models/v1") == (200, {"served-models": "/v1"})
+    assert reached("/serving-endpoints/invocations") == (200, {"serving-endpoints": "/invocations"})
+    assert reached("/v1/served-models/v1/metrics") == (404, {})
+    assert reached("/serving-endpoints/served-models/v1/metrics") == (200, {"served-models": "/v1/metrics"})
+    platform.publish(make_endpoint("v1"), pods={("v1", "v1"): (servers["v1"],)})
+    assert reached("/serving-endpoints/v1/metrics") == (404, {})
+    assert reached("/v1/metrics") == (404, {})
+    assert reached("/v1/v1/models") == (200, {"v1": "/v1/models"})
 
 
 def test_weights_split_the_traffic(platform: Any, make_endpoint: Any, make_version: Any) -> None:

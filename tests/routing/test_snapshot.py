@@ -73,18 +73,35 @@ def hosts(world: World, role: str) -> list[dict[str, Any]]:
     return found
 
 
-def pop_routes(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every route of the PopProxy, with the prefix under which it is found."""
+def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], dict[str, Any] | None]]:
+    """The PopProxy's matchers in order: the header that is looked at, its values' routes, and the route otherwise."""
     (host,) = hosts(world, names.POP_PROXY)
     assert "routes" not in host
-    for prefix, match in host["matcher"]["matcher_tree"]["prefix_match_map"]["map"].items():
-        choices = [match]
-        if "matcher" in match:
-            inner = match["matcher"]
-            choices = [*inner["matcher_tree"]["exact_match_map"]["map"].values(), inner["on_no_match"]]
-        for choice in choices:
-            for route in choice["action"]["typed_config"]["routes"]:
-                yield prefix, route
+    found = []
+    for shape in host["matcher"].get("matcher_list", {}).get("matchers", ()):
+        matcher = shape["on_match"]["matcher"]
+        tree = matcher["matcher_tree"]
+        (choices,) = (tree[kind]["map"] for kind in ("prefix_match_map", "exact_match_map") if kind in tree)
+        routes = {value: choice["action"]["typed_config"] for value, choice in choices.items()}
+        otherwise = matcher["on_no_match"]["action"]["typed_config"] if "on_no_match" in matcher else None
+        found.append((tree["input"]["typed_config"]["header_name"], routes, otherwise))
+    return found
+
+
+def pop_rest(world: World) -> list[dict[str, Any]]:
+    """The PopProxy's routes for what leads to no endpoint, in order."""
+    (host,) = hosts(world, names.POP_PROXY)
+    rest: list[dict[str, Any]] = host["matcher"]["on_no_match"]["action"]["typed_config"]["routes"]
+    return rest
+
+
+def pop_routes(world: World) -> Iterator[dict[str, Any]]:
+    """Every route of the PopProxy."""
+    for _, routes, otherwise in pop_shapes(world):
+        yield from routes.values()
+        if otherwise is not None:
+            yield otherwise
+    yield from pop_rest(world)
 
 
 def clusters_of(route: dict[str, Any]) -> Iterator[str]:
@@ -114,7 +131,7 @@ def test_what_is_recalled_changes_nothing(world: World) -> None:
 @quickly
 @given(worlds())
 def test_every_route_of_the_pop_asks_for_a_token_except_the_two_that_are_named(world: World) -> None:
-    for _, route in pop_routes(world):
+    for route in pop_routes(world):
         filters = route["typed_per_filter_config"]
         public = filters.get(JWT_FILTER, {}).get("disabled", False)
         assert public == (route["match"].get("path") in PUBLIC_PATHS), route["name"]
@@ -125,10 +142,9 @@ def test_every_route_of_the_pop_asks_for_a_token_except_the_two_that_are_named(w
 
 @quickly
 @given(worlds())
-def test_every_prefix_of_the_pop_ends_in_an_answer(world: World) -> None:
-    last = {prefix: route for prefix, route in pop_routes(world)}
-    assert "/" in last, "and so has every path a prefix"
-    assert all(route["match"] == {"prefix": "/"} for route in last.values())
+def test_whatever_is_asked_of_the_pop_ends_in_an_answer(world: World) -> None:
+    last = pop_rest(world)[-1]
+    assert (last["match"], last["direct_response"]) == ({"prefix": "/"}, {"status": 404})
 
 
 @quickly
@@ -146,7 +162,7 @@ def test_a_route_that_says_nothing_would_be_closed(world: World) -> None:
 @given(worlds())
 def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: World) -> None:
     allowed = {endpoint.name: set(endpoint.spec.allowed_subjects) for endpoint in world.endpoints}
-    for _, route in pop_routes(world):
+    for route in pop_routes(world):
         if "route" not in route:
             continue
         policies = route["typed_per_filter_config"][RBAC_FILTER]["rbac"]["rules"]["policies"]
@@ -165,59 +181,41 @@ def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: Wo
 
 @quickly
 @given(worlds())
-def test_every_path_of_the_pop_leads_to_the_endpoint_it_names(world: World) -> None:
-    reached = set()
-    for prefix, route in pop_routes(world):
-        if "route" in route:
-            endpoint = route["route"]["host_rewrite_literal"]
-            match = route["match"]
-            path = match.get("path", match.get("prefix", match.get("path_separated_prefix")))
-            if path is None:
-                assert match["safe_regex"]["regex"] == by_model.PATH
-                assert prefix in {by_model.PREFIX, by_model.HIDDEN}
-            else:
-                assert path.startswith(prefix)
-            if path is not None and "grpc" not in match:
-                last = tuple(f"/{endpoint}/{word}" for word in ("invocations", "v1", "v2"))
-                assert path.startswith((*last, f"/serving-endpoints/{endpoint}/"))
+def test_a_name_leads_to_its_endpoint_and_to_no_other_by_path_metadata_and_body(world: World) -> None:
+    known = {endpoint.name for endpoint in world.endpoints}
+    shapes = pop_shapes(world)
+    headers = [":path", ":path", paths.ENDPOINT_METADATA, by_model.MODEL_HEADER]
+    assert [header for header, *_ in shapes] == (headers if known else []), "a map of nothing is none that Envoy takes"
+    for (header, routes, _), prefix in zip(shapes, ["/serving-endpoints/", "/", "", ""], strict=False):
+        ending = "/" if header == ":path" else ""
+        assert routes.keys() == {f"{prefix}{name}{ending}" for name in known}
+        for value, route in routes.items():
+            assert value == f"{prefix}{route['route']['host_rewrite_literal']}{ending}"
             assert list(clusters_of(route)) == [names.LOAD_BALANCER]
-            reached.add(endpoint)
-    assert reached == {endpoint.name for endpoint in world.endpoints}
+            if header == ":path":
+                assert (route["match"], route["route"]["prefix_rewrite"]) == ({"prefix": value}, "/")
 
 
 @quickly
 @given(worlds())
-def test_metadata_leads_to_the_endpoint_it_names_and_to_no_other(world: World) -> None:
-    (host,) = hosts(world, names.POP_PROXY)
-    found = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"].get(paths.GRPC_PREFIX)
-    if not world.endpoints:
-        assert found is None, "a map of nothing is none that Envoy takes"
-        return
-    tree = found["matcher"]["matcher_tree"]
-    assert tree["input"]["typed_config"]["header_name"] == "headrace-endpoint"
-    assert tree["exact_match_map"]["map"].keys() == {endpoint.name for endpoint in world.endpoints}
-    for name, match in tree["exact_match_map"]["map"].items():
-        routes = [route for route in match["action"]["typed_config"]["routes"] if "route" in route]
-        assert [route["route"]["host_rewrite_literal"] for route in routes] == [name]
+def test_a_body_that_names_no_endpoint_leads_to_a_refusal(world: World) -> None:
+    for header, _, otherwise in pop_shapes(world):
+        assert (otherwise is not None) == (header == by_model.MODEL_HEADER)
+        if otherwise is not None:
+            assert header.startswith(STRIPPED_PREFIXES), "clients cannot send it"
+            assert otherwise["direct_response"] == {"status": 404}
 
 
-@quickly
-@given(worlds())
-def test_a_body_leads_to_the_endpoint_that_it_names_and_to_no_other(world: World) -> None:
-    (host,) = hosts(world, names.POP_PROXY)
-    by_prefix = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"]
-    found = [by_prefix[prefix]["matcher"] for prefix in (by_model.PREFIX, by_model.HIDDEN) if prefix in by_prefix]
-    hidden = {endpoint.name for endpoint in world.endpoints} & {by_model.HIDING}
-    assert len(found) == (1 + len(hidden) if world.endpoints else 0)
-    for matcher in found:
-        tree = matcher["matcher_tree"]
-        assert tree["input"]["typed_config"]["header_name"].startswith(STRIPPED_PREFIXES), "clients cannot send it"
-        assert tree["exact_match_map"]["map"].keys() == {endpoint.name for endpoint in world.endpoints}
-        for name, match in tree["exact_match_map"]["map"].items():
-            routes = [route for route in match["action"]["typed_config"]["routes"] if "route" in route]
-            assert [route["route"]["host_rewrite_literal"] for route in routes] == [name]
-        rest = {route["name"]: route for route in matcher["on_no_match"]["action"]["typed_config"]["routes"]}
-        assert rest["undecided"]["direct_response"] == {"status": 404}
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_no_pattern_is_made_for_an_endpoint(one: int, other: int) -> None:
+    """A pattern takes kilobytes in each proxy."""
+
+    def patterns(count: int) -> int:
+        spec = ModelEndpointSpec(versions=(ServedVersion(name="v1", model_uri="m", image="i"),))
+        found = tuple(Endpoint(name=f"e{at}", spec=spec) for at in range(1, count + 1))
+        return str(hosts(World(keys=KEYS, endpoints=found), names.POP_PROXY)).count("'regex'")
+
+    assert patterns(1 + one) == patterns(1 + other)
 
 
 @quickly
