@@ -16,15 +16,13 @@ from headrace.routing.reporter import Reporter, Seen
 from headrace.routing.snapshot import (
     Keys,
     Options,
-    PodAddress,
     Recall,
+    Routing,
     Snapshot,
     World,
     accepted_endpoints,
     build,
-    routed_pods,
 )
-from headrace.routing.snapshot.pods import slice_addresses
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +47,7 @@ class ControlPlane:
         self._began: float | None = None
         self._published: Seen | None = None
         self._recall = Recall()
+        self._routing = Routing()
         self.endpoints = kube.mirror(server, kube.MODEL_ENDPOINTS, self._notice)
         self.slices = kube.mirror(server, kube.ENDPOINT_SLICES, self._notice, label_selector=names.ENDPOINT_LABEL)
         self.balancers = kube.mirror(
@@ -135,17 +134,20 @@ class ControlPlane:
         assert self.keys.found is not None  # `missing` said so
         seen = Seen(self.endpoints.all(), self.slices.all())
         endpoints, refused = accepted_endpoints(seen.endpoints)
-        pods = routed_pods(seen.slices)
-        balancers: set[PodAddress] = set()
-        for item in self.balancers.all():
-            balancers |= slice_addresses(item, default_port=names.LOAD_BALANCER_PORT)
+        doubted, self._routing = self._routing.doubted, self._routing.next(seen.slices, self.balancers.all())
+        if self._routing.doubted != doubted:
+            log.warning("%d pods get requests although all of their version are called unready", self._routing.doubted)
+        pods = self._routing.pods
         world = World(
-            keys=Keys.of(*self.keys.found), endpoints=endpoints, pods=pods, balancers=tuple(sorted(balancers))
+            keys=Keys.of(*self.keys.found),
+            endpoints=endpoints,
+            pods=pods,
+            balancers=tuple(sorted(self._routing.balancers.pods)),
         )
         try:
             snapshot = await asyncio.to_thread(self._encoded, world)
             if self._publisher.publish(snapshot):
-                log.info("published %d endpoints, %d ready pods", len(endpoints), sum(map(len, pods.values())))
+                log.info("published %d endpoints, %d pods", len(endpoints), sum(map(len, pods.values())))
         except PermanentError as error:
             telemetry.snapshots_failed.inc()
             log.error("snapshot not published, proxies keep the one before: %s", error)
@@ -154,7 +156,8 @@ class ControlPlane:
         self._reportable.set()
         telemetry.endpoints_served.set(len(endpoints))
         telemetry.endpoints_refused.set(len(refused))
-        telemetry.pods_ready.set(sum(map(len, pods.values())))
+        telemetry.pods_routed.set(sum(map(len, pods.values())))
+        telemetry.pods_doubted.set(self._routing.doubted)
 
     def _encoded(self, world: World) -> Snapshot:
         snapshot = build(world, self._options, self._recall)

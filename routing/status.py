@@ -98,7 +98,11 @@ def _not_ready(waiting: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> dic
     if failure is not None:
         return _condition(False, *failure)
     listed = ", ".join(waiting)
-    return _condition(False, "NoReadyPod", f"No pod is ready yet for version {listed}; requests to it answer 503.")
+    return _condition(
+        False,
+        "NoReadyPod",
+        f"No pod is ready for version {listed}; requests to it answer 503, unless pods that were ready still serve.",
+    )
 
 
 def _failure(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:

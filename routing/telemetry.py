@@ -20,7 +20,10 @@ snapshots_published = Counter("headrace_snapshots", "Snapshots that differed fro
 snapshots_failed = Counter("headrace_snapshots_failed", "Snapshots that could not be encoded.", registry=registry)
 endpoints_served = Gauge("headrace_endpoints", "ModelEndpoint objects that are routed.", registry=registry)
 endpoints_refused = Gauge("headrace_endpoints_refused", "ModelEndpoint objects that break a rule.", registry=registry)
-pods_ready = Gauge("headrace_ready_pods", "Ready model pods known to the control plane.", registry=registry)
+pods_routed = Gauge("headrace_routed_pods", "Model pods that get requests.", registry=registry)
+pods_doubted = Gauge(
+    "headrace_doubted_pods", "Those of them that get requests although they are called unready.", registry=registry
+)
 watch_failures = Counter(
     "headrace_watch_failures", "Lists or watches of the API server that failed.", ["resource"], registry=registry
 )

@@ -79,3 +79,10 @@ def settled(scaled: Scaled) -> None:
     eventually(lambda: (scaled.replicas, scaled.ready) == (1, 1), seconds=400)
     eventually(lambda: len(scaled.get(".items[*].metadata.uid", of=("pods",)).split()) == 1)
     eventually(lambda: scaled.condition("SignalsTrusted")[0] == "True")
+
+
+def assert_all_answered(load: live_load.Load) -> None:
+    """Requests were sent, and each got its prediction; else shows when those that did not were due, and what came."""
+    assert load.answers, "no request was sent"
+    failures = load.failures()
+    assert not failures, f"{len(failures)} of {len(load.answers)} requests failed: {failures[:20]}"

@@ -17,6 +17,8 @@ import urllib3
 SENDERS: Final = 96
 """Most requests under way at once; one that finds no sender leaves late, which its latency tells."""
 PATIENCE_SECONDS: Final = 60.0
+BODY_CHARACTERS: Final = 500
+"""Kept of an answer that is no prediction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class Answer:
     """From then to the answer's last byte."""
     status: int
     """HTTP status; 0: the connection broke or nothing came."""
+    body: str = ""
+    """What came with a status other than 200, or how the connection broke; its beginning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,10 @@ class Load:
         """How many answers had each status so far."""
         return Counter(answer.status for answer in self.answers)
 
+    def failures(self) -> list[Answer]:
+        """Answers so far with another status than 200, in the order in which they came."""
+        return [answer for answer in self.answers if answer.status != 200]
+
     def _run(self) -> None:
         begin = time.monotonic()
         pending: list[Future[None]] = []
@@ -109,9 +117,11 @@ class Load:
                 timeout=PATIENCE_SECONDS,
             )
             status = response.status
-        except urllib3.exceptions.HTTPError:
-            status = 0
-        self.answers.append(Answer(due=due, seconds=time.monotonic() - begin - due, status=status))
+            body = "" if status == 200 else response.data.decode(errors="replace")
+        except urllib3.exceptions.HTTPError as error:
+            status, body = 0, repr(error)
+        taken = time.monotonic() - begin - due
+        self.answers.append(Answer(due=due, seconds=taken, status=status, body=body[:BODY_CHARACTERS]))
 
 
 @contextmanager

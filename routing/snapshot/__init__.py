@@ -2,7 +2,7 @@
 
 from headrace.routing.snapshot.build import build
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.pods import ready_pods, routed_pods
+from headrace.routing.snapshot.pods import Routing, ready_pods
 from headrace.routing.snapshot.recall import Recall
 from headrace.routing.snapshot.resources import Resource, RoleResources, Snapshot
 from headrace.routing.snapshot.world import Endpoint, Keys, PodAddress, World, accepted_endpoints
@@ -15,10 +15,10 @@ __all__ = [
     "Recall",
     "Resource",
     "RoleResources",
+    "Routing",
     "Snapshot",
     "World",
     "accepted_endpoints",
     "build",
     "ready_pods",
-    "routed_pods",
 ]

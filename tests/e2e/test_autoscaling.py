@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from live_platform import Platform, eventually
-from live_scaling import OBJECT, SPACE, Scaled, settled
+from live_scaling import OBJECT, SPACE, Scaled, assert_all_answered, settled
 
 from bench.autoscaler import live_load
 from headrace.contract import names
@@ -32,8 +32,8 @@ def test_load_brings_pods_its_end_removes_them_and_no_request_fails(scaled: Scal
         eventually(lambda: scaled.ready == 1, seconds=60)
 
     assert 4 <= top <= 6
-    assert set(load.statuses()) == {200}
-    assert set(quiet.statuses()) == {200}
+    assert_all_answered(load)
+    assert_all_answered(quiet)
     for verb in ("to create", "to update", "to delete", "to replace"):
         assert verb not in printed, printed
     (line,) = [line.split() for line in shown.splitlines() if line.startswith(SPACE)]
@@ -53,7 +53,7 @@ def test_bounds_changed_under_load_hold_at_once_and_no_request_fails(scaled: Sca
         eventually(lambda: scaled.ready == 1, seconds=120)
         scaled.up(max_replicas=6)
 
-    assert set(load.statuses()) == {200}
+    assert_all_answered(load)
 
 
 @pytest.mark.long

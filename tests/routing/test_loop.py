@@ -60,14 +60,14 @@ def put_endpoint(api: Any, name: str = "fraud", namespace: str | None = None, we
     api.put(kube.MODEL_ENDPOINTS, name, namespace=namespace or f"endpoint-{name}", spec={"versions": versions})
 
 
-def put_slice(api: Any, *ips: str, endpoint: str = "fraud") -> None:
+def put_slice(api: Any, *ips: str, endpoint: str = "fraud", ready: bool = True) -> None:
     api.put(
         kube.ENDPOINT_SLICES,
         f"{endpoint}-slice",
         namespace=f"endpoint-{endpoint}",
         labels={names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: "v1"},
         ports=[{"name": "http", "port": 8080}],
-        endpoints=[{"addresses": [ip], "conditions": {"ready": True}} for ip in ips],
+        endpoints=[{"addresses": [ip], "conditions": {"ready": ready}} for ip in ips],
     )
 
 
@@ -244,25 +244,55 @@ def test_a_status_that_cannot_be_written_delays_no_proxy(cluster: Any, start: An
     until(lambda: ready(cluster) == ("True", "VersionsReady"), "reported when it could be")
 
 
-def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:
-    cluster.put(
+def put_balancers(api: Any, *, ready: bool) -> None:
+    api.put(
         kube.BALANCER_SLICES,
         "load-balancer-slice",
         namespace=names.SYSTEM_NAMESPACE,
         ports=[{"name": "proxy", "port": 8080}],
         endpoints=[
-            {"addresses": ["10.1.0.1"], "conditions": {"ready": True}},
+            {"addresses": ["10.1.0.1"], "conditions": {"ready": ready}},
             {"addresses": ["10.1.0.2"], "conditions": {"ready": False, "serving": True, "terminating": True}},
         ],
     )
+
+
+def balancers(running: Running) -> list[str]:
+    """What the PopProxy is told."""
+    body = running.resources(names.POP_PROXY, ENDPOINTS).get(names.LOAD_BALANCER, {"endpoints": []})
+    return [
+        item["endpoint"]["address"]["socket_address"]["address"]
+        for group in body["endpoints"]
+        for item in group["lb_endpoints"]
+    ]
+
+
+def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:
+    put_balancers(cluster, ready=True)
     running = start()
+    until(lambda: balancers(running) == ["10.1.0.1"], "told")
 
-    def addresses() -> list[str]:
-        body = running.resources(names.POP_PROXY, ENDPOINTS).get(names.LOAD_BALANCER, {"endpoints": []})
-        return [
-            item["endpoint"]["address"]["socket_address"]["address"]
-            for group in body["endpoints"]
-            for item in group["lb_endpoints"]
-        ]
 
-    until(lambda: addresses() == ["10.1.0.1"], "told")
+def test_an_api_server_that_comes_back_and_calls_every_pod_unready_takes_nothing_away(
+    cluster: Any, start: Any, until: Any
+) -> None:
+    """The node controller does so when it has not heard of the nodes for longer than its grace."""
+    put_endpoint(cluster)
+    put_balancers(cluster, ready=True)
+    put_slice(cluster, "10.0.0.1", "10.0.0.2")
+    running = start()
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "served")
+    cluster.down = True
+    cluster.end_watches()
+    put_balancers(cluster, ready=False)
+    put_slice(cluster, "10.0.0.1", "10.0.0.2", ready=False)
+    cluster.down = False
+    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "what is said of the pods is known")
+    assert running.pods() == ["10.0.0.1:8080", "10.0.0.2:8080"]
+    assert balancers(running) == ["10.1.0.1", "10.1.0.2"]
+    put_balancers(cluster, ready=True)
+    put_slice(cluster, "10.0.0.1", "10.0.0.2")
+    until(lambda: ready(cluster) == ("True", "VersionsReady"), "all is well again")
+    put_slice(cluster, "10.0.0.2")
+    until(lambda: running.pods() == ["10.0.0.2:8080"], "and what is said of pods is believed again")
+    assert balancers(running) == ["10.1.0.1"]

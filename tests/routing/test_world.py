@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headrace.contract import names
-from headrace.routing.snapshot import accepted_endpoints, ready_pods, routed_pods
+from headrace.routing.snapshot import Routing, accepted_endpoints, ready_pods
 
 
 def model_endpoint(name: str = "fraud", namespace: str | None = None, **spec: Any) -> dict[str, Any]:
@@ -85,19 +85,59 @@ def test_a_pod_gets_requests_when_it_is_ready_and_not_on_its_way_out() -> None:
     assert found == ["10.0.0.1:8080", "10.0.0.5:8080", "10.0.0.6:8080"]
 
 
+def serving(ip: str) -> dict[str, Any]:
+    return pod(ip, ready=True, serving=True, terminating=False)
+
+
+def unready(ip: str) -> dict[str, Any]:
+    return pod(ip, ready=False, serving=False, terminating=False)
+
+
+def leaving(ip: str) -> dict[str, Any]:
+    return pod(ip, ready=False, serving=True, terminating=True)
+
+
+def gone(ip: str) -> dict[str, Any]:
+    return pod(ip, ready=False, serving=False, terminating=True)
+
+
+def routed(*looks: list[dict[str, Any]]) -> list[str]:
+    """Last parts of the addresses that get requests after slices showed these pods, one look after the other."""
+    routing = Routing()
+    for pods in looks:
+        routing = routing.next([endpoint_slice(*pods)], [])
+    return [found.ip.rpartition(".")[2] for found in routing.pods["fraud", "v1"]]
+
+
+A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+
+
 def test_the_last_pods_of_a_version_get_requests_until_they_stop_serving() -> None:
-    leaving = pod("10.0.0.1", ready=False, serving=True, terminating=True)
-    gone = pod("10.0.0.2", ready=False, serving=False, terminating=True)
-    fresh = pod("10.0.0.3", ready=True)
-    starting = pod("10.0.0.4", ready=False, serving=False, terminating=False)
+    assert routed([leaving(A), gone(B), unready(C)]) == ["1"]
+    assert routed([leaving(A), serving(C)]) == ["3"], "who leaves gets nothing once another is ready"
+    assert routed([gone(A), unready(C)]) == []
+    assert ready_pods([endpoint_slice(leaving(A))]) == {("fraud", "v1"): ()}, "and does not count as ready"
 
-    def routed(*pods: dict[str, Any]) -> list[str]:
-        return [found.ip for found in routed_pods([endpoint_slice(*pods)])["fraud", "v1"]]
 
-    assert routed(leaving, gone, starting) == ["10.0.0.1"]
-    assert routed(leaving, gone, fresh) == ["10.0.0.3"], "who leaves gets nothing once another is ready"
-    assert routed(gone, starting) == []
-    assert ready_pods([endpoint_slice(leaving)]) == {("fraud", "v1"): ()}, "and does not count as ready"
+def test_pods_that_are_all_called_unready_get_requests_until_as_many_are_ready() -> None:
+    silent = [serving(A), serving(B)], [unready(A), serving(B)], [unready(A), unready(B), unready(C)]
+    assert routed(*silent) == ["1", "2"], "but not one that was never ready"
+    assert routed(*silent, [serving(A), unready(B)]) == ["1", "2"], "the first to come back has not the load of all"
+    assert routed(*silent, [serving(A), serving(B)], [serving(A), unready(B)]) == ["1"], "then they are believed again"
+    assert routed(*silent, [unready(A), serving(B), serving(C)]) == ["2", "3"], "others in their place are as good"
+
+
+def test_a_pod_in_doubt_that_is_told_to_go_or_has_gone_gets_nothing() -> None:
+    silent = [serving(A), serving(B)], [unready(A), unready(B)]
+    assert routed(*silent, [unready(A), gone(B)]) == ["1"]
+    assert routed(*silent, [unready(A)]) == ["1"]
+    assert routed(*silent, [unready(A), leaving(B)]) == ["1", "2"], "it still serves, which of the other is not known"
+    assert routed(*silent, [unready(C)]) == []
+    assert routed(*silent, [], [unready(A)]) == [], "one that comes back begins anew"
+
+
+def test_an_unready_pod_beside_ready_ones_gets_nothing() -> None:
+    assert routed([serving(A), serving(B)], [serving(A), unready(B)]) == ["1"]
 
 
 def test_slices_of_one_version_are_joined_and_repeats_count_once() -> None:
