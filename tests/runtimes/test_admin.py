@@ -14,6 +14,7 @@ from headrace.runtimes.front.admin import Admin
 from headrace.runtimes.front.answers import Answer
 from headrace.runtimes.front.app import Front
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.front.slot import Slot
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front)
     for name in always:
         assert f'{name}{{endpoint="fraud",version="v7"}} ' in text
     assert len([line for line in text.splitlines() if line.startswith("# TYPE")]) == len(set(text.split("# TYPE")[1:]))
+
+
+def test_a_worker_that_leaves_is_not_counted_as_ready(front: Front) -> None:
+    stays, goes = Slot(0, ready=True), Slot(1, ready=True)
+    front.pool.slots = [stays, goes, Slot(2)]
+    goes.leave()
+
+    assert (
+        'headrace_workers_ready{endpoint="fraud",version="v7"} 1\n'
+        in ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    )
 
 
 def test_the_limit_starts_from_the_cores_and_is_set_by_put(front: Front) -> None:
