@@ -71,7 +71,11 @@ class Supervisor:
         """Whether the engine says that it can serve."""
         self.client = Client(0)
         """Connections to the engine that runs now."""
-        self.slots = [self]  # the admin port counts what is ready
+
+    @property
+    def ready_workers(self) -> int:
+        """1 while the engine can serve: to the admin port it is the pod's only worker."""
+        return int(self.ready)
 
     async def start(self) -> None:
         """Starts the engine, or adopts the one of a former front, and looks after it from now on."""

@@ -71,7 +71,7 @@ class Admin:
         metric("headrace_model_calls_total", "counter", load.batches)
         metric("headrace_model_calls_requests_total", "counter", load.batched)
         metric("headrace_worker_exits_total", "counter", load.worker_exits)
-        metric("headrace_workers_ready", "gauge", sum(slot.serves for slot in front.pool.slots))
+        metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
         return "\n".join(lines) + "\n"
 
     def _limit(self) -> Answer:

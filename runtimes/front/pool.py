@@ -77,6 +77,11 @@ class Pool:
                 return True
         return False
 
+    @property
+    def ready_workers(self) -> int:
+        """Workers that take new work."""
+        return sum(slot.ready and not slot.leaving for slot in self.slots)
+
     async def start(self) -> None:
         """Listens, adopts workers of a former front, and starts a first one; the others follow when it is ready."""
         self._settings.run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)

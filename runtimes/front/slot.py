@@ -40,11 +40,6 @@ class Slot:
     calls: dict[int, Batch] = field(default_factory=dict)
     lanes: Lanes = field(default_factory=Lanes)
 
-    @property
-    def serves(self) -> bool:
-        """Whether its worker takes new work."""
-        return self.ready and not self.leaving
-
     def width(self) -> int:
         """Batches it can run at once."""
         return self.lanes.count if self.ready and self.link is not None and not self.leaving else 0
