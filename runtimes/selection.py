@@ -194,7 +194,7 @@ def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeReque
         return ("invocations", "open-inference")
     if runtime is Runtime.CUSTOM:
         return tuple(dict.fromkeys(("invocations", str(asked.protocol))))
-    if task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"} or _agent(mlmodel) in {"ChatModel", "ChatAgent"}:
+    if task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"} or _agent(mlmodel):
         return ("invocations", "openai")
     if "sentence_transformers" in (mlmodel.get("flavors") or {}):
         return ("invocations", "open-inference", "openai")

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+_PATHS: Final = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class OpenAI:
         if path == "/v1/models" and method == "GET":
             one = {"id": front.settings.endpoint, "object": "model", "created": self._started, "owned_by": "headrace"}
             return Answer(200, orjson.dumps({"object": "list", "data": [one]}))
-        if path not in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings"):
+        if path not in _PATHS:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
         if method != "POST":
             return refusal(405, "BAD_REQUEST", "This path answers POST only.", allow="POST")
@@ -87,6 +90,7 @@ class OpenAI:
             "/v1/chat/completions": able.chat,
             "/v1/completions": able.completions,
             "/v1/embeddings": able.embeddings or able.encodes,
+            "/v1/responses": able.responses,
         }
         if not fits[path]:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "This model does not speak this protocol; use /invocations.")
@@ -117,6 +121,8 @@ class OpenAI:
             read = orjson.loads(answer.body)
             vectors = read["predictions"] if isinstance(read, dict) and "predictions" in read else read
             return Answer(200, orjson.dumps(openai.embeddings(vectors, model=said["model"], encoding=encoding)))
+        if path == "/v1/responses":
+            return await self._respond(openai.response_request(document), said)
         chatting = path == "/v1/chat/completions"
         openai.require(document, "messages" if chatting else "prompt", (list,) if chatting else (str, list))
         if chatting and document.get("stream") is True and front.streams:
@@ -129,3 +135,15 @@ class OpenAI:
             return answer
         shape = openai.chat if chatting else openai.completion
         return Answer(200, orjson.dumps(shape(orjson.loads(answer.body), **said)))
+
+    async def _respond(self, request: dict[str, Any], said: dict[str, Any]) -> Answer | Events:
+        """An agent's own events are passed on as they are, as MLflow's agent server does."""
+        front, body = self._front, orjson.dumps(request)
+        if request.get("stream") is True and front.streams:
+            stream = await front.dispatcher.stream(media.JSON, body)
+            return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _error_of))
+        answer = await front.dispatcher.score(media.JSON, body)
+        if answer.status != 200:
+            return answer
+        said["identity"] = said["identity"].replace("chatcmpl-", "resp_")
+        return Answer(200, orjson.dumps(openai.response(orjson.loads(answer.body), **said)))

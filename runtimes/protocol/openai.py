@@ -1,4 +1,4 @@
-"""OpenAI's chat, completions and embeddings: what MLflow models answer, in the shape that OpenAI's clients read. Pure.
+"""OpenAI's protocol: what MLflow models answer, in the shape that OpenAI's clients read. Pure.
 
 Models logged for chat answer in this shape already; missing fields are filled in, and plain texts are wrapped.
 """
@@ -15,6 +15,8 @@ CHAT_LOADERS: Final = frozenset(f"mlflow.pyfunc.loaders.{name}" for name in ("ch
 CHAT_TASKS: Final = frozenset({"llm/v1/chat", "agent/v1/chat", "agent/v2/chat"})
 COMPLETION_TASKS: Final = frozenset({"llm/v1/completions"})
 EMBEDDING_TASKS: Final = frozenset({"llm/v1/embeddings"})
+RESPONSES_TASK: Final = "agent/v1/responses"
+RESPONSES_LOADER: Final = "mlflow.pyfunc.loaders.responses_agent"
 _ERROR_TYPES: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -26,7 +28,7 @@ _ERROR_TYPES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Abilities:
-    """Which of the three shapes a model fits."""
+    """Which of the shapes a model fits."""
 
     chat: bool
     completions: bool
@@ -34,6 +36,8 @@ class Abilities:
     """The model takes OpenAI's own embeddings request."""
     encodes: bool
     """The model takes texts as MLflow inputs and answers vectors."""
+    responses: bool = False
+    """The model is a ResponsesAgent."""
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> "Abilities":
@@ -44,6 +48,7 @@ class Abilities:
             completions=task in COMPLETION_TASKS,
             embeddings=task in EMBEDDING_TASKS,
             encodes="sentence_transformers" in (described.get("flavors") or ()),
+            responses=task == RESPONSES_TASK or loader == RESPONSES_LOADER,
         )
 
 
@@ -111,6 +116,19 @@ def completion(answer: Any, *, identity: str, created: int, model: str) -> dict[
         {"index": at, "text": str(text), "logprobs": None, "finish_reason": "stop"} for at, text in enumerate(listed)
     ]
     return _filled({"choices": choices}, identity=identity, kind="text_completion", created=created, model=model)
+
+
+def response_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as a ResponsesAgent takes it: a plain text, which OpenAI allows, is one message of the user's."""
+    said = require(document, "input", (str, list))["input"]
+    return {**document, "input": [{"role": "user", "content": said}] if isinstance(said, str) else said}
+
+
+def response(answer: Any, *, identity: str, created: int, model: str) -> dict[str, Any]:
+    """A response: the agent's own, with the fields that clients require and agents leave out."""
+    made = {"id": identity, "object": "response", "created_at": created, "model": model, "status": "completed"}
+    made.update({key: value for key, value in answer.items() if value is not None})
+    return made
 
 
 def embeddings(answer: Any, *, model: str, encoding: str) -> dict[str, Any]:
