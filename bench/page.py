@@ -27,6 +27,8 @@ _COMMANDS: Final = {
     "autoscaler-scale": ("The autoscaler among many endpoints", "python -m bench.autoscaler.scale"),
 }
 
+_LONGEST_VERSION: Final = 40
+"""Characters of a version in running text; where one is longer, as settings are, all are a table."""
 _VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
 
 
@@ -68,7 +70,10 @@ def _section(name: str, path: Path) -> str:
     title, command = _COMMANDS[name]
     result: dict[str, Any] = json.loads(path.read_text())
     machine = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result["machine"].items())
-    versions = ", ".join(f"{key} {value}" for key, value in result["versions"].items())
+    versions, listed = result["versions"], []
+    if any(len(value) > _LONGEST_VERSION for value in versions.values()):
+        listed = ["| measured with | |", "|---|---|", *(f"| {key} | {value} |" for key, value in versions.items()), ""]
+    told = "." if listed else f". Versions: {', '.join(f'{key} {value}' for key, value in versions.items())}."
     rows = [
         f"| {bar['name']} | {bar['rule']} | {_number(bar['value'])} | {_VERDICTS[bar['holds']]} |"
         for bar in result["bars"]
@@ -78,12 +83,13 @@ def _section(name: str, path: Path) -> str:
     lines = [
         f"## {title}",
         "",
-        f"`{command}`. Machine: {machine}. Versions: {versions}.",
+        f"`{command}`. Machine: {machine}{told}",
         "",
         "| bar | rule | measured | |",
         "|---|---|---|---|",
         *rows,
         "",
+        *listed,
         *pictures,
         "",
     ]

@@ -31,6 +31,7 @@ class Case:
         result = load(system.job(self.rows, connections=self.connections, seconds=self.seconds))
         # The generator's warm-up is in the CPU time, hence in the divisor too.
         answered = sum(result["statuses"].values()) * (self.seconds + WARM_UP_SECONDS) / self.seconds
+        result["generator_cpu_ms_per_request"] = 1e3 * result["generator_cpu_seconds"] / max(1.0, answered)
         result["cpu_ms_per_request"] = 1e3 * (system.cpu_seconds() - cpu) / max(1.0, answered)
         self.results.setdefault(system.name, []).append(result)
 
@@ -41,6 +42,7 @@ class Case:
             "p50_ms": "ms",
             "p99_ms": "ms",
             "cpu_ms_per_request": "ms",
+            "generator_cpu_ms_per_request": "ms",
         }
         made = []
         for system, turns in self.results.items():

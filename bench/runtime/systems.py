@@ -12,13 +12,22 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.runtime import environments
 
 PEERS = Path(__file__).with_name("peers")
 JSON = "application/json"
 WARM_UP_SECONDS = 0.7
+SETTINGS: Final = {
+    "headrace": "defaults",
+    "mlflow": "mlflow models serve --workers 2",
+    "fastapi": "uvicorn --workers 2 --loop uvloop --http httptools, 64 threads",
+    "bentoml": "workers=2, threads=64, batchable (adaptive)",
+    "ray": "num_replicas=2, @serve.batch(64, wait 0)",
+    "mlserver": "sklearn runtime, max_batch_size=64, max_batch_time=0.002, parallel_workers=2",
+}
+"""How each system is set up for two cores."""
 IMAGE = [[[(at * 28 + across) % 7 / 10 for across in range(28)] for at in range(28)]]
 """An input of the convolutional network."""
 
@@ -32,7 +41,6 @@ class Served:
     port: int
     path: str
     body: Callable[[list[Any]], str]
-    settings: str
 
     def job(self, rows: list[Any], **load: Any) -> dict[str, Any]:
         """A job for `bench.runtime.load`."""
@@ -164,7 +172,6 @@ def start(system: str, model: Model, logs: Path) -> Served:
         command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         command += ["--grpc-port", str(free_port()), "--admin-port", str(free_port())]
-        settings = "defaults"
     elif system == "mlflow":
         command = [
             peers,
@@ -181,18 +188,17 @@ def start(system: str, model: Model, logs: Path) -> Served:
         ]
         command += ["--workers", "2"]
         environment = {**environment, "PATH": str(Path(peers).parent) + os.pathsep + os.environ["PATH"]}
-        settings = "mlflow models serve --workers 2"
     elif system == "fastapi":
         command = [peers, "-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--workers", "2"]
         command += ["--no-access-log", "--loop", "uvloop", "--http", "httptools"]
-        path, cwd, settings = "/predict", PEERS, "uvicorn --workers 2 --loop uvloop --http httptools, 64 threads"
+        path, cwd = "/predict", PEERS
     elif system == "bentoml":
         command = [peers, "-m", "bentoml", "serve", "bento_service:Model", "-p", str(port), "--host", "127.0.0.1"]
-        path, cwd, settings = "/predict", PEERS, "workers=2, threads=64, batchable (adaptive)"
+        path, cwd = "/predict", PEERS
         body = lambda rows: json.dumps({"rows": rows})  # noqa: E731
     elif system == "ray":
         command = [str(environments.interpreter("ray")), str(PEERS / "ray_app.py"), str(port)]
-        path, settings = "/predict", "num_replicas=2, @serve.batch(64, wait 0)"
+        path = "/predict"
     else:
         command, cwd = (
             [str(environments.interpreter("mlserver").with_name("mlserver")), "start", "."],
@@ -201,11 +207,8 @@ def start(system: str, model: Model, logs: Path) -> Served:
         cwd.mkdir(parents=True)
         _mlserver_settings(cwd, model, port)
         path, body = "/v2/models/model/infer", _tensor
-        settings = "sklearn runtime, max_batch_size=64, max_batch_time=0.002, parallel_workers=2"
-        if model.name == "waiting":
-            settings = "mlflow runtime, parallel_workers=2"
     process = _start(command, log, cwd, **environment)
-    served = Served(name=system, process=process, port=port, path=path, body=body, settings=settings)
+    served = Served(name=system, process=process, port=port, path=path, body=body)
     example: list[Any] = [[1.0] * len(model.columns)] if model.columns else [IMAGE]
     try:
         _wait(process, f"http://127.0.0.1:{port}{path}", log, body(example))
@@ -218,18 +221,11 @@ def start(system: str, model: Model, logs: Path) -> Served:
 def _mlserver_settings(directory: Path, model: Model, port: int) -> None:
     server = {"host": "127.0.0.1", "http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
     (directory / "settings.json").write_text(json.dumps({**server, "parallel_workers": 2, "debug": False}))
-    if model.name == "waiting":
-        described: dict[str, Any] = {
-            "name": "model",
-            "implementation": "mlserver_mlflow.MLflowRuntime",
-            "parameters": {"uri": model.path},
-        }
-    else:
-        described = {
-            "name": "model",
-            "implementation": "mlserver_sklearn.SKLearnModel",
-            "max_batch_size": 64,
-            "max_batch_time": 0.002,
-            "parameters": {"uri": f"{model.path}.joblib"},
-        }
+    described = {
+        "name": "model",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "max_batch_size": 64,
+        "max_batch_time": 0.002,
+        "parameters": {"uri": f"{model.path}.joblib"},
+    }
     (directory / "model-settings.json").write_text(json.dumps(described))

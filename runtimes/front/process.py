@@ -30,6 +30,17 @@ class Sign:
     stopped: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a process has had of the cores, and what it wants."""
+
+    cpu_seconds: float
+    starved_seconds: float
+    """Time in which its threads were ready to run and had no core, as far as it is over."""
+    ready: bool
+    """Whether one of its threads runs now, or would if it had a core."""
+
+
 def cpu_clock(pid: int) -> int:
     """The kernel's number for "CPU time of that process" (clock_getcpuclockid(3), which Python does not export)."""
     return (~pid << 3) | 2
@@ -41,6 +52,25 @@ def cpu_seconds(pid: int) -> float | None:
         return time.clock_gettime(cpu_clock(pid))
     except OSError:
         return None
+
+
+def demand(pid: int) -> Demand | None:
+    """How much of a core a process uses and wants; None when it is gone.
+
+    Of its 16 oldest threads: whether a model computes shows in the first ones, and each has two files to read.
+    """
+    used = cpu_seconds(pid)
+    if used is None:
+        return None
+    waited, ready = 0, False
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task")[:16]:
+            task = Path(f"/proc/{pid}/task/{thread}")
+            waited += int((task / "schedstat").read_text().split()[1])
+            ready = ready or (task / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    except (OSError, IndexError, ValueError):  # a thread that ended meanwhile, a kernel without the file
+        return Demand(used, 0.0, False)
+    return Demand(used, waited / 1e9, ready)
 
 
 def resident_bytes(pid: int) -> int:

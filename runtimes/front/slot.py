@@ -64,8 +64,8 @@ class Slot:
         """Looks whether the process has CPU to spare while requests wait for it."""
         if self.merges or not self.ready or self.leaving or self.free() > 0:
             return False
-        used = process.cpu_seconds(self.pid)
-        return used is not None and self.lanes.observe(now, used)
+        demand = process.demand(self.pid)
+        return demand is not None and self.lanes.observe(now, demand)
 
     def relaxed(self) -> None:
         """Nothing waits."""

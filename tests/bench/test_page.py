@@ -46,3 +46,13 @@ def test_a_story_that_did_not_end_well_is_seen(tmp_path: Path) -> None:
 
     assert "| all is well | 40 | 0 | 3 s | passed |" in written
     assert "| it hangs (etcd-30) |  |  | 62 s | **failed** |" in written
+
+
+def test_long_settings_are_a_table_after_the_bars(tmp_path: Path) -> None:
+    settings = {"mlflow": "mlflow models serve --workers 2", "environment peers": "a package of its own, " * 3}
+    (tmp_path / "runtime.json").write_text(json.dumps({**RESULT, "versions": settings}))
+
+    written = page.page(tmp_path, tmp_path / "long.json")
+
+    assert "`make bench-runtime`. Machine: cores 2.\n" in written
+    assert written.index("| rollback |") < written.index("| mlflow | mlflow models serve --workers 2 |")

@@ -61,3 +61,25 @@ def test_signs_of_a_real_process() -> None:
         child.wait()
     assert process.sign(child.pid) is None
     assert process.resident_bytes(child.pid) == 0
+
+
+def test_a_thread_without_a_core_is_seen() -> None:
+    core = {min(os.sched_getaffinity(0))}
+    spin = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); print(flush=True)\nwhile True: pass"
+    children = [subprocess.Popen([sys.executable, "-c", spin, str(*core)], stdout=subprocess.PIPE) for _ in range(2)]
+    pids = [child.pid for child in children]
+    try:
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        deadline = time.monotonic() + 10
+        while not all(
+            seen is not None and seen.ready and seen.starved_seconds > 0.02 for seen in map(process.demand, pids)
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    assert process.demand(pids[0]) is None
