@@ -239,8 +239,11 @@ def overload_cells(served: Served, model: Model, seconds: float) -> list[report.
     """More than it can do, arriving at fixed times whatever it answers."""
     row = [1.0] * len(model.columns)
     # Merging makes more of more connections: what 64 of them reach is not what the server can do.
+    before = served.cpu_seconds()
     most = measure.load(served.job([row], connections=256, seconds=seconds))
     capacity = most["requests_per_second"]
+    predicted = sum(most["statuses"].values()) * (seconds + systems.WARM_UP_SECONDS) / seconds
+    prediction = 1e3 * (served.cpu_seconds() - before) / max(1.0, predicted)
     cells = []
     for times in OVERLOADS:
         job = served.job([row], rate=times * capacity, seconds=seconds, most_connections=OVERLOAD_CONNECTIONS)
@@ -257,6 +260,7 @@ def overload_cells(served: Served, model: Model, seconds: float) -> list[report.
             # The load has the same cores as the server, and three times the load takes more of them.
             "generator at capacity": (most["generator_cores"], "cores"),
             "generator": (result["generator_cores"], "cores"),
+            "server at capacity, CPU a prediction": (prediction, "ms"),
             "server, CPU an answer": (1e3 * (served.cpu_seconds() - cpu) / max(1.0, answered), "ms"),
             "generator, CPU an answer": (1e3 * result["generator_cpu_seconds"] / max(1.0, answered), "ms"),
             "generator late p99_ms": (result["late_p99_ms"], "ms"),
@@ -320,9 +324,17 @@ def judge(table: Table) -> list[report.Bar]:
         bars.append(report.at_least(f"{case}: goodput", table.value(case, "headrace", "goodput share"), 0.9, ""))
         bar = report.at_most(f"{case}: refusals, p99", table.value(case, "headrace", "refused p99_ms"), 50, "ms")
         # What an answer costs on either side, at the rate that was offered: more cores than there are cannot be had.
-        each = sum(table.value(case, "headrace", f"{side}, CPU an answer") for side in ("server", "generator")) / 1e3
-        needed = each * OVERLOADS[-1] * table.value(case, "headrace", "capacity")
-        bars.append(replace(bar, rule=f"{bar.rule}; load and server need {needed:.2g} of {cores} cores"))
+        each = {side: table.value(case, "headrace", f"{side}, CPU an answer") / 1e3 for side in ("server", "generator")}
+        capacity = table.value(case, "headrace", "capacity")
+        needed = sum(each.values()) * OVERLOADS[-1] * capacity
+        rule = f"{bar.rule}; load and server need {needed:.2g} of {cores} cores"
+        # What the generator and the predictions leave to those who are refused.
+        predictions = capacity * table.value(case, "headrace", "server at capacity, CPU a prediction") / 1e3
+        left = cores - each["generator"] * OVERLOADS[-1] * capacity - predictions
+        refusal = 1e6 * left / ((OVERLOADS[-1] - 1) * capacity)
+        if math.isfinite(refusal):
+            rule += f", {max(0.0, refusal):.1f} µs are left for a refusal"
+        bars.append(replace(bar, rule=rule))
     return [
         bar if math.isfinite(bar.value) else replace(bar, value=0.0, holds=False, rule=f"{bar.rule}, not measured")
         for bar in bars
