@@ -1,9 +1,9 @@
 """ModelEndpoint: the front door. One registered model behind one stable address.
 
 It creates the endpoint's namespace and, for the version that `model_uri` names, the image, Deployment and Service;
-then the ModelEndpoint object, which moves the traffic. The object waits for the Deployment, so traffic moves only to a
-version that answers, and Pulumi deletes what served before only after that. `spec.replicas` is not set: the
-autoscaler owns it.
+and the ModelEndpoint object, which names that version. The control plane moves the traffic when the version answers,
+and Pulumi deletes what served before only after its Deployment was ready. The object waits for nothing, so that its
+status says why a version does not start. `spec.replicas` is not set: the autoscaler owns it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -144,8 +144,9 @@ class ModelEndpoint(pulumi.ComponentResource):
             manifests.custom_object(
                 names.MODEL_ENDPOINT_KIND, name, names.endpoint_namespace(name), labels=labels, spec=served
             ),
-            # Deleted by itself and first: clients get 404 from then on, and not 503 while the pods go.
-            pulumi.ResourceOptions(parent=self, depends_on=ready),
+            # Deleted by itself, at once with the pods: they answer for seconds after being told to go, in which
+            # the routes are gone.
+            after,
         )
         path = names.invocations_path(name).removesuffix("/invocations")
         self.url = pulumi.Output.concat(platform["url"], path)

@@ -21,7 +21,10 @@ from headrace.routing.snapshot import (
     Snapshot,
     World,
     accepted_endpoints,
+    births,
     build,
+    counts,
+    promoted,
 )
 
 log = logging.getLogger(__name__)
@@ -138,9 +141,12 @@ class ControlPlane:
         if self._routing.doubted != doubted:
             log.warning("%d pods get requests although all of their version are called unready", self._routing.doubted)
         pods = self._routing.pods
+        known, born = counts(pods), births(seen.slices)
         world = World(
             keys=Keys.of(*self.keys.found),
-            endpoints=endpoints,
+            endpoints=tuple(
+                promoted(found, known.get(found.name, {}), born.get(found.name, {})) for found in endpoints
+            ),
             pods=pods,
             balancers=tuple(sorted(self._routing.balancers.pods)),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from headrace.contract.errors import TemporaryError
 from headrace.machinery.api_server import ApiServer, Conflict, Object
 from headrace.routing import kube, status, telemetry
-from headrace.routing.snapshot import Endpoint, accepted_endpoints, ready_pods
+from headrace.routing.snapshot import Endpoint, accepted_endpoints, counts, ready_pods
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,7 @@ class Reporter:
         """
         endpoints, refused = accepted_endpoints(seen.endpoints)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
-        ready: dict[str, dict[str, int]] = {}
-        for (owner, version), pods in ready_pods(seen.slices).items():
-            ready.setdefault(owner, {})[version] = len(pods)
+        ready = counts(ready_pods(seen.slices))
         for item in seen.endpoints:
             name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
             faults = refused.get((namespace, name), [])

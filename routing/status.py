@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.contract import names
-from headrace.routing.snapshot import Endpoint
+from headrace.routing.snapshot import Endpoint, former, waiting
 
 READY: Final = "Ready"
 ROLLED_OUT: Final = "RolledOut"
-"""False while a version whose pods stand beside those that serve cannot start. There only then: what was asked for and
-is not in the object yet is otherwise the deployer's business."""
+"""False while a version that the object names cannot start, and one that it does not name any more serves. There only
+then: a first version that cannot start is what Ready is about."""
 MESSAGE_LIMIT: Final = 1024
 """Characters of a pod's own words that are passed on; the API allows 32,768, a terminal shows less."""
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
@@ -30,18 +30,21 @@ def endpoint_status(
 ) -> dict[str, Any]:
     """The `status` of a ModelEndpoint object.
 
-    `ready` counts ready pods by version, also of versions that the object does not name yet; `pods` are the endpoint's
+    `ready` counts ready pods by version, also of versions that the object does not name; `pods` are the endpoint's
     pods, asked for the cause when `needs_pods`; `now` is RFC 3339 text, used only when a condition's status changes.
     """
     generation = item["metadata"].get("generation", 0)
     if endpoint is None:
         condition = _condition(False, "InvalidSpec", "; ".join(faults))
     else:
-        waiting = [version.name for version in endpoint.weighted if ready.get(version.name, 0) == 0]
-        if not waiting:
+        missing, others = waiting(endpoint, ready), former(endpoint, ready)
+        if not missing:
             condition = _condition(True, "VersionsReady", "Every version that takes traffic has a ready pod.")
+        elif others:
+            words = f"Version {', '.join(others)} serves until {', '.join(missing)} has a ready pod."
+            condition = _condition(True, "FormerVersionServes", words)
         else:
-            condition = _not_ready(waiting, list(pods))
+            condition = _not_ready(missing, list(pods))
     failure = None if endpoint is None else _failure(coming(endpoint, ready), list(pods))
     conditions = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
     for made in conditions:
@@ -73,14 +76,12 @@ def is_ready(item: Mapping[str, Any]) -> bool:
 
 def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
     """Whether the endpoint's pods must be asked why it is not ready, or why a version to come is not."""
-    return bool(coming(endpoint, ready)) or any(ready.get(version.name, 0) == 0 for version in endpoint.weighted)
+    return bool(waiting(endpoint, ready))
 
 
 def coming(endpoint: Endpoint, ready: Mapping[str, int]) -> list[str]:
-    """Versions that have a Service and no ready pod, and that the object does not name: they are being made, or
-    removed."""
-    known = {version.name for version in endpoint.spec.versions}
-    return sorted(version for version, count in ready.items() if count == 0 and version not in known)
+    """Versions without a ready pod that shall take the traffic from one that the object does not name any more."""
+    return waiting(endpoint, ready) if former(endpoint, ready) else []
 
 
 def _condition(holds: bool, reason: str, message: str, *, kind: str = READY) -> dict[str, Any]:

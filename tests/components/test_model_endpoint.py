@@ -53,12 +53,13 @@ def test_the_endpoint_has_a_namespace_of_its_own_that_is_closed_before_its_first
         assert recording.waits_for("fraud-v7-deployment", earlier)
 
 
-def test_traffic_moves_only_to_a_version_that_is_ready() -> None:
-    """Pulumi calls a Deployment created when its pods are ready; the object that moves the traffic comes after."""
+def test_the_object_is_there_before_the_pods_so_that_it_can_say_why_they_do_not_start() -> None:
+    """Pulumi calls a Deployment created when its pods are ready. Traffic is the control plane's part."""
     recording = made()
 
-    assert recording.waits_for("fraud-endpoint", "fraud-v7-deployment")
-    assert recording.waits_for("fraud-endpoint", "fraud-v7-service")
+    assert recording.waits_for("fraud-endpoint", "fraud-namespace")
+    assert not recording.waits_for("fraud-endpoint", "fraud-v7-deployment")
+    assert not recording.waits_for("fraud-v7-deployment", "fraud-endpoint")
 
 
 def test_the_object_says_which_version_serves_from_which_image() -> None:
@@ -161,12 +162,12 @@ def test_policies_outlive_the_last_pod() -> None:
     }
 
 
-def test_clients_then_the_autoscaler_then_the_pods_then_the_namespace_let_go() -> None:
+def test_the_autoscaler_then_the_pods_then_the_namespace_let_go() -> None:
     """Pulumi deletes in the opposite order of what waits for what."""
     recording = made()
 
     for earlier, later in (
-        ("fraud-endpoint", "fraud-v7-deployment"),
+        ("fraud-endpoint", "fraud-namespace"),
         ("fraud-v7-autoscaler", "fraud-v7-deployment"),
         ("fraud-v7-deployment", "fraud-namespace"),
     ):

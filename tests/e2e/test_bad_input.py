@@ -192,6 +192,24 @@ def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platf
     assert_nothing_is_left_of(platform, "second")
 
 
+@pytest.mark.usefixtures("unchanged", "bad_models")
+def test_a_first_version_that_does_not_load_says_why_and_answers_503(platform: Platform) -> None:
+    second = {"name": "second", "model_uri": "models:/unloadable/1", "start_seconds": 30}
+
+    _fails(platform, [platform.endpoint, second])
+
+    text = platform.kubectl("-n", "endpoint-second", "get", "modelendpoint", "second", "-o", "json")
+    (condition,) = json.loads(text)["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", "False", "ModelLoadFailed")
+    assert condition["message"].startswith("Version v1, pod v1-")
+    assert "No module named 'never_heard_of'" in condition["message"]
+    answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
+    assert (answer.status, answer.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+    assert answer.json["message"] == "No replica of the model is ready yet."
+    platform.deployment.up(platform.settings([platform.endpoint]))
+    assert_nothing_is_left_of(platform, "second")
+
+
 @pytest.mark.usefixtures("unchanged")
 def test_an_update_killed_half_way_and_run_again_goes_on(platform: Platform) -> None:
     second = {"name": "second", "model_uri": platform.model.model_uri}

@@ -55,8 +55,10 @@ class Running:
         self._thread.join(5)
 
 
-def put_endpoint(api: Any, name: str = "fraud", namespace: str | None = None, weight: int = 100) -> None:
-    versions = [{"name": "v1", "modelUri": "m", "image": "i", "weight": weight}]
+def put_endpoint(
+    api: Any, name: str = "fraud", namespace: str | None = None, weight: int = 100, version: str = "v1"
+) -> None:
+    versions = [{"name": version, "modelUri": "m", "image": "i", "weight": weight}]
     api.put(kube.MODEL_ENDPOINTS, name, namespace=namespace or f"endpoint-{name}", spec={"versions": versions})
 
 
@@ -188,7 +190,7 @@ def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> 
 def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_else_changes(
     cluster: Any, start: Any, until: Any
 ) -> None:
-    put_endpoint(cluster)
+    put_endpoint(cluster, version="v2")
     put_slice(cluster, "10.0.0.1")
     cluster.put(
         kube.ENDPOINT_SLICES,
@@ -199,7 +201,7 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
         endpoints=[{"addresses": ["10.0.0.2"], "conditions": {"ready": False}}],
     )
     running = start()
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "what serves is well")
+    until(lambda: ready(cluster) == ("True", "FormerVersionServes"), "what serves is well")
     ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "No module named 'xgboost'"}}
     cluster.put(
         "/api/v1/namespaces/endpoint-fraud/pods",
@@ -209,7 +211,7 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
     )
     until(lambda: len(status_of(cluster)["conditions"]) == 2, "cause reported")
 
-    assert ready(cluster) == ("True", "VersionsReady")
+    assert ready(cluster) == ("True", "FormerVersionServes")
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][1]["message"]
     assert running.pods() == ["10.0.0.1:8080"]
 

@@ -75,16 +75,17 @@ def test_pods_that_are_starting_are_no_failure() -> None:
 def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> None:
     def conditions(before: dict[str, Any] | None, now: str, *pods: dict[str, Any]) -> list[dict[str, Any]]:
         status = endpoint_status(
-            item(before), endpoint=endpoint(v1=100), faults=(), ready={"v1": 1, "v2": 0}, pods=pods, now=now
+            item(before), endpoint=endpoint(v2=100), faults=(), ready={"v1": 1, "v2": 0}, pods=pods, now=now
         )
         return list(status["conditions"])
 
     failing = pod("v2", containerStatuses=crashed("No module named 'xgboost'"))
-    leaving = pod("v2", containerStatuses=container(running={}))
+    starting = pod("v2", containerStatuses=container(running={}))
     [ready, rolled_out] = conditions(None, NOW, failing)
     again = conditions({"conditions": [ready, rolled_out]}, LATER, failing)
 
-    assert ready["status"] == "True"
+    assert (ready["status"], ready["reason"]) == ("True", "FormerVersionServes")
+    assert ready["message"] == "Version v1 serves until v2 has a ready pod."
     assert (rolled_out["type"], rolled_out["status"]) == ("RolledOut", "False")
     assert (rolled_out["reason"], rolled_out["message"]) == (
         "ModelLoadFailed",
@@ -92,14 +93,15 @@ def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> 
     )
     assert set(rolled_out) >= set(conditions_schema()["items"]["required"])
     assert [condition["lastTransitionTime"] for condition in again] == [NOW, NOW]
-    assert [condition["type"] for condition in conditions({"conditions": again}, LATER, leaving)] == ["Ready"]
+    assert [condition["type"] for condition in conditions({"conditions": again}, LATER, starting)] == ["Ready"]
 
 
 def test_pods_are_asked_for_causes_only_where_something_is_not_as_wanted() -> None:
     assert not needs_pods(endpoint(v1=100), {"v1": 1})
     assert not needs_pods(endpoint(v1=100, v2=0), {"v1": 1, "v2": 0}), "no weight, no claim"
     assert needs_pods(endpoint(v1=100), {"v1": 0})
-    assert needs_pods(endpoint(v1=100), {"v1": 1, "v2": 0})
+    assert needs_pods(endpoint(v2=100), {"v1": 1, "v2": 0})
+    assert not needs_pods(endpoint(v2=100), {"v1": 0, "v2": 1}), "what served before and goes now is no failure"
 
 
 @pytest.mark.parametrize(
