@@ -99,11 +99,20 @@ def _not_ready(waiting: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> dic
     if failure is not None:
         return _condition(False, *failure)
     listed = ", ".join(waiting)
-    return _condition(
-        False,
-        "NoReadyPod",
-        f"No pod is ready for version {listed}; requests to it answer 503, unless pods that were ready still serve.",
-    )
+    words = f"No pod is ready for version {listed}; requests to it answer 503, unless pods that were ready still serve."
+    return _condition(False, "NoReadyPod", " ".join([words, *_loading(waiting, pods)]))
+
+
+def _loading(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence a pod of these versions whose container runs, so that what it does is to load the model."""
+    found = []
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        version = (pod["metadata"].get("labels") or {}).get(names.VERSION_LABEL)
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            since = ((container.get("state") or {}).get("running") or {}).get("startedAt")
+            if since and version in versions and not container.get("ready"):
+                found.append(f"Pod {pod['metadata']['name']} has been loading the model since {since}.")
+    return found
 
 
 def _failure(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:

@@ -171,7 +171,7 @@ class EngineFront:
 
     def not_ready(self) -> Answer:
         """503 with the reason."""
-        message = self.failure or "The model is loading."
+        message = self.failure or self.pool.progress.sentence
         return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
 
     def turned_away(self) -> Answer:

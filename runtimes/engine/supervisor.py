@@ -24,6 +24,7 @@ from headrace.runtimes.front import process
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe
 from headrace.runtimes.front.pool import LONGEST_DELAY_SECONDS, STABLE_SECONDS, ending
+from headrace.runtimes.front.progress import Progress
 from headrace.runtimes.front.settings import Settings
 
 log = logging.getLogger("headrace.engine")
@@ -69,6 +70,7 @@ class Supervisor:
         self._ports: dict[str, int] = {}
         self.ready = False
         """Whether the engine says that it can serve."""
+        self.progress = Progress(time.monotonic)
         self.client = Client(0)
         """Connections to the engine that runs now."""
 
@@ -149,8 +151,10 @@ class Supervisor:
                 if not self.ready:
                     log.info("the engine %s (pid %d) is ready", self._plan.name, self._pid)
                 self.ready = self._was_ready = True
+                self.progress.look(ready=True)
                 continue
             if not self.ready:
+                self.progress.look(ready=False)
                 continue
             broken = broken + 1 if status >= 500 else 0
             seeing = process.sign(self._pid)

@@ -20,6 +20,7 @@ from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
+from headrace.runtimes.front.progress import Progress
 from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.usage import Usage
@@ -86,6 +87,7 @@ class Front:
             on_failed=self._failed,
             memory_ratio=self.usage.memory_ratio,
         )
+        self._progress = Progress(time.monotonic)
         self.draining = False
         self.failure: str | None = None
         """Why the model cannot be served, in one sentence; None while it can or may be."""
@@ -300,7 +302,7 @@ class Front:
 
     def not_ready(self) -> Answer:
         """503 with the reason."""
-        message = self.failure or "The model is loading."
+        message = self.failure or self._progress.sentence
         return refusal(503, "TEMPORARILY_UNAVAILABLE", message, retry_after_seconds=5)
 
     def turned_away(self) -> Answer:
@@ -347,6 +349,7 @@ class Front:
                 if now - tended > _TEND_SECONDS:
                     tended = now
                     self.pool.tend(now)
+                    self._progress.look(ready=self.pool.ready)
             except Exception:  # the front must not go unattended
                 log.exception("looking after the workers failed")
 

@@ -72,6 +72,15 @@ def test_pods_that_are_starting_are_no_failure() -> None:
     assert "v1" in condition["message"]
 
 
+def test_a_pod_that_loads_its_model_says_since_when() -> None:
+    running = container(running={"startedAt": "2026-01-01T00:00:07Z"})
+    pods = [pod(name="p1", containerStatuses=running), pod("v0", name="p0", containerStatuses=running)]
+    condition = ready_condition(endpoint(v1=100), {}, *pods)
+
+    assert condition["reason"] == "NoReadyPod"
+    assert condition["message"].endswith("still serve. Pod p1 has been loading the model since 2026-01-01T00:00:07Z.")
+
+
 def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> None:
     def conditions(before: dict[str, Any] | None, now: str, *pods: dict[str, Any]) -> list[dict[str, Any]]:
         status = endpoint_status(
