@@ -211,7 +211,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         after: pulumi.ResourceOptions,
         inside: pulumi.ResourceOptions,
     ) -> list[KubernetesObject]:
-        """Deployment, Service and budget of the version; returns what traffic must wait for.
+        """Deployment, Service and budget of the version; returns what the autoscaler must wait for.
 
         The Deployment is deleted by itself: current providers wait for its pods then, and a namespace without pods goes
         at once. One with pods would be looked at again only after half of the pods' grace.
