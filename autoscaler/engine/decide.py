@@ -51,40 +51,59 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         queued = load.queued if load is not None else 0.0
         due = memory.horizontal_at is None or now - memory.horizontal_at >= windows.PERIOD_SECONDS - 1e-6
         asked = current == 0 and read.arrived > 0
-        if due or asked or queued > 0 or observation.wake or looked.reasons:
+        looks = due or asked or queued > 0 or observation.wake or bool(looked.reasons)
+        if looks or 0 < observation.pods.ready < current:
             start = horizontal.cold_start(spec, observation)
             hold = holding.seconds(after, start, now)
             slots = observation.pods.ready * concurrency
             demand = horizontal.measure(after, queued=queued, start_seconds=start, slots=slots)
-            share = demand.share
-            peak = Peak(at=now, slots=demand.proven / share)
-            wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / share)
-            after = replace(
-                after,
-                peaks=windows.push_peak(after.peaks, peak, keep_seconds=holding.SECONDS_MAX),
-                wishes=windows.push_peak(after.wishes, wish, keep_seconds=holding.SECONDS_MAX),
-                horizontal_at=now,
-            )
-            wanted, reason = horizontal.replicas(
-                spec,
-                observation,
-                after,
-                now,
-                current=current,
-                concurrency=concurrency,
-                demand=demand,
-                hold=hold,
-            )
-            reasons.append(reason)
-            after = holding.learn(
-                after,
-                now,
-                current=current,
-                wanted=wanted,
-                short=demand.proven > current * concurrency,
-                start_seconds=start,
-                hold=hold,
-            )
+            if looks:
+                share = demand.share
+                peak = Peak(at=now, slots=demand.proven / share)
+                wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / share)
+                after = replace(
+                    after,
+                    peaks=windows.push_peak(after.peaks, peak, keep_seconds=holding.SECONDS_MAX),
+                    wishes=windows.push_peak(after.wishes, wish, keep_seconds=holding.SECONDS_MAX),
+                    horizontal_at=now,
+                )
+                wanted, reason = horizontal.replicas(
+                    spec,
+                    observation,
+                    after,
+                    now,
+                    current=current,
+                    concurrency=concurrency,
+                    demand=demand,
+                    hold=hold,
+                )
+                reasons.append(reason)
+                after = holding.learn(
+                    after,
+                    now,
+                    current=current,
+                    wanted=wanted,
+                    short=demand.proven > current * concurrency,
+                    start_seconds=start,
+                    hold=hold,
+                )
+            if not looks or wanted == current:
+                back = horizontal.taken_back(
+                    spec,
+                    observation,
+                    after,
+                    now,
+                    current=current,
+                    concurrency=concurrency,
+                    demand=demand,
+                    hold=hold,
+                )
+                if back is not None:
+                    wanted = back[0]
+                    reasons.append(back[1])
+                    after = holding.learn(
+                        after, now, current=current, wanted=wanted, short=False, start_seconds=start, hold=hold
+                    )
             inputs |= {
                 "rate": demand.rate,
                 "service_seconds": demand.service_seconds,
@@ -196,6 +215,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         profile, surprised = learning.learn(profile, point, bucket.executing)
         surprises = surprises + 1 if surprised else 0
         point = Cycle()
+    swing, swing_arrived = windows.swing(memory, buckets)
     return replace(
         memory,
         load=observation.load,
@@ -205,6 +225,8 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         profile=profile,
         point=point,
         surprises=surprises,
+        swing=swing,
+        swing_arrived=swing_arrived,
         cycle=learning.add(memory.cycle, bucket, observation),
         last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
     )

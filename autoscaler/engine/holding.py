@@ -19,8 +19,13 @@ LEARNED_SECONDS = 3600.0
 
 def seconds(memory: Memory, start_seconds: float, now: float) -> float:
     """For how long a need is remembered now."""
-    usual = min(SECONDS_MAX, max(windows.LOOK_BACK_SECONDS, STARTS * start_seconds))
-    return max(usual, memory.hold) if now - memory.hold_learned_at < LEARNED_SECONDS else usual
+    unlearned = usual(start_seconds)
+    return max(unlearned, memory.hold) if now - memory.hold_learned_at < LEARNED_SECONDS else unlearned
+
+
+def usual(start_seconds: float) -> float:
+    """For how long while nothing else was learned."""
+    return min(SECONDS_MAX, max(windows.LOOK_BACK_SECONDS, STARTS * start_seconds))
 
 
 def learn(

@@ -24,12 +24,9 @@ few hundredths. A queue of 10,000 once bought 21 times."""
 SMALLEST_DRAIN = 0.5
 """Least share of the load by which a backlog may add slots: small fleets, whose soft target alone is half the limit
 or little more, would else have no room to drain one."""
-SWING_SIGMAS = 2.0
-"""Deviations of a load's swing from second to second for which there is room: 97 in 100 seconds of a normal one; what a
-second leaves waiting is served in the next. Growth was not seen under a swing once, and room for 99 made up for it."""
-SWING_DOUBT = 0.5
-"""Relative error of the dispersion of a minute, two standard errors (0.26) of the median of 59 differences: taken off,
-since a Poisson stream shall not seem to swing."""
+SWING_DOUBT = 0.23
+"""Relative error of the dispersion of five minutes, two standard errors of the median of 300 differences (0.26 over the
+root of five for that of a minute): taken off, since a Poisson stream shall not seem to swing."""
 TRIM_SHARE = 0.11
 """Smallest cut of a fleet, just over the tolerance of the Kubernetes HPA (a tenth): every action disturbs caches and
 connections."""
@@ -55,6 +52,8 @@ class Demand:
     """Soft target over hard limit."""
     proven: float
     """Slots of offered load that are beyond doubt."""
+    most: float = math.inf
+    """Slots of offered load that the newest seconds leave possible."""
     ebbing: float | None = None
     """Slots of offered load that are left now, where a fall over minutes is proven."""
 
@@ -75,7 +74,7 @@ def cold_start(spec: AutoscalerSpec, observation: Observation) -> float:
 def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float) -> Demand:
     """The demand in the last minute's buckets (at least one) and the queue; `slots` can execute now."""
     buckets = memory.buckets
-    spread = windows.dispersion(buckets)
+    spread = _spread(memory)
     mean, arrived, seconds = windows.mean_rate(buckets)
     proven, fresh, stretch = windows.proven_rate(buckets, spread)
     service = memory.profile.service_seconds
@@ -92,9 +91,11 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
             share=staffing.LOWEST_SHARE,
             proven=flying,
         )
-    rate, age = (fresh, stretch / 2.0) if proven > mean else (mean, seconds / 2.0)
+    # What a line of minutes explains is no step: the mean lags behind it by half its stretch.
+    lag = windows.slow_trend(memory.coarse, spread) * seconds / 2.0
+    rate, age = (fresh, stretch / 2.0) if proven > mean + lag else (mean, seconds / 2.0)
     offered = rate * service
-    share = _share(rate, spread, service, memory)
+    share = _share(rate, service, memory)
     horizon = min(age + start_seconds + windows.PERIOD_SECONDS, HORIZON_SECONDS_MAX)
     growth = windows.trend(buckets, spread, memory.coarse) * horizon * service
     # What rises again within the longest window is expected to rise as far as it did, within twice the tolerance.
@@ -113,6 +114,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
         backlog=_backlog(waiting / max(1.0, service), offered + growth, share),
         share=share,
         proven=max(proven, mean - doubt) * service,
+        most=windows.ceiling_rate(buckets, spread) * service,
         ebbing=max(0.0, mean - fall * seconds / 2.0) * service if fall > 0 else None,
     )
 
@@ -124,14 +126,29 @@ def _backlog(work: float, offered: float, share: float) -> float:
     return max(0.0, min(work, max(OVERSHOOT * share - 1.0, SMALLEST_DRAIN) * offered))
 
 
-def _share(rate: float, spread: float, service: float, memory: Memory) -> float:
+def _spread(memory: Memory) -> float:
+    """Variance of arrivals over their mean, at least 1: of the last minute, or as the last minutes had it if that is
+    more, since what a minute of noise seems to prove is often noise."""
+    buckets = memory.buckets
+    minute = windows.dispersion(buckets)
+    mean = sum(bucket.arrived for bucket in buckets) / len(buckets)
+    return max(1.0, 1.0 if minute is None else minute, 1.0 + _swing(memory) * mean)
+
+
+def _swing(memory: Memory) -> float:
+    """Relative variance of the rate itself."""
+    return max(0.0, memory.swing / memory.swing_arrived) if memory.swing_arrived > 0 else 0.0
+
+
+def _share(rate: float, service: float, memory: Memory) -> float:
     """Share of the slots to fill. What counts of a second differ by more than Poisson's is a rate that swings: short
     requests see each second's, long ones the mean of their own time."""
     offered = rate * service
-    swing = service * math.sqrt(rate * max(0.0, (1.0 - SWING_DOUBT) * spread - 1.0) / max(1.0, service))
+    beyond = max(0.0, (1.0 - SWING_DOUBT) * (1.0 + _swing(memory) * rate) - 1.0)
+    swing = service * math.sqrt(rate * beyond / max(1.0, service))
     learned = memory.profile.concurrency
     slots = 1 if learned is None else learned  # of a pod
-    share = staffing.target_share(offered, SWING_SIGMAS * swing, service, slots)
+    share = staffing.target_share(offered, swing, service, slots)
     burst = memory.burst
     if burst > 1.0 and offered > 0:
         # Learned bursts within a second: room for three deviations of a stream with that much more variance.
@@ -190,7 +207,9 @@ def replicas(
                 code=model.HOLDING, message=f"{kept} would do; history of {warm_for:.0f} s, must reach {hold:.0f} s"
             )
         calm_for = now - memory.scaled_at
-        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * hold)
+        # A fall that is proven is not remembered, so what was learned of a return does not slow it.
+        window = hold if demand.ebbing is None else holding.usual(cold_start(spec, observation))
+        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * window)
         if calm_for < calm:
             return current, Reason(
                 code=model.HOLDING, message=f"{kept} would do; changed {calm_for:.0f} s ago, must be {calm:.0f} s"
@@ -200,6 +219,37 @@ def replicas(
             message=f"{remembered:.1f} slots at {concurrency} a pod were most in {hold:.0f} s: {kept}",
         )
     return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
+
+
+def taken_back(
+    spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float, *, current: int, concurrency: int,
+    demand: Demand, hold: float
+) -> tuple[int, Reason] | None:  # fmt: skip
+    """Pods without those that were ordered for what is gone, and the cause; None while nothing is to be taken back.
+
+    A pod that starts has served nothing yet, so what was to be kept by remembering its need is only the time it has
+    been starting. It goes as soon as the newest seconds prove, as strictly as a step is proven, that the ready pods do.
+    Where a load was seen to return (a learned window) it stays.
+    """
+    ready = observation.pods.ready
+    load = observation.load
+    if (
+        not 0 < ready < current
+        or load is None
+        or load.queued > 0
+        or hold > holding.usual(cold_start(spec, observation))
+    ):
+        return None
+    if now - max(memory.history_start if memory.history_start is not None else now, memory.changed_at) < hold:
+        return None
+    target = demand.share * concurrency
+    kept = max(ready, _ceil((demand.most + demand.growth) / target))
+    if kept > current - max(1, math.ceil(TRIM_SHARE * current)):
+        return None
+    return kept, Reason(
+        code=model.SCALE_DOWN,
+        message=f"at most {demand.most:.1f} requests at once are left of what pods were ordered for: {kept}",
+    )
 
 
 def _ceil(value: float) -> int:

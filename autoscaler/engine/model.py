@@ -261,6 +261,10 @@ class Memory:
     """Vertical cycles in a row that wanted more concurrency (positive) or less (negative)."""
     surprises: int = 0
     """Points in a row that the latency curve failed to predict."""
+    swing: float = 0.0
+    """Sum of the excess of the arrivals' variance over Poisson's, by the arrivals of a bucket: fading, over minutes."""
+    swing_arrived: float = 0.0
+    """Sum of the squares of these arrivals. swing / swing_arrived is the relative variance of the rate itself."""
     burst: float = 1.0
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0

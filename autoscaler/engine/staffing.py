@@ -24,38 +24,62 @@ IMBALANCE = 0.4
 COARSEST = 0.15
 """Most that is left for both: pods of few slots are small steps, and theory leaves them room enough."""
 
+STEP_SIGMAS = 0.5
+"""Steps in which a normal law is summed."""
+SWINGS = tuple(
+    (
+        place,
+        0.5 * (math.erf((place + STEP_SIGMAS / 2) / math.sqrt(2)) - math.erf((place - STEP_SIGMAS / 2) / math.sqrt(2))),
+    )
+    for place in (STEP_SIGMAS * step for step in range(-2, 9))
+)
+"""Deviations and the share of a normal law about them; what is below the first leaves no one waiting."""
+
 
 def target_share(offered: float, swing: float, service_seconds: float, concurrency: int) -> float:
     """Share of the slots to fill, LOWEST_SHARE to HIGHEST_SHARE, so that WAIT_SHARE wait longer than their slack.
 
-    offered in Erlang; swing: Erlang by which the load may be above it for a while, a Poisson stream's noise apart;
-    concurrency: slots of a pod.
+    offered in Erlang; swing: deviation in Erlang of the load about it from second to second, a Poisson stream's noise
+    apart; concurrency: slots of a pod.
     """
-    if offered <= 0:
-        return LOWEST_SHARE
     # Three digits keep the cache small; a load under a hundredth of a slot is as good as none.
-    reduced = float(f"{offered + swing:.3g}")
+    reduced = float(f"{offered:.3g}")
     if reduced < 0.01:
         return LOWEST_SHARE
-    share = offered / slots_needed(reduced, float(f"{service_seconds:.2g}"))
-    return max(LOWEST_SHARE, min(share, max(HIGHEST_SHARE - IMBALANCE / concurrency, 1.0 - COARSEST)))
+    needed = slots_needed(reduced, float(f"{service_seconds:.2g}"), swing=float(f"{swing:.2g}"))
+    return max(LOWEST_SHARE, min(reduced / needed, max(HIGHEST_SHARE - IMBALANCE / concurrency, 1.0 - COARSEST)))
 
 
 @functools.lru_cache(maxsize=4096)
-def slots_needed(offered: float, service_seconds: float, wait_share: float = WAIT_SHARE) -> float:
+def slots_needed(
+    offered: float, service_seconds: float, wait_share: float = WAIT_SHARE, *, swing: float = 0.0
+) -> float:
     """Fewest slots so that the share of requests that wait longer than their slack is at most `wait_share`."""
     if offered <= 0:
         return 0.0
-    decay = WAIT_SECONDS / max(service_seconds, 1e-6) + SLACK_SHARE
-    low, high = offered, offered + 8.0 * math.sqrt(offered) + 8.0
+    slack = WAIT_SECONDS + SLACK_SHARE * service_seconds
+    loads = [(weight, offered + place * swing) for place, weight in SWINGS if offered + place * swing > 0]
+    if swing <= 0:
+        loads = [(1.0, offered)]
+    low, high = offered, offered + 8.0 * math.sqrt(offered) + 8.0 + 4.0 * swing
     for _ in range(24):
         middle = (low + high) / 2.0
-        spare = middle - offered
-        if waiting_share(offered, middle) * math.exp(-min(spare * decay, 700.0)) > wait_share:
+        if sum(weight * _late(load, middle, slack, service_seconds) for weight, load in loads) > wait_share:
             low = middle
         else:
             high = middle
     return high
+
+
+def _late(offered: float, slots: float, slack: float, service_seconds: float) -> float:
+    """Share of the requests of a second, or of a service time if that is longer, that wait longer than their slack.
+
+    Where the load is above the slots a queue grows from nothing; what it leaves to the next second is small beside that
+    second's spare slots, and is left out."""
+    spare = slots - offered
+    if spare > 0:
+        return waiting_share(offered, slots) * math.exp(-min(spare * slack / max(service_seconds, 1e-6), 700.0))
+    return max(0.0, 1.0 + slack * slots / (min(spare, -1e-9) * max(1.0, service_seconds)))
 
 
 def waiting_share(offered: float, slots: float) -> float:

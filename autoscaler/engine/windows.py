@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from headrace.autoscaler.engine.model import Bucket, Peak
+from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
 PERIOD_SECONDS = 5.0
 """The published decision period of the horizontal axis."""
@@ -34,6 +34,9 @@ FALL_POINTS = COARSE_POINTS[1:]
 """Stretches in which a fall is: what falls for two minutes may be a wave that returns."""
 LIKELIER = 2.0
 """Squared errors by which a line must explain the seconds better than a step does: it is then e times as likely."""
+SWING_SECONDS = 150.0
+"""Time constant with which a swing is remembered: as exact as a plain mean over twice that, the longest window of a
+scale-down."""
 LAG_SIGMAS = 1.0
 """Errors by which the newest of these seconds, a quarter of them and three at most, may stay below the line."""
 
@@ -69,13 +72,14 @@ def _finished(stretch: Bucket) -> bool:
     return stretch.seconds >= COARSE_SECONDS - 1e-6
 
 
-def dispersion(buckets: Sequence[Bucket]) -> float:
-    """Variance of arrivals over their mean, at least 1 (Poisson), robust against a step and a trend.
+def dispersion(buckets: Sequence[Bucket]) -> float | None:
+    """Variance of arrivals over their mean (1: Poisson), robust against a step and a trend; None where too little is
+    known.
 
     Differences of neighbours cancel a trend; their median ignores the few that a step makes large.
     """
     if len(buckets) < 8:
-        return 1.0
+        return None
     mean = sum(bucket.arrived for bucket in buckets) / len(buckets)
     differences = [
         abs(later.arrived - earlier.arrived)
@@ -83,9 +87,23 @@ def dispersion(buckets: Sequence[Bucket]) -> float:
         if abs(later.seconds - earlier.seconds) < 0.2 * later.seconds  # a lost scrape makes neighbours unlike
     ]
     if mean <= 0 or len(differences) < 6:
-        return 1.0
+        return None
     spread = statistics.median(differences) / 0.6745  # median of |normal| is 0.6745 sigma
-    return max(1.0, spread * spread / 2.0 / mean)
+    return spread * spread / 2.0 / mean
+
+
+def swing(memory: Memory, buckets: Sequence[Bucket]) -> tuple[float, float]:
+    """(`swing`, `swing_arrived`) of the memory after the newest of these buckets.
+
+    A rate that swings by r about its mean adds r^2 x arrivals to the dispersion. Each minute's estimate of r^2 weighs
+    by the square of its arrivals, as its exactness does.
+    """
+    found = dispersion(buckets)
+    if found is None:
+        return memory.swing, memory.swing_arrived
+    mean = sum(bucket.arrived for bucket in buckets) / len(buckets)
+    keep = math.exp(-buckets[-1].seconds / SWING_SECONDS)
+    return keep * memory.swing + (found - 1.0) * mean, keep * memory.swing_arrived + mean * mean
 
 
 def proven_rate(buckets: Sequence[Bucket], spread: float) -> tuple[float, float, float]:
@@ -103,6 +121,20 @@ def proven_rate(buckets: Sequence[Bucket], spread: float) -> tuple[float, float,
         if least > best:
             best, mean, stretch = least, arrived / seconds, seconds
     return best, mean, stretch
+
+
+def ceiling_rate(buckets: Sequence[Bucket], spread: float) -> float:
+    """Lowest arrival rate that some newest stretch of the look-back leaves possible: the score bound of a count (Wilson
+    1927), the highest mean that the count is no more than SIGMAS deviations below."""
+    square = SIGMAS * SIGMAS * spread
+    best, arrived, seconds = math.inf, 0.0, 0.0
+    for bucket in reversed(buckets):
+        arrived += bucket.arrived
+        seconds += bucket.seconds
+        if seconds > LOOK_BACK_SECONDS + 1e-6:
+            break
+        best = min(best, (arrived + square / 2.0 + math.sqrt(square * (arrived + square / 4.0))) / seconds)
+    return best
 
 
 def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
@@ -123,7 +155,12 @@ def trend(buckets: Sequence[Bucket], spread: float, coarse: Sequence[Bucket] = (
     """Growth of the arrival rate, per second per second; 0 unless some newest stretch proves it: a line that rises by
     SIGMAS of its error, that explains the stretch better than any step does, and that the newest seconds have not left.
     """
-    return max(_steepest(buckets, TREND_POINTS, spread, 1.0), _steepest(coarse, COARSE_POINTS, spread, 1.0))
+    return max(_steepest(buckets, TREND_POINTS, spread, 1.0), slow_trend(coarse, spread))
+
+
+def slow_trend(coarse: Sequence[Bucket], spread: float) -> float:
+    """The same over two minutes and more alone."""
+    return _steepest(coarse, COARSE_POINTS, spread, 1.0)
 
 
 def fall(coarse: Sequence[Bucket], spread: float) -> float:

@@ -5,7 +5,8 @@ import random
 import pytest
 from scaling_story import Story
 
-from headrace.autoscaler.engine import PodCounts, model
+from headrace.autoscaler.engine import Memory, PodCounts, Profile, horizontal, model, windows
+from headrace.autoscaler.engine.model import Bucket
 
 
 def test_a_step_gets_its_pods_in_the_first_second_and_not_many_more(story: Story) -> None:
@@ -194,3 +195,86 @@ def test_every_decision_says_why_and_from_what(story: Story) -> None:
         assert {"demand", "rate", "service_seconds", "share", "cold_start_seconds"} <= set(decision.inputs)
         needed = decision.inputs["demand"] / decision.target
         assert decision.replicas - 1 < needed <= decision.replicas
+
+
+def _burst(story: Story) -> int:
+    """Two seconds that five pods cannot serve; the pods that are wanted then."""
+    story.run(2, 600)
+    return story.replicas
+
+
+def test_pods_ordered_for_a_burst_go_before_they_serve_when_it_is_over(story: Story) -> None:
+    story.cold_start = 30.0
+    story.begin(5)
+    story.run(200, 240)
+
+    ordered = _burst(story)
+    story.run(10, 240)
+
+    assert ordered >= 9
+    assert story.ready == 5
+    assert story.replicas <= 6
+
+
+def test_pods_ordered_for_a_step_stay(story: Story) -> None:
+    story.cold_start = 30.0
+    story.begin(5)
+    story.run(200, 240)
+
+    ordered = _burst(story)
+    story.run(40, 600)
+
+    assert min(decision.replicas for decision in story.log[-40:]) >= ordered
+
+
+def test_pods_stay_where_bursts_were_seen_to_return(story: Story) -> None:
+    story.cold_start = 30.0
+    story.begin(5)
+    story.run(200, 240)
+    _burst(story)
+    story.run(20, 240)
+    assert story.replicas <= 6
+
+    ordered = _burst(story)
+    story.run(40, 240)
+
+    assert story.replicas == story.ready == ordered >= 9
+
+
+def test_a_restarted_controller_takes_no_order_back(story: Story) -> None:
+    story.cold_start = 30.0
+    story.begin(5)
+    story.run(200, 240)
+    story.restart()
+    story.run(10, 240)
+
+    ordered = _burst(story)
+    story.run(15, 240)
+
+    assert story.replicas == ordered >= 9
+
+
+def test_what_a_line_of_minutes_explains_is_no_step() -> None:
+    """The mean of 20 s lags 5 a second behind a load that grows by half a request a second each second."""
+    memory = Memory(profile=Profile(busy=5.0, done=100.0, concurrency=4))
+    for second in range(1, 301):
+        arrived = 100 + second / 2 if second < 300 else 300.0
+        bucket = Bucket(
+            end=float(second),
+            seconds=1.0,
+            arrived=arrived,
+            completed=arrived,
+            executing_seconds=arrived / 20,
+            queued_seconds=0.0,
+            executing=arrived / 20,
+        )
+        buckets, coarse = windows.push(memory.buckets, bucket), windows.push_coarse(memory.coarse, bucket)
+        memory = Memory(profile=memory.profile, buckets=buckets, coarse=coarse)
+
+    demand = horizontal.measure(memory, queued=0.0, start_seconds=10.0, slots=40.0)
+    without = horizontal.measure(
+        Memory(profile=memory.profile, buckets=memory.buckets), queued=0.0, start_seconds=10.0, slots=40.0
+    )
+
+    assert without.rate == 300
+    assert demand.rate == pytest.approx(247.5, abs=1)

@@ -51,3 +51,28 @@ def test_a_load_that_swings_is_given_room_for_its_swing() -> None:
 @pytest.mark.parametrize(("offered", "slots", "wait"), [(0.0, 4.0, 0.0), (4.0, 4.0, math.inf), (5.0, 4.0, math.inf)])
 def test_waits_at_the_edges(offered: float, slots: float, wait: float) -> None:
     assert staffing.mean_wait(offered, slots, 0.05) == wait
+
+
+@pytest.mark.parametrize("service_seconds", [0.002, 0.05, 26.0])
+@pytest.mark.parametrize("offered", [8.0, 60.0])
+def test_the_promise_is_kept_over_all_seconds_of_a_swing(offered: float, service_seconds: float) -> None:
+    """Against a fine sum over the normal law, with the exact formula for a second that has slots to spare."""
+    swing = 0.1 * offered
+    slots = staffing.slots_needed(offered, service_seconds, swing=swing)
+    slack = staffing.WAIT_SECONDS + staffing.SLACK_SHARE * service_seconds
+    late = 0.0
+    for step in range(-500, 501):
+        load, weight = offered + swing * step / 100, math.exp(-((step / 100) ** 2) / 2) / math.sqrt(2 * math.pi) / 100
+        if load < slots:
+            waits = staffing.waiting_share(load, slots) * math.exp(-(slots - load) * slack / service_seconds)
+        else:
+            waits = max(0.0, 1 - slack * slots / max(load - slots, 1e-9) / max(1.0, service_seconds))
+        late += weight * waits
+
+    assert late == pytest.approx(staffing.WAIT_SHARE, rel=0.15)
+
+
+def test_more_swing_takes_more_slots() -> None:
+    needed = [staffing.slots_needed(60.0, 0.05, swing=swing) for swing in (0.0, 1.0, 3.0, 6.0, 12.0)]
+
+    assert needed == sorted(set(needed))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.autoscaler.engine import windows
-from headrace.autoscaler.engine.model import Bucket, Peak
+from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
 
 def _second(end: int, arrived: float) -> Bucket:
@@ -41,6 +41,12 @@ def _noise(rate: float, seconds: int, *, seed: int = 1) -> list[float]:
     return [max(0.0, dice.gauss(rate, rate**0.5)) for _ in range(seconds)]
 
 
+def _spread(buckets: tuple[Bucket, ...]) -> float:
+    found = windows.dispersion(buckets)
+    assert found is not None
+    return max(1.0, found)
+
+
 def test_a_minute_is_kept() -> None:
     assert len(_buckets(*[1.0] * 200)) == 60
 
@@ -48,7 +54,7 @@ def test_a_minute_is_kept() -> None:
 def test_a_step_is_believed_in_its_first_second() -> None:
     buckets = _buckets(*[10.0] * 40, 10_000.0)
 
-    least, mean, seconds = windows.proven_rate(buckets, windows.dispersion(buckets))
+    least, mean, seconds = windows.proven_rate(buckets, _spread(buckets))
 
     assert 9_500 < least < mean == 10_000
     assert seconds == 1
@@ -58,14 +64,14 @@ def test_noise_is_not_believed() -> None:
     for seed in range(20):
         buckets = _buckets(*_noise(100, 60, seed=seed))
 
-        assert windows.proven_rate(buckets, windows.dispersion(buckets))[0] < 105
+        assert windows.proven_rate(buckets, _spread(buckets))[0] < 105
 
 
 def test_dispersion_sees_noise_and_not_a_step() -> None:
-    assert windows.dispersion(_buckets(*[100.0] * 30, *[10_000.0] * 30)) == pytest.approx(1.0)
-    assert windows.dispersion(_buckets(*_noise(100, 60))) == pytest.approx(1.0, abs=1.0)
+    assert windows.dispersion(_buckets(*[100.0] * 30, *[10_000.0] * 30)) == 0
+    assert _spread(_buckets(*_noise(100, 60))) == pytest.approx(1.0, abs=1.0)
     uneven = [100.0 + 50.0 * (second % 2) for second in range(60)]
-    assert windows.dispersion(_buckets(*uneven)) > 5
+    assert _spread(_buckets(*uneven)) > 5
 
 
 def test_a_ramp_has_its_slope_and_loses_it_when_it_ends() -> None:
@@ -124,7 +130,7 @@ def test_growth_that_a_minute_cannot_show_is_seen_over_minutes() -> None:
     for seed in range(10):
         rates = _swinging(2.0, 240, seed=seed)
         buckets, coarse = _buckets(*rates), _coarse(*rates)
-        spread = windows.dispersion(buckets)
+        spread = _spread(buckets)
 
         assert windows.trend(buckets, spread, coarse) == pytest.approx(2.0, abs=1.0)
         assert windows.fall(coarse, spread) == 0
@@ -133,14 +139,14 @@ def test_growth_that_a_minute_cannot_show_is_seen_over_minutes() -> None:
 def test_a_fall_is_seen_over_minutes_and_never_in_a_step_or_a_wave() -> None:
     for seed in range(10):
         rates = _swinging(-2.0, 240, seed=seed)
-        spread = windows.dispersion(_buckets(*rates))
+        spread = _spread(_buckets(*rates))
 
         assert windows.fall(_coarse(*rates), spread) == pytest.approx(2.0, abs=1.0)
         steady = _swinging(0.0, 240, seed=seed)
-        assert windows.fall(_coarse(*steady), windows.dispersion(_buckets(*steady))) == 0
+        assert windows.fall(_coarse(*steady), _spread(_buckets(*steady))) == 0
     assert windows.fall(_coarse(*_noise(1000, 200), *_noise(200, 60)), 1.0) == 0
     wave = [500.0 + 20.0 * abs(second % 40 - 20) for second in range(300)]
-    assert windows.fall(_coarse(*wave), windows.dispersion(_buckets(*wave))) == 0
+    assert windows.fall(_coarse(*wave), _spread(_buckets(*wave))) == 0
 
 
 def test_few_arrivals_are_averaged_for_longer() -> None:
@@ -159,3 +165,27 @@ def test_descending_maxima_know_every_maximum(steps: list[tuple[float, float]], 
 
     expected = max((peak.slots for peak in seen if peak.at > since and peak.at > now - 300.0), default=0.0)
     assert windows.highest(peaks, since) == expected
+
+
+@pytest.mark.parametrize(("relative", "least", "most"), [(0.1, 0.006, 0.014), (0.0, -0.002, 0.002)])
+def test_a_swing_is_told_from_noise_over_minutes(relative: float, least: float, most: float) -> None:
+    for seed in range(5):
+        dice = random.Random(seed)
+        memory, buckets = Memory(), _buckets()
+        for second in range(600):
+            rate = (100 + second) * (1 + relative * dice.gauss(0, 1))
+            buckets = windows.push(buckets, _second(second, max(0.0, dice.gauss(rate, max(0.0, rate) ** 0.5))))
+            swing, arrived = windows.swing(memory, buckets)
+            memory = Memory(swing=swing, swing_arrived=arrived)
+
+        assert least < memory.swing / memory.swing_arrived < most
+
+
+def test_a_ceiling_is_above_the_load_and_falls_with_it_in_seconds() -> None:
+    for seed in range(20):
+        assert windows.ceiling_rate(_buckets(*_noise(100, 60, seed=seed)), 1.0) > 95
+    assert windows.ceiling_rate(_buckets(*[100.0] * 20, *[10.0] * 4), 1.0) < 20
+
+
+def test_nothing_arrived_leaves_some_load_possible() -> None:
+    assert windows.ceiling_rate(_buckets(0.0), 1.0) == pytest.approx(windows.SIGMAS**2)
