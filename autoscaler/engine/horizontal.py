@@ -207,9 +207,7 @@ def replicas(
                 code=model.HOLDING, message=f"{kept} would do; history of {warm_for:.0f} s, must reach {hold:.0f} s"
             )
         calm_for = now - memory.scaled_at
-        # A fall that is proven is not remembered, so what was learned of a return does not slow it.
-        window = hold if demand.ebbing is None else holding.usual(cold_start(spec, observation))
-        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * window)
+        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * hold)
         if calm_for < calm:
             return current, Reason(
                 code=model.HOLDING, message=f"{kept} would do; changed {calm_for:.0f} s ago, must be {calm:.0f} s"
