@@ -1,5 +1,6 @@
 """Exposition: Prometheus' text format and query results, reduced to the samples the autoscaler reads. Pure."""
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -35,9 +36,10 @@ def parse(text: str, *, instance: str, wanted: Collection[str]) -> Iterator[Samp
 
 
 def from_query(result: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
-    """Samples of a Prometheus instant query's result. A series without a readable value is skipped."""
+    """Samples of a Prometheus instant query's result, whose labels become theirs. A series without a readable value is
+    skipped."""
     for series in result:
-        labels = dict(series["metric"])
+        labels: dict[str, str] = series["metric"]
         try:
             value = float(series["value"][1])
         except (KeyError, IndexError, TypeError, ValueError):
@@ -46,6 +48,7 @@ def from_query(result: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
         yield Sample(_host(instance), labels.pop("__name__", ""), labels, value)
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def _host(instance: str) -> str:
     host, separator, port = instance.rpartition(":")
     return host if separator and port.isdecimal() else instance

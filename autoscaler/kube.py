@@ -1,9 +1,9 @@
 """Kube: what the controller reads and writes of Kubernetes. Reads come from watched copies, writes go through."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from headrace.autoscaler import telemetry
+from headrace.autoscaler import pods, telemetry
 from headrace.contract import names
 from headrace.machinery.api_server import WRITE_SECONDS, ApiServer, Key, Missing, Object
 from headrace.machinery.mirror import Mirror
@@ -29,10 +29,10 @@ class Cluster(Protocol):
     def deployment(self, namespace: str, name: str) -> Object | None:
         """One Deployment of a model version."""
 
-    def pods(self, namespace: str, version: str) -> list[Object]:
-        """Pods of one version of the endpoint whose namespace this is."""
+    def pods(self, namespace: str, version: str) -> Sequence[Object]:
+        """Pods of one version of the endpoint whose namespace this is; the same sequence until one changes."""
 
-    def rivals(self, namespace: str) -> list[Object]:
+    def rivals(self, namespace: str) -> Sequence[Object]:
         """HorizontalPodAutoscalers in the namespace."""
 
     def balancers(self) -> list[Object]:
@@ -72,7 +72,7 @@ class WatchedCluster:
         self._server = server
         self._autoscalers = mirror(AUTOSCALERS)
         self._deployments = mirror(DEPLOYMENTS, label_selector=names.ENDPOINT_LABEL)
-        self._pods = mirror(PODS, group=_version, label_selector=names.ENDPOINT_LABEL, without=("spec",))
+        self._pods = mirror(PODS, group=_version, label_selector=names.ENDPOINT_LABEL, kept=pods.kept)
         self._rivals = mirror(RIVALS, group=lambda item: item["metadata"]["namespace"])
         self._balancers = mirror(BALANCERS, label_selector=f"{names.COMPONENT_LABEL}={names.LOAD_BALANCER}")
         self._mirrors = (self._autoscalers, self._deployments, self._pods, self._rivals, self._balancers)
@@ -98,10 +98,10 @@ class WatchedCluster:
     def deployment(self, namespace: str, name: str) -> Object | None:
         return next(iter(self._deployments.of((namespace, name))), None)
 
-    def pods(self, namespace: str, version: str) -> list[Object]:
+    def pods(self, namespace: str, version: str) -> Sequence[Object]:
         return self._pods.of((namespace, version))
 
-    def rivals(self, namespace: str) -> list[Object]:
+    def rivals(self, namespace: str) -> Sequence[Object]:
         return self._rivals.of(namespace)
 
     def balancers(self) -> list[Object]:

@@ -126,10 +126,10 @@ class Loop:
     def _targets(self) -> Targets:
         return Targets(
             pods={
-                key: pods.fleet(self._cluster.pods(*key), desired=0).ready
+                key: self._reconciler.fleets.of(key).ready
                 for key in (named(item) for item in self._cluster.autoscalers())
             },
-            balancers=pods.fleet(self._cluster.balancers(), desired=0).ready,
+            balancers=pods.fleet(self._cluster.balancers()).ready,
         )
 
     def answer_calls(self) -> None:

@@ -4,6 +4,7 @@ Sums over pods are not monotone: a pod that goes takes its counters along. So in
 into totals that only grow; a series that restarts contributes what it has counted since.
 """
 
+import functools
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -50,6 +51,8 @@ _GPU = {
     metrics.DCGM_MEMORY_BANDWIDTH: ("memory_bandwidth", 1.0),
     metrics.DCGM_TENSOR_ACTIVE: ("tensor", 1.0),
 }
+_LIMIT = "limit"
+"""Label under which Prometheus gives the value that it counted."""
 FRONT_NAMES = frozenset({*_FRONT_COUNTERS, *_SUMMED, *_AVERAGED, metrics.FRONT_CONCURRENCY_LIMIT})
 ENVOY_NAMES = frozenset(_ENVOY_COUNTERS)
 GPU_NAMES = frozenset({*_GPU, metrics.DCGM_MEMORY_USED, metrics.DCGM_MEMORY_FREE})
@@ -70,8 +73,8 @@ class Reading:
     taken_at: float
     load: LoadCounters | None
     utilisation: Utilisation = field(default_factory=Utilisation)
-    limits: Mapping[str, int] = field(default_factory=dict)
-    """Admission limit in force by the pod's address."""
+    limits: frozenset[int] = frozenset()
+    """Admission limits in force: one, when all pods have the same."""
 
 
 class Source(Protocol):
@@ -99,12 +102,9 @@ class Totals:
             if sample.name in _ENVOY_COUNTERS:
                 heard.add(sample.instance)
                 endpoint, _, version = sample.labels.get(metrics.ENVOY_CLUSTER_LABEL, "").rpartition("/")
-                self._count(found, (names.endpoint_namespace(endpoint), version), sample, _ENVOY_COUNTERS)
+                self._count(found, _key(endpoint, version), sample, _ENVOY_COUNTERS)
             elif sample.name in FRONT_NAMES:
-                key = (
-                    names.endpoint_namespace(sample.labels.get(metrics.ENDPOINT_METRIC_LABEL, "")),
-                    sample.labels.get(metrics.VERSION_METRIC_LABEL, ""),
-                )
+                key = _version(sample)
                 if sample.name in _FRONT_COUNTERS:
                     self._count(found, key, sample, _FRONT_COUNTERS)
                 elif key in found:
@@ -170,7 +170,7 @@ class Totals:
             taken_at=taken_at if taken_at is not None else 0.0,
             load=load,
             utilisation=item.utilisation(),
-            limits=item.limits,
+            limits=frozenset(item.limits),
         )
 
     def _arrived(self, key: Key, item: "_Found") -> float:
@@ -200,13 +200,13 @@ class _Found:
         self.families: set[str] = set()
         self.broken: dict[str, float] = {}
         self.gauges: dict[str, list[float]] = {}
-        self.limits: dict[str, int] = {}
+        self.limits: set[int] = set()
 
     def gauge(self, sample: Sample) -> None:
         """Notes a gauge."""
         if sample.name == metrics.FRONT_CONCURRENCY_LIMIT:
             if math.isfinite(sample.value) and sample.value >= 0:
-                self.limits[sample.instance] = int(sample.value)
+                self.limits.add(int(sample.value))
             return
         self.gauges.setdefault(sample.name, []).append(sample.value)
 
@@ -273,9 +273,9 @@ class DirectSource:
 
 
 class PrometheusSource:
-    """Asks Prometheus, which scrapes each second; five instant queries serve all versions.
+    """Asks Prometheus, which scrapes each second; six instant queries serve all versions.
 
-    It sums and averages what has no history: half of ten thousand pods' series need not be read here.
+    It sums, averages and counts what has no history: more than half of ten thousand pods' series need not be read here.
     """
 
     def __init__(self, url: str) -> None:
@@ -285,7 +285,7 @@ class PrometheusSource:
 
     def read(self, targets: Targets, now: float) -> dict[Key, Reading]:
         by = f"{metrics.ENDPOINT_METRIC_LABEL}, {metrics.VERSION_METRIC_LABEL}"
-        each = ENVOY_NAMES | GPU_NAMES | FRONT_NAMES - {*_SUMMED, *_AVERAGED}
+        each = ENVOY_NAMES | GPU_NAMES | frozenset(_FRONT_COUNTERS)
         queries = (
             _named(each),
             f"sum by (__name__, {by}) ({_named(_SUMMED)})",
@@ -293,15 +293,14 @@ class PrometheusSource:
         )
         try:
             samples = [sample for query in queries for sample in from_query(self._query(query))]
+            limits = f'count_values by ({by}) ("{_LIMIT}", {metrics.FRONT_CONCURRENCY_LIMIT})'
+            samples += [
+                count._replace(name=metrics.FRONT_CONCURRENCY_LIMIT, value=float(count.labels[_LIMIT]))
+                for count in from_query(self._query(limits))
+            ]
             times = from_query(self._query(f"max by ({by}) (timestamp({metrics.FRONT_ARRIVED}))"))
             newest = from_query(self._query(f"max(timestamp({metrics.ENVOY_REQUESTS}))"))
-            taken_at = {
-                (
-                    names.endpoint_namespace(time.labels.get(metrics.ENDPOINT_METRIC_LABEL, "")),
-                    time.labels.get(metrics.VERSION_METRIC_LABEL, ""),
-                ): time.value
-                for time in times
-            }
+            taken_at = {_version(time): time.value for time in times}
             # A version without a pod is seen by the balancers alone.
             balancer = [time.value for time in newest]
             for key in targets.pods:
@@ -316,6 +315,17 @@ class PrometheusSource:
     def _query(self, query: str) -> list[dict[str, Any]]:
         result: list[dict[str, Any]] = self._prometheus.custom_query(query, timeout=3)
         return result
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def _key(endpoint: str, version: str) -> Key:
+    return names.endpoint_namespace(endpoint), version
+
+
+def _version(sample: Sample) -> Key:
+    """The version that a front's sample tells of."""
+    labels = sample.labels
+    return _key(labels.get(metrics.ENDPOINT_METRIC_LABEL, ""), labels.get(metrics.VERSION_METRIC_LABEL, ""))
 
 
 def _named(wanted: Collection[str]) -> str:

@@ -1,13 +1,14 @@
-"""Pods: what a version's pods amount to for a decision. Pure."""
+"""Pods: what a version's pods amount to for a decision."""
 
 import datetime
 import functools
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.autoscaler.engine import PodCounts
+from headrace.machinery.api_server import Key, Object
 
 START_SECONDS_MAX = 3600.0
 """A longer time to Ready was no cold start: the pod became unready later and came back."""
@@ -25,6 +26,10 @@ _FAILING = frozenset(
 """Waiting reasons of a container that time alone will not cure."""
 
 
+_METADATA = ("name", "uid", "creationTimestamp", "deletionTimestamp")
+_CONDITION = ("type", "status", "reason", "lastTransitionTime")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """The pods of one version."""
@@ -35,8 +40,36 @@ class Fleet:
     cold_start_seconds: float | None
     """Median time from creation to Ready of the pods there are."""
 
+    def asked(self, desired: int) -> "Fleet":
+        """The same pods under a Deployment that asks for so many."""
+        return replace(self, counts=replace(self.counts, desired=desired))
 
-def fleet(pods: Iterable[Mapping[str, Any]], *, desired: int) -> Fleet:
+
+def kept(pod: Object) -> Object:
+    """What is read here of a pod: what else it says is most of the memory that ten thousand of them take."""
+    metadata, status = pod["metadata"], pod.get("status", {})
+    return {
+        "metadata": {name: metadata[name] for name in _METADATA if name in metadata},
+        "status": {
+            **{name: status[name] for name in ("phase", "podIP") if name in status},
+            "conditions": [
+                {name: condition[name] for name in _CONDITION if name in condition}
+                for condition in status.get("conditions", ())
+                if condition["type"] in ("Ready", "PodScheduled")
+            ],
+            **{
+                kind: [
+                    {"restartCount": state.get("restartCount", 0), "state": {"waiting": {"reason": _waits_for(state)}}}
+                    for state in status[kind]
+                ]
+                for kind in ("initContainerStatuses", "containerStatuses")
+                if kind in status
+            },
+        },
+    }
+
+
+def fleet(pods: Iterable[Mapping[str, Any]]) -> Fleet:
     """Counts each pod once; pods being deleted and finished pods count nowhere."""
     ready: dict[str, str] = {}
     starts: list[float] = []
@@ -59,12 +92,32 @@ def fleet(pods: Iterable[Mapping[str, Any]], *, desired: int) -> Fleet:
         else:
             starting += 1
     return Fleet(
-        counts=PodCounts(
-            desired=desired, ready=len(ready), starting=starting, unschedulable=unschedulable, failing=failing
-        ),
+        counts=PodCounts(desired=0, ready=len(ready), starting=starting, unschedulable=unschedulable, failing=failing),
         ready=ready,
         cold_start_seconds=statistics.median(starts) if starts else None,
     )
+
+
+@dataclass
+class Fleets:
+    """The fleet of each version, counted anew only when its pods are not those of the look before: of ten thousand pods
+    few change in a second."""
+
+    pods: Callable[[str, str], Sequence[Object]]
+    """Pods of a version; the same sequence as long as nothing in it changed."""
+    _counted: dict[Key, tuple[Sequence[Object], Fleet]] = field(default_factory=dict)
+
+    def of(self, key: Key) -> Fleet:
+        """The fleet as it is now."""
+        present = self.pods(*key)
+        known = self._counted.get(key)
+        if known is None or known[0] is not present:
+            known = self._counted[key] = (present, fleet(present))
+        return known[1]
+
+    def forget(self, key: Key) -> None:
+        """Drops a version."""
+        self._counted.pop(key, None)
 
 
 def cores(deployment: Mapping[str, Any]) -> float | None:
@@ -89,7 +142,12 @@ def _failing(status: Mapping[str, Any]) -> bool:
         *(status.get("initContainerStatuses", ())),
         *(status.get("containerStatuses", ())),
     ]
-    return any(state.get("state", {}).get("waiting", {}).get("reason") in _FAILING for state in states)
+    return any(_waits_for(state) in _FAILING for state in states)
+
+
+def _waits_for(state: Mapping[str, Any]) -> str:
+    """Reason for which a container waits; empty when it runs or gives none."""
+    return str(state.get("state", {}).get("waiting", {}).get("reason", ""))
 
 
 def _start_seconds(pod: Mapping[str, Any], readiness: Mapping[str, Any]) -> float | None:

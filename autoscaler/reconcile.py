@@ -66,6 +66,10 @@ class Reconciler:
     """Who writes statuses and events: in the controller, a few threads. A thousand writes can take a minute, and no
     decision waits for them."""
     tracked: dict[Key, _Tracked] = field(default_factory=dict)
+    fleets: pods.Fleets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fleets = pods.Fleets(self.cluster.pods)
 
     def reconcile(self, item: Object, reading: Reading | None, now: float, *, owner: Key, wake: bool = False) -> None:
         """One look at one AutopilotPodAutoscaler. `owner` is the object that has the first claim on its Deployment.
@@ -81,7 +85,7 @@ class Reconciler:
             return
         tracked.refused = ""
         desired = int(deployment["spec"].get("replicas", 1))
-        fleet = pods.fleet(self.cluster.pods(*key), desired=desired)
+        fleet = self.fleets.of(key).asked(desired)
         annotation = item["metadata"].get("annotations", {}).get(WAKE_ANNOTATION, "")
         wake = wake or (annotation != tracked.woken)
         tracked.woken = annotation
@@ -105,6 +109,7 @@ class Reconciler:
         for key in set(self.tracked) - set(keep):
             del self.tracked[key]
             self.journal.forget(key)
+            self.fleets.forget(key)
             telemetry.forget(*key)
 
     def _track(self, key: Key, item: Object, now: float) -> _Tracked:
@@ -199,9 +204,8 @@ class Reconciler:
                 f"replicas {desired} -> {decision.replicas}: {cause.message}",
                 now=decision.at,
             )
-        limits = reading.limits if reading is not None else {}
-        for address in fleet.ready.values():
-            if address in limits and limits[address] != decision.concurrency:
+        if reading is not None and reading.limits - {decision.concurrency}:
+            for address in fleet.ready.values():
                 self.fronts.set_limit(address, decision.concurrency)
 
     def _tell(self, item: Object, tracked: _Tracked, decision: Decision, *, fleet: pods.Fleet, now: float) -> None:

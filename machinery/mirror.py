@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from headrace.contract.errors import TemporaryError
@@ -19,11 +19,14 @@ def _ignore() -> None:
     """For who asks the copy in their own time."""
 
 
+def _whole(item: Object) -> Object:
+    return item
+
+
 class Mirror:
     """A copy of one kind of object, kept by a thread of its own and grouped by `group`.
 
-    Who wrote which field is left out, and so is what `without` names at the top: of many pods that is most of the
-    memory.
+    `kept` says what is kept of an object; who wrote which field never is. Of many pods the rest is most of the memory.
 
     `synced` turns true after the first complete list and stays so: when the API server goes away the copy is old, not
     empty. `changed` and `failed` are called from the mirror's thread, after each change and each list or watch that
@@ -37,14 +40,16 @@ class Mirror:
         *,
         group: Callable[[Object], Any] = named,
         label_selector: str = "",
-        without: Collection[str] = (),
+        kept: Callable[[Object], Object] = _whole,
         changed: Callable[[], None] = _ignore,
         failed: Callable[[], None] = _ignore,
     ) -> None:
         self.synced = False
         self._server, self._path, self._group, self._selector = server, path, group, label_selector
-        self._without, self._changed, self._failed = without, changed, failed
+        self._shortened, self._changed, self._failed = kept, changed, failed
         self._groups: dict[Any, dict[str, Object]] = {}
+        self._given: dict[Any, tuple[Object, ...]] = {}
+        """Groups as `of` gave them, until they change."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mirror {path}", daemon=True)
@@ -57,10 +62,15 @@ class Mirror:
         """Asks the thread to end after its current wait."""
         self._stop.set()
 
-    def of(self, group: Any) -> list[Object]:
-        """The objects of one group; they are replaced, never changed in place."""
+    def of(self, group: Any) -> tuple[Object, ...]:
+        """The objects of one group; they are replaced, never changed in place. The same tuple until one changes."""
         with self._lock:
-            return list(self._groups.get(group, {}).values())
+            if group not in self._groups:
+                return ()
+            given = self._given.get(group)
+            if given is None:
+                given = self._given[group] = tuple(self._groups[group].values())
+            return given
 
     def all(self) -> list[Object]:
         """Every object."""
@@ -89,6 +99,7 @@ class Mirror:
             groups.setdefault(self._group(item), {})[item["metadata"]["uid"]] = self._kept(item)
         with self._lock:
             self._groups = groups
+            self._given.clear()
         self.synced = True
         self._changed()
         for _ in range(max(RELIST_SECONDS // WATCH_SECONDS, 1)):
@@ -105,6 +116,7 @@ class Mirror:
     def _apply(self, item: Object, *, deleted: bool) -> None:
         key, uid = self._group(item), item["metadata"]["uid"]
         with self._lock:
+            self._given.pop(key, None)
             if not deleted:
                 self._groups.setdefault(key, {})[uid] = self._kept(item)
             elif key in self._groups:
@@ -114,4 +126,4 @@ class Mirror:
 
     def _kept(self, item: Object) -> Object:
         item["metadata"].pop("managedFields", None)
-        return {name: value for name, value in item.items() if name not in self._without}
+        return self._shortened(item)

@@ -189,12 +189,12 @@ def _watch(endpoint: Endpoint, load: live_load.Load, track: Track, starts: dict[
     for second in range(len(rates())):
         time.sleep(max(0.0, load.started_at + second + 1 - time.time()))
         desired, found = endpoint.look()
-        fleet = pods.fleet(found, desired=desired)
+        fleet = pods.fleet(found).asked(desired)
         track.desired.append(desired)
         track.ready.append(fleet.counts.ready)
         track.alive.append(len(found))
         for pod in sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
-            seconds = pods.fleet([pod], desired=1).cold_start_seconds
+            seconds = pods.fleet([pod]).cold_start_seconds
             if seconds is not None:
                 starts.setdefault(pod["metadata"]["name"], seconds)
 

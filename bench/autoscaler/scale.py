@@ -130,7 +130,7 @@ class World:
 
     def ready(self, name: str) -> set[str]:
         """Addresses of an endpoint's ready pods."""
-        return set(pods.fleet(self._seen.pods(names.endpoint_namespace(name), "v1"), desired=0).ready.values())
+        return set(pods.fleet(self._seen.pods(names.endpoint_namespace(name), "v1")).ready.values())
 
     def desired(self) -> int:
         """Replicas asked for, of the endpoint that grows."""

@@ -70,6 +70,7 @@ class StandInPrometheus:
         each: list[dict[str, Any]] = []
         sums: list[dict[str, Any]] = []
         means: list[dict[str, Any]] = []
+        limits: list[dict[str, Any]] = []
         times: list[dict[str, Any]] = []
         for version in versions:
             own = {
@@ -85,7 +86,6 @@ class StandInPrometheus:
                     _series(metrics.FRONT_COMPLETED, labels, pod.completed, now),
                     _series(metrics.FRONT_EXECUTING_SECONDS, labels, pod.executing_seconds, now),
                     _series(metrics.FRONT_QUEUED_SECONDS, labels, pod.queued_seconds, now),
-                    _series(metrics.FRONT_CONCURRENCY_LIMIT, labels, version.limit, now),
                 ]
             if version.pods:
                 executing = sum(pod.executing for pod in version.pods.values())
@@ -94,11 +94,13 @@ class StandInPrometheus:
                 sums.append(_series(metrics.FRONT_QUEUED, own, sum(pod.queued for pod in version.pods.values()), now))
                 means.append(_series(metrics.FRONT_CPU_RATIO, own, used, now))
                 means.append(_series(metrics.FRONT_MEMORY_RATIO, own, 0.4, now))
+                limits.append({"metric": {**own, "limit": str(version.limit)}, "value": [now, str(len(version.pods))]})
                 times.append({"metric": own, "value": [now, str(now)]})
         self._answers = {
             "{": _vector(each),
             "sum by": _vector(sums),
             "avg by": _vector(means),
+            "count_values by": _vector(limits),
             "max by": _vector(times),
             "max(": _vector([{"metric": {}, "value": [now, str(now)]}]),
         }

@@ -290,6 +290,8 @@ class FakePrometheus:
         if "timestamp" in path:
             moment = str(1_780_000_000.0 + self.now + self.skew)
             return [{"metric": labels, "value": [0, moment]}] if "endpoint" in path else []
+        if "count_values" in path:
+            return [{"metric": {**labels, "limit": "1"}, "value": [0, "1"]}]
         counters = {
             metrics.FRONT_ARRIVED: self.arrived,
             metrics.FRONT_COMPLETED: self.arrived,

@@ -133,7 +133,7 @@ def test_a_number_that_counts_nothing_is_handed_on_for_the_engine_to_judge(value
     assert scrape(_front("a", 12)) == 2
 
 
-def test_gauges_are_summed_averaged_and_limits_kept_by_address() -> None:
+def test_gauges_are_summed_averaged_and_limits_told_apart() -> None:
     scrape = Scrapes("a", "b")
     scrape(_front("a", 1, executing=3, limit=4), _front("b", 1, executing=2, limit=6))
 
@@ -141,7 +141,7 @@ def test_gauges_are_summed_averaged_and_limits_kept_by_address() -> None:
     assert scrape.reading.load.executing == 5
     assert scrape.reading.utilisation.cpu == 0.5
     assert scrape.reading.utilisation.gpu is None
-    assert scrape.reading.limits == {"a": 4, "b": 6}
+    assert scrape.reading.limits == {4, 6}
 
 
 def test_gpu_numbers_find_their_version_by_pod() -> None:
@@ -242,6 +242,8 @@ def test_prometheus_answers_for_all_versions(serve: Callable[..., int]) -> None:
         elif "sum+by" in path or "avg+by" in path:
             name, value = (metrics.FRONT_QUEUED, "7") if "sum+by" in path else (metrics.FRONT_CPU_RATIO, "0.25")
             result = [{"metric": {"__name__": name, **labels}, "value": [5.0, value]}]
+        elif "count_values+by" in path:
+            result = [{"metric": {**labels, "limit": limit}, "value": [5.0, "3"]} for limit in ("4", "6")]
         else:
             count["n"] += 10
             series = {"__name__": metrics.FRONT_ARRIVED, "instance": "10.0.0.1:8002", **labels}
@@ -256,6 +258,7 @@ def test_prometheus_answers_for_all_versions(serve: Callable[..., int]) -> None:
 
     assert reading.load is not None
     assert (reading.load.arrived, reading.load.queued, reading.utilisation.cpu) == (10, 7, 0.25)
+    assert reading.limits == {4, 6}
     assert reading.taken_at == 1234.5
 
 

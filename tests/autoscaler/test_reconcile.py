@@ -69,7 +69,7 @@ class World:
                 executing=0.05 * rate,
             )
             pods = self.cluster.pods(*key)
-            limits = {pod["status"]["podIP"]: self.fronts.limits.get(pod["status"]["podIP"], 1) for pod in pods}
+            limits = frozenset(self.fronts.limits.get(pod["status"]["podIP"], 1) for pod in pods)
             reading = Reading(taken_at=self.now, load=load, limits=limits)
         items = {named(item): item for item in self.cluster.autoscalers()}
         self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key], wake=wake)

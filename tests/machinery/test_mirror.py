@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from headrace.machinery.api_server import named
 from headrace.machinery.mirror import Mirror
 
 
@@ -31,6 +32,19 @@ def test_a_mirror_shows_every_page_of_the_list_then_follows_the_watch(api: Any, 
     api.put(PATH, "three")
     api.delete(PATH, "one")
     until(lambda: mirror_names(mirror) == {"two", "three"}, "events applied")
+
+
+def test_a_group_is_the_same_tuple_until_one_of_it_changes(api: Any, mirror: Mirror, until: Any) -> None:
+    until(lambda: mirror.synced and PATH in api.watches, "list and watch")
+    group = named(mirror.all()[0])
+    one, none = mirror.of(group), mirror.of(("nowhere", "none"))
+
+    assert mirror.of(group) is one
+    assert none == ()
+
+    api.put(PATH, group[1])
+    until(lambda: mirror.of(group) is not one, "event applied")
+    assert len(mirror.of(group)) == 1
 
 
 def test_an_api_server_that_goes_away_leaves_the_copy_as_it_was(api: Any, mirror: Mirror, until: Any) -> None:
@@ -81,7 +95,7 @@ def test_a_group_holds_its_own_objects_and_whoever_asks_is_told_of_changes_and_f
     until(lambda: len(mirror.of("b")) == 1, "event applied")
     assert [item["metadata"]["name"] for item in mirror.of("a")] == ["one"]
     api.delete(PATH, "two")
-    until(lambda: mirror.of("b") == [], "deletion applied")
+    until(lambda: mirror.of("b") == (), "deletion applied")
     until(lambda: told["changes"] == 3, "told of both")
     api.down = True
     api.end_watches()
@@ -92,7 +106,7 @@ def test_a_group_holds_its_own_objects_and_whoever_asks_is_told_of_changes_and_f
 def test_only_what_is_read_is_kept(api: Any, until: Any) -> None:
     listed = api.put(PATH, "one", spec={"large": True}, status={"phase": "Running"})
     listed["metadata"]["managedFields"] = [{"manager": "kubelet"}]
-    mirror = Mirror(api.client(), PATH, without=("spec",))
+    mirror = Mirror(api.client(), PATH, kept=lambda item: {name: item[name] for name in ("metadata", "status")})
     mirror.start()
     until(lambda: mirror.synced and PATH in api.watches, "list and watch")
     api.put(PATH, "two", spec={"large": True}, status={"phase": "Pending"})
