@@ -1,7 +1,8 @@
 """The clairvoyant bound: the fewest pod-seconds with which the known arrivals could be served within a second.
 
-A linear programme per second t: pods N(t), starts s(t) >= N(t) - N(t-1), cumulative departures D(t).
-    minimise    sum N(t) + C sum s(t)
+A linear programme per second t: pods N(t), starts s(t) >= N(t) - N(t-1), cumulative departures D(t). A start costs C,
+an end E: there are as many ends as starts, and those of the first fleet, less what stands at the end.
+    minimise    sum N(t) + C sum s(t) + E (sum s(t) + N(0) - N(end))
     subject to  A(t - 1) <= D(t) <= A(t),   D(t) - D(t - 1) <= N(t) x pod rate
 Pods may be fractions and come just in time, so no policy that serves everyone within a second can cost less.
 """
@@ -10,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from bench.autoscaler.run import Case
+from bench.autoscaler.run import DRAIN_SECONDS, Case
 
 
 def pod_seconds(case: Case) -> float:
@@ -35,11 +36,13 @@ def pod_seconds(case: Case) -> float:
     slack = 1 + int(service.slo_seconds())
     lower = np.concatenate([np.zeros(slack), arrived[:-slack]]) if slack < size else np.zeros(size)
     bounds = [(0, None)] * (2 * size) + list(zip(lower, arrived, strict=True))
+    standing = np.ones(size)
+    standing[-1] -= DRAIN_SECONDS
     result = linprog(
-        np.concatenate([np.ones(size), np.full(size, case.cold_start_seconds), np.zeros(size)]),
+        np.concatenate([standing, np.full(size, case.cold_start_seconds + DRAIN_SECONDS), np.zeros(size)]),
         A_ub=sparse.vstack([starts, capacity]).tocsr(),
         b_ub=limits,
         bounds=bounds,
         method="highs",
     )
-    return float(result.fun) if result.success else float("nan")
+    return float(result.fun) + DRAIN_SECONDS * case.setting.initial if result.success else float("nan")

@@ -16,6 +16,10 @@ ACTUATION_SECONDS = 0.5
 """From a decision to the pod on its node: API server and scheduler."""
 QUEUE_MAX = 10_000
 """The balancer's queue; Knative's breaker has the same depth. Beyond it requests are refused."""
+DRAIN_SECONDS = 12.0
+"""What a pod that leaves costs at least, as on a cluster: 5 s before SIGTERM (`PRE_STOP_SECONDS`), 5 s in which it
+serves those who have not heard yet (`ROTATION_SECONDS`), 2 s for its processes to end. One that is not ready goes at
+once."""
 GRACE_SECONDS = 297.0
 """A draining pod is killed after the longest time a request may take."""
 
@@ -84,7 +88,7 @@ class _Fleet:
         self.random = np.random.default_rng(case.seed + 7)
         self.free = list(range(plane.state.size - 1, -1, -1))
         self.starting: list[tuple[float, int]] = []  # (ready at, pod)
-        self.draining: list[tuple[float, int]] = []  # (killed at, pod)
+        self.draining: list[tuple[float, int]] = []  # (told to go at, pod)
         self.desired = 0
         self.created = self.removed = self.cut = 0
         self.started = 0
@@ -110,7 +114,7 @@ class _Fleet:
             excess -= 1
         for pod in self.plane.least_busy(max(0, excess)):
             self.plane.drain(pod)
-            self.draining.append((now + GRACE_SECONDS, pod))
+            self.draining.append((now, pod))
 
     def _cold_start(self) -> float:
         case = self.case
@@ -120,21 +124,21 @@ class _Fleet:
         return case.cold_start_seconds * float(self.random.uniform(0.9, 1.1))
 
     def tick(self, now: float) -> None:
-        """Ready pods serve, empty draining pods go."""
+        """Ready pods serve, drained pods go."""
         due = [pod for at, pod in self.starting if at <= now]
         if due:
             self.starting = [(at, pod) for at, pod in self.starting if at > now]
             for pod in due:
                 self.plane.serve(pod)
         still = []
-        for killed_at, pod in self.draining:
-            if self.plane.busy[pod] == 0:
-                self._gone(pod)
-            elif now >= killed_at:
+        for told_at, pod in self.draining:
+            if now >= told_at + GRACE_SECONDS:
                 self.cut += self.plane.kill(pod)
                 self._gone(pod)
+            elif self.plane.busy[pod] == 0 and now >= told_at + DRAIN_SECONDS:
+                self._gone(pod)
             else:
-                still.append((killed_at, pod))
+                still.append((told_at, pod))
         self.draining = still
 
     def _gone(self, pod: int) -> None:

@@ -15,8 +15,8 @@ pytest.importorskip("numba", reason="the benchmark's simulator needs the bench e
 
 from bench.autoscaler import bars, bound, cells, dataplane, learning, loads, pace, page, services
 from bench.autoscaler.bars import Row
-from bench.autoscaler.policies import Apa, Setting, Static
-from bench.autoscaler.run import Case, run
+from bench.autoscaler.policies import Apa, Setting, Static, Stats, Wanted
+from bench.autoscaler.run import DRAIN_SECONDS, Case, run
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +77,22 @@ def test_the_bound_is_below_every_fleet_that_serves_all() -> None:
     outcome = run(case, Static(7))
 
     assert 0.9 * 5 * 840 < bound.pod_seconds(case) < outcome.pod_seconds
+
+
+class _Shrinks:
+    """Five pods, and four from the hundredth second on."""
+
+    def observe(self, stats: Stats) -> Wanted:
+        return Wanted(replicas=5 if stats.now < 100 else 4)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def test_a_pod_that_leaves_costs_until_it_has_drained() -> None:
+    outcome = run(_queue(10.0, 5, seconds=300), _Shrinks())
+
+    assert outcome.pod_seconds == pytest.approx(5 * (100 - 60) + 4 * 200 + DRAIN_SECONDS, abs=1)
 
 
 def test_one_seed_is_one_result() -> None:
