@@ -24,9 +24,9 @@ def test_load_brings_pods_its_end_removes_them_and_no_request_fails(scaled: Scal
     settled(scaled)
     with scaled.load(*live_load.ramp(1, 25, 75)) as load:
         eventually(lambda: scaled.ready >= 4, seconds=240)
+        top = scaled.replicas
         shown = scaled.platform.kubectl("get", "apa", "-A", "--no-headers")
         printed = scaled.up(preview=True, max_replicas=6)
-        top = scaled.replicas
     with scaled.load(2.0) as quiet:
         eventually(lambda: scaled.replicas == 1, seconds=400)
         eventually(lambda: scaled.ready == 1, seconds=60)
