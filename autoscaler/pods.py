@@ -115,9 +115,10 @@ class Fleets:
             known = self._counted[key] = (present, fleet(present))
         return known[1]
 
-    def forget(self, key: Key) -> None:
-        """Drops a version."""
-        self._counted.pop(key, None)
+    def keep(self, keys: Iterable[Key]) -> None:
+        """Drops all other versions. Other threads may ask for fleets meanwhile."""
+        for key in set(self._counted) - set(keys):
+            self._counted.pop(key, None)
 
 
 def cores(deployment: Mapping[str, Any]) -> float | None:

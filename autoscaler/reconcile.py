@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,12 +104,12 @@ class Reconciler:
         self._act(item, spec, decision, fleet=fleet, reading=reading, desired=desired)
         self._tell(item, tracked, decision, fleet=fleet, now=now)
 
-    def release(self, keep: Iterable[Key] = ()) -> None:
+    def release(self, keep: Collection[Key] = ()) -> None:
         """Forgets versions that are gone; all of them when the lease is lost."""
+        self.fleets.keep(keep)
         for key in set(self.tracked) - set(keep):
             del self.tracked[key]
             self.journal.forget(key)
-            self.fleets.forget(key)
             telemetry.forget(*key)
 
     def _track(self, key: Key, item: Object, now: float) -> _Tracked:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from headrace.autoscaler.engine import holding, horizontal, learning, model, signals, staffing, vertical, windows
 from headrace.autoscaler.engine.model import (
@@ -53,69 +54,13 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         asked = current == 0 and read.arrived > 0
         looks = due or asked or queued > 0 or observation.wake or bool(looked.reasons)
         if looks or 0 < observation.pods.ready < current:
-            start = horizontal.cold_start(spec, observation)
-            hold = holding.seconds(after, start, now)
-            slots = observation.pods.ready * concurrency
-            demand = horizontal.measure(after, queued=queued, start_seconds=start, slots=slots)
-            if looks:
-                share = demand.share
-                peak = Peak(at=now, slots=demand.proven / share)
-                wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / share)
-                after = replace(
-                    after,
-                    peaks=windows.push_peak(after.peaks, peak, keep_seconds=holding.SECONDS_MAX),
-                    wishes=windows.push_peak(after.wishes, wish, keep_seconds=holding.SECONDS_MAX),
-                    horizontal_at=now,
-                )
-                wanted, reason = horizontal.replicas(
-                    spec,
-                    observation,
-                    after,
-                    now,
-                    current=current,
-                    concurrency=concurrency,
-                    demand=demand,
-                    hold=hold,
-                )
-                reasons.append(reason)
-                after = holding.learn(
-                    after,
-                    now,
-                    current=current,
-                    wanted=wanted,
-                    short=demand.proven > current * concurrency,
-                    start_seconds=start,
-                    hold=hold,
-                )
-            if not looks or wanted == current:
-                back = horizontal.taken_back(
-                    spec,
-                    observation,
-                    after,
-                    now,
-                    current=current,
-                    concurrency=concurrency,
-                    demand=demand,
-                    hold=hold,
-                )
-                if back is not None:
-                    wanted = back[0]
-                    reasons.append(back[1])
-                    after = holding.learn(
-                        after, now, current=current, wanted=wanted, short=False, start_seconds=start, hold=hold
-                    )
-            inputs |= {
-                "rate": demand.rate,
-                "service_seconds": demand.service_seconds,
-                "offered": demand.offered,
-                "growth": demand.growth,
-                "backlog": demand.backlog,
-                "demand": demand.slots,
-                "queued": queued,
-                "share": share,
-                "hold_seconds": hold,
-                "cold_start_seconds": start,
-            }
+            sized = _horizontal(spec, observation, after, now, current=current, concurrency=concurrency, looks=looks)
+            after = sized.memory
+            reasons.extend(sized.reasons)
+            inputs |= sized.inputs
+            share = sized.share
+            if sized.wanted is not None:
+                wanted = sized.wanted
     if observation.wake and wanted == 0:
         wanted = 1
         reasons.append(Reason(code=model.WOKEN, message="a wake-up call arrived"))
@@ -230,6 +175,75 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         cycle=learning.add(memory.cycle, bucket, observation),
         last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
     )
+
+
+class _Sized(NamedTuple):
+    """Result of the horizontal axis."""
+
+    memory: Memory
+    wanted: int | None
+    """Pods before bounds; None: as before."""
+    share: float
+    reasons: tuple[Reason, ...]
+    inputs: dict[str, float]
+
+
+def _horizontal(
+    spec: AutoscalerSpec,
+    observation: Observation,
+    memory: Memory,
+    now: float,
+    *,
+    current: int,
+    concurrency: int,
+    looks: bool,
+) -> _Sized:
+    """`looks`: how many pods are wanted is asked anew. Whether pods that start can be taken back is asked each time."""
+    queued = observation.load.queued if observation.load is not None else 0.0
+    start = horizontal.cold_start(spec, observation)
+    hold = holding.seconds(memory, start, now)
+    slots = observation.pods.ready * concurrency
+    demand = horizontal.measure(memory, queued=queued, start_seconds=start, slots=slots)
+    if looks:
+        peak = Peak(at=now, slots=demand.proven / demand.share)
+        wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / demand.share)
+        memory = replace(
+            memory,
+            peaks=windows.push_peak(memory.peaks, peak, keep_seconds=holding.SECONDS_MAX),
+            wishes=windows.push_peak(memory.wishes, wish, keep_seconds=holding.SECONDS_MAX),
+            horizontal_at=now,
+        )
+    situation = horizontal.Situation(
+        spec=spec,
+        observation=observation,
+        memory=memory,
+        now=now,
+        current=current,
+        concurrency=concurrency,
+        demand=demand,
+        hold=hold,
+    )
+    decided = horizontal.replicas(situation) if looks else None
+    taken = horizontal.taken_back(situation) if decided is None or decided[0] == current else None
+    found = [each for each in (decided, taken) if each is not None]
+    wanted = found[-1][0] if found else None
+    if wanted is not None:
+        short = demand.proven > current * concurrency
+        memory = holding.learn(memory, now, current=current, wanted=wanted, short=short, start_seconds=start, hold=hold)
+    share = demand.share if looks else memory.target_share
+    inputs = {
+        "rate": demand.rate,
+        "service_seconds": demand.service_seconds,
+        "offered": demand.offered,
+        "growth": demand.growth,
+        "backlog": demand.backlog,
+        "demand": demand.slots,
+        "queued": queued,
+        "share": share,
+        "hold_seconds": hold,
+        "cold_start_seconds": start,
+    }
+    return _Sized(memory, wanted, share, tuple(reason for _, reason in found), inputs)
 
 
 class _Look:

@@ -33,8 +33,8 @@ def learn(
 ) -> Memory:
     """The memory after a decision. Pods that were taken away and are wanted back teach a window that would have kept
     them, if their absence leaves the load more than every slot (`short`), or if keeping them would have cost less than
-    STARTS values getting them back at. A load that returns after more than SECONDS_MAX teaches nothing: it is not
-    waited for."""
+    the STARTS cold starts for which a need is remembered. A load that returns after more than SECONDS_MAX teaches
+    nothing: it is not waited for."""
     released = tuple(past for past in memory.released if past.at > now - SECONDS_MAX)
     if wanted < current:
         return replace(memory, released=(*released, Peak(at=now, slots=current)))

@@ -156,97 +156,112 @@ def _share(rate: float, service: float, memory: Memory) -> float:
     return share
 
 
-def replicas(
-    spec: AutoscalerSpec,
-    observation: Observation,
-    memory: Memory,
-    now: float,
-    *,
-    current: int,
-    concurrency: int,
-    demand: Demand,
-    hold: float,
-) -> tuple[int, Reason]:
-    """Pods wanted before bounds, and the cause. `memory.peaks` already holds this demand."""
-    load = observation.load
-    queued = load.queued if load is not None else 0.0
-    executing = load.executing if load is not None else 0.0
-    target = demand.share * concurrency
-    comfortable = max(1, _ceil(demand.slots / target))
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the number of pods is decided from."""
+
+    spec: AutoscalerSpec
+    observation: Observation
+    memory: Memory
+    """Its peaks and wishes already hold this demand."""
+    now: float
+    current: int
+    """Pods asked for."""
+    concurrency: int
+    """Requests at once that a pod admits."""
+    demand: Demand
+    hold: float
+    """Seconds for which a need is remembered."""
+
+    @property
+    def queued(self) -> float:
+        """Requests that wait."""
+        return self.observation.load.queued if self.observation.load is not None else 0.0
+
+    @property
+    def target(self) -> float:
+        """Requests at once that a pod should have."""
+        return self.demand.share * self.concurrency
+
+    @property
+    def warm_for(self) -> float:
+        """Seconds of history in which nothing changed that makes it incomparable."""
+        begun = self.memory.history_start
+        return self.now - max(begun if begun is not None else self.now, self.memory.changed_at)
+
+    def cuts_enough(self, kept: int) -> bool:
+        """Whether keeping so many is a cut worth the disturbance."""
+        return kept <= self.current - max(1, math.ceil(TRIM_SHARE * self.current))
+
+
+def replicas(of: Situation) -> tuple[int, Reason]:
+    """Pods wanted before bounds, and the cause."""
+    spec, memory, demand, current = of.spec, of.memory, of.demand, of.current
+    executing = of.observation.load.executing if of.observation.load is not None else 0.0
+    comfortable = max(1, _ceil(demand.slots / of.target))
     if current == 0:
         # Only what came since counts: the minute before is why it sleeps.
-        if queued > 0 or any(bucket.arrived > 0 for bucket in memory.buckets if bucket.end > memory.scaled_at):
+        if of.queued > 0 or any(bucket.arrived > 0 for bucket in memory.buckets if bucket.end > memory.scaled_at):
             wanted = comfortable if demand.service_seconds > 0 else 1
             return wanted, Reason(code=model.WOKEN, message=f"requests arrived for no pod: {wanted} wanted")
         return 0, Reason(code=model.IDLE, message="no request, no pod")
     if demand.service_seconds == 0:
         comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
-    needed = _ceil((demand.proven + demand.growth + demand.backlog) / target)
+    needed = _ceil((demand.proven + demand.growth + demand.backlog) / of.target)
     if needed > current and comfortable > current:
         return comfortable, Reason(
             code=model.SCALE_UP,
             message=(
                 f"{demand.slots:.1f} requests at once"
                 f" ({demand.offered:.1f} load, {demand.growth:.1f} growth, {demand.backlog:.1f} backlog)"
-                f" over {target:.2f} a pod = {comfortable}"
+                f" over {of.target:.2f} a pod = {comfortable}"
             ),
         )
-    warm_for = now - max(memory.history_start if memory.history_start is not None else now, memory.changed_at)
-    if spec.min_replicas == 0 and queued == 0 and executing == 0:
+    if spec.min_replicas == 0 and of.queued == 0 and executing == 0:
         quiet_since = memory.last_arrival if memory.last_arrival is not None else memory.history_start
-        idle = spec.idle_seconds if spec.idle_seconds is not None else max(IDLE_SECONDS, hold)
-        if quiet_since is not None and now - quiet_since >= idle:
-            return 0, Reason(code=model.IDLE, message=f"no request for {now - quiet_since:.0f} s: asleep")
-    remembered = windows.highest(memory.wishes, now - hold)
-    kept = max(comfortable, _ceil(remembered / concurrency))
-    if demand.ebbing is not None and queued == 0:
-        kept = max(1, _ceil(demand.ebbing / target))  # what has been falling for minutes is not remembered
-    if kept <= current - max(1, math.ceil(TRIM_SHARE * current)):
-        if warm_for < hold:
-            return current, Reason(
-                code=model.HOLDING, message=f"{kept} would do; history of {warm_for:.0f} s, must reach {hold:.0f} s"
-            )
-        calm_for = now - memory.scaled_at
-        calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * hold)
-        if calm_for < calm:
-            return current, Reason(
-                code=model.HOLDING, message=f"{kept} would do; changed {calm_for:.0f} s ago, must be {calm:.0f} s"
-            )
-        return kept, Reason(
-            code=model.SCALE_DOWN,
-            message=f"{remembered:.1f} slots at {concurrency} a pod were most in {hold:.0f} s: {kept}",
+        idle = spec.idle_seconds if spec.idle_seconds is not None else max(IDLE_SECONDS, of.hold)
+        if quiet_since is not None and of.now - quiet_since >= idle:
+            return 0, Reason(code=model.IDLE, message=f"no request for {of.now - quiet_since:.0f} s: asleep")
+    remembered = windows.highest(memory.wishes, of.now - of.hold)
+    kept = max(comfortable, _ceil(remembered / of.concurrency))
+    if demand.ebbing is not None and of.queued == 0:
+        kept = max(1, _ceil(demand.ebbing / of.target))  # what has been falling for minutes is not remembered
+    if not of.cuts_enough(kept):
+        return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
+    if of.warm_for < of.hold:
+        return current, Reason(
+            code=model.HOLDING, message=f"{kept} would do; history of {of.warm_for:.0f} s, must reach {of.hold:.0f} s"
         )
-    return current, Reason(code=model.STEADY, message=f"{demand.slots:.1f} requests at once fit {current} pods")
+    calm_for = of.now - memory.scaled_at
+    calm = max(windows.LOOK_BACK_SECONDS, CALM_SHARE * of.hold)
+    if calm_for < calm:
+        return current, Reason(
+            code=model.HOLDING, message=f"{kept} would do; changed {calm_for:.0f} s ago, must be {calm:.0f} s"
+        )
+    return kept, Reason(
+        code=model.SCALE_DOWN,
+        message=f"{remembered:.1f} slots at {of.concurrency} a pod were most in {of.hold:.0f} s: {kept}",
+    )
 
 
-def taken_back(
-    spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float, *, current: int, concurrency: int,
-    demand: Demand, hold: float
-) -> tuple[int, Reason] | None:  # fmt: skip
+def taken_back(of: Situation) -> tuple[int, Reason] | None:
     """Pods without those that were ordered for what is gone, and the cause; None while nothing is to be taken back.
 
     A pod that starts has served nothing yet, so what was to be kept by remembering its need is only the time it has
     been starting. It goes as soon as the newest seconds prove, as strictly as a step is proven, that the ready pods do.
     Where a load was seen to return (a learned window) it stays.
     """
-    ready = observation.pods.ready
-    load = observation.load
-    if (
-        not 0 < ready < current
-        or load is None
-        or load.queued > 0
-        or hold > holding.usual(cold_start(spec, observation))
-    ):
+    ready = of.observation.pods.ready
+    if not 0 < ready < of.current or of.observation.load is None or of.queued > 0:
         return None
-    if now - max(memory.history_start if memory.history_start is not None else now, memory.changed_at) < hold:
+    if of.hold > holding.usual(cold_start(of.spec, of.observation)) or of.warm_for < of.hold:
         return None
-    target = demand.share * concurrency
-    kept = max(ready, _ceil((demand.most + demand.growth) / target))
-    if kept > current - max(1, math.ceil(TRIM_SHARE * current)):
+    kept = max(ready, _ceil((of.demand.most + of.demand.growth) / of.target))
+    if not of.cuts_enough(kept):
         return None
     return kept, Reason(
         code=model.SCALE_DOWN,
-        message=f"at most {demand.most:.1f} requests at once are left of what pods were ordered for: {kept}",
+        message=f"at most {of.demand.most:.1f} requests at once are left of what pods were ordered for: {kept}",
     )
 
 

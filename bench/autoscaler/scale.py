@@ -61,6 +61,8 @@ PORT: Final = 18080
 MEMORY_MIB: Final = 256
 """Limit of the controller's pod (components/pods.py)."""
 GROWS: Final = "grows"
+TELL_SECONDS: Final = 10
+"""Between two words about the setting up, which takes minutes."""
 _KINDS: Final = f"/apis/{names.API_GROUP}/{names.API_VERSION}"
 
 
@@ -102,7 +104,8 @@ class World:
         while (found := sum(len(self.ready(name)) for name in self.fleets)) < wanted:
             if time.monotonic() > deadline or player.poll() is not None:
                 raise SystemExit(f"bench-scale: {found} of the first {wanted} pods became ready in time")
-            time.sleep(1)
+            print(f"bench-scale: {found} of the first {wanted} pods are ready", file=sys.stderr)
+            time.sleep(TELL_SECONDS)
 
     def _make_endpoint(self, name: str) -> None:
         space, first = names.endpoint_namespace(name), self.fleets[name]

@@ -1,6 +1,6 @@
 """Pods: EndpointSlices → the addresses that may receive requests now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -102,11 +102,20 @@ class Routing:
         return Routing(versions, self.balancers.next(found))
 
 
-def ready_pods(slices: Iterable[Mapping[str, Any]]) -> Pods:
-    """Ready pods of each version that has a Service.
+def owned(slices: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Version, Mapping[str, Any]]]:
+    """Slices of model versions, each with its version.
 
-    A slice counts only from its endpoint's own namespace: a tenant cannot label its way into another's traffic.
+    One counts only from its endpoint's own namespace: a tenant cannot label its way into another's traffic.
     """
+    for item in slices:
+        labels = item["metadata"].get("labels") or {}
+        endpoint, version = labels.get(names.ENDPOINT_LABEL), labels.get(names.VERSION_LABEL)
+        if endpoint and version and item["metadata"].get("namespace") == names.endpoint_namespace(endpoint):
+            yield (endpoint, version), item
+
+
+def ready_pods(slices: Iterable[Mapping[str, Any]]) -> Pods:
+    """Ready pods of each version that has a Service."""
     return {version: tuple(sorted(found[State.READY])) for version, found in sorted(_by_version(slices).items())}
 
 
@@ -116,11 +125,8 @@ def _nobody() -> dict[State, Addresses]:
 
 def _by_version(slices: Iterable[Mapping[str, Any]]) -> dict[Version, dict[State, Addresses]]:
     versions: dict[Version, dict[State, Addresses]] = {}
-    for item in slices:
-        labels = item["metadata"].get("labels") or {}
-        endpoint, version = labels.get(names.ENDPOINT_LABEL), labels.get(names.VERSION_LABEL)
-        if endpoint and version and item["metadata"].get("namespace") == names.endpoint_namespace(endpoint):
-            _add(versions.setdefault((endpoint, version), _nobody()), item, default_port=names.FRONT_PORT)
+    for version, item in owned(slices):
+        _add(versions.setdefault(version, _nobody()), item, default_port=names.FRONT_PORT)
     return versions
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headrace.contract import names
 from headrace.contract.model_endpoint import ServedVersion
+from headrace.routing.snapshot.pods import Pods, owned
 from headrace.routing.snapshot.world import Endpoint
 
 
@@ -42,17 +42,14 @@ def promoted(endpoint: Endpoint, pods: Mapping[str, int], born: Mapping[str, str
 def births(slices: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """Endpoint → version → when its first EndpointSlice was made."""
     found: dict[str, dict[str, str]] = {}
-    for item in slices:
-        labels = item["metadata"].get("labels") or {}
-        endpoint, version = labels.get(names.ENDPOINT_LABEL), labels.get(names.VERSION_LABEL)
-        if endpoint and version and item["metadata"].get("namespace") == names.endpoint_namespace(endpoint):
-            made = item["metadata"].get("creationTimestamp") or ""
-            of_endpoint = found.setdefault(endpoint, {})
-            of_endpoint[version] = min(made, of_endpoint.get(version, made))
+    for (endpoint, version), item in owned(slices):
+        made = item["metadata"].get("creationTimestamp") or ""
+        of_endpoint = found.setdefault(endpoint, {})
+        of_endpoint[version] = min(made, of_endpoint.get(version, made))
     return found
 
 
-def counts(pods: Mapping[tuple[str, str], tuple[Any, ...]]) -> dict[str, dict[str, int]]:
+def counts(pods: Pods) -> dict[str, dict[str, int]]:
     """Endpoint → version → number of its pods."""
     found: dict[str, dict[str, int]] = {}
     for (endpoint, version), addresses in pods.items():

@@ -197,6 +197,13 @@ def test_every_decision_says_why_and_from_what(story: Story) -> None:
         assert decision.replicas - 1 < needed <= decision.replicas
 
 
+def _steady(story: Story) -> None:
+    """Five pods, which take half a minute to start, under a load that they serve."""
+    story.cold_start = 30.0
+    story.begin(5)
+    story.run(200, 240)
+
+
 def _burst(story: Story) -> int:
     """Two seconds that five pods cannot serve; the pods that are wanted then."""
     story.run(2, 600)
@@ -204,10 +211,7 @@ def _burst(story: Story) -> int:
 
 
 def test_pods_ordered_for_a_burst_go_before_they_serve_when_it_is_over(story: Story) -> None:
-    story.cold_start = 30.0
-    story.begin(5)
-    story.run(200, 240)
-
+    _steady(story)
     ordered = _burst(story)
     story.run(10, 240)
 
@@ -217,10 +221,7 @@ def test_pods_ordered_for_a_burst_go_before_they_serve_when_it_is_over(story: St
 
 
 def test_pods_ordered_for_a_step_stay(story: Story) -> None:
-    story.cold_start = 30.0
-    story.begin(5)
-    story.run(200, 240)
-
+    _steady(story)
     ordered = _burst(story)
     story.run(40, 600)
 
@@ -228,9 +229,7 @@ def test_pods_ordered_for_a_step_stay(story: Story) -> None:
 
 
 def test_pods_stay_where_bursts_were_seen_to_return(story: Story) -> None:
-    story.cold_start = 30.0
-    story.begin(5)
-    story.run(200, 240)
+    _steady(story)
     _burst(story)
     story.run(20, 240)
     assert story.replicas <= 6
@@ -242,9 +241,7 @@ def test_pods_stay_where_bursts_were_seen_to_return(story: Story) -> None:
 
 
 def test_a_restarted_controller_takes_no_order_back(story: Story) -> None:
-    story.cold_start = 30.0
-    story.begin(5)
-    story.run(200, 240)
+    _steady(story)
     story.restart()
     story.run(10, 240)
 

@@ -46,6 +46,17 @@ def test_a_fleet_is_counted_again_only_when_a_pod_changed() -> None:
     assert fleets.of(("endpoint-fraud", "v1")).counts.ready == 2
 
 
+def test_fleets_of_versions_that_are_gone_are_dropped() -> None:
+    present = [CLUSTER.pod("a", address="10.0.0.1")]
+    fleets = pods.Fleets(lambda namespace, version: present)
+    stays, goes = fleets.of(("endpoint-fraud", "v2")), fleets.of(("endpoint-fraud", "v1"))
+
+    fleets.keep({("endpoint-fraud", "v2")})
+
+    assert fleets.of(("endpoint-fraud", "v2")) is stays
+    assert fleets.of(("endpoint-fraud", "v1")) is not goes
+
+
 @pytest.mark.parametrize("state", ["", "starting", "unschedulable", "failing"])
 def test_what_is_kept_of_a_pod_counts_as_the_whole_pod(state: str) -> None:
     pod = CLUSTER.pod("a", address="10.0.0.1", state=state)

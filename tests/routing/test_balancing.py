@@ -17,7 +17,7 @@ def two_pods(platform: Any, make_endpoint: Any) -> tuple[Any, Any]:
 
 def test_a_slow_pod_gets_less_than_half_of_its_fair_share(platform: Any, make_endpoint: Any, load: Any) -> None:
     slow, _ = two_pods(platform, make_endpoint)
-    slow.delay = 0.2
+    slow.delay = 0.5
     with load(clients=4) as requests:
         requests.more(200)
     served = Counter(requests.served_by())
