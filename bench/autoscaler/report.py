@@ -36,6 +36,9 @@ UNITS = {
     "learned": "requests",
 }
 
+DECADE = 10.0
+"""From this ratio of the most to the fewest late requests a cell is drawn with logarithms."""
+
 
 def cells_json(rows: Sequence[Row], *, table: str) -> list[dict[str, Any]]:
     """One entry a case, system and measure."""
@@ -113,13 +116,13 @@ def plot_frontier(rows: Sequence[Row], path: Path) -> None:
     figure, axes = pyplot.subplots(lines, columns, figsize=(4 * columns, 3 * lines))
     colours = {"Knative": "tab:blue", "HPA": "tab:green", "KEDA": "tab:olive", "Ray Serve": "tab:orange"}
     for axis, case in zip(axes.flat, cases, strict=False):
-        for row in rows:
-            if row.case != case:
-                continue
+        found = [row for row in rows if row.case == case]
+        late = [max(row.medians["violations"], 1e-6) * 100 for row in found]
+        for row, height in zip(found, late, strict=True):
             ours = row.system == OURS
             axis.scatter(
                 row.medians["pod_seconds"],
-                max(row.medians["violations"], 1e-6) * 100,
+                height,
                 color="tab:red" if ours else colours.get(row.family, "0.6"),
                 marker="*" if ours else "o",
                 s=160 if ours else 30,
@@ -127,8 +130,11 @@ def plot_frontier(rows: Sequence[Row], path: Path) -> None:
                 label=OURS if ours else row.family,
             )
         axis.set_title(case, fontsize=10)
-        axis.set_yscale("log")
-        axis.tick_params(labelsize=7)
+        if max(late) > DECADE * min(late):
+            axis.set_yscale("log", subs=(1, 2, 5))
+            axis.yaxis.set_minor_formatter("{x:g}")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.tick_params(labelsize=7, which="both")
     for axis in axes.flat[len(cases) :]:
         axis.axis("off")
     handles = {
