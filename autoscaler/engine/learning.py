@@ -60,7 +60,7 @@ def add(cycle: Cycle, bucket: Bucket, observation: Observation) -> Cycle:
     seen = observation.utilisation
     known = _known(seen)
     readings = 1 if known is not None else 0
-    cpu, memory, gpu_memory, tensor = known if known is not None else (0.0, 0.0, 0.0, 0.0)
+    cpu, memory, gpu_memory, tensor, io_wait, bandwidth = known if known is not None else (0.0,) * 6
     fresh = cycle.seconds == 0
     return Cycle(
         started=bucket.end - bucket.seconds if fresh else cycle.started,
@@ -76,15 +76,16 @@ def add(cycle: Cycle, bucket: Bucket, observation: Observation) -> Cycle:
         memory=cycle.memory + memory,
         gpu_memory=cycle.gpu_memory + gpu_memory,
         tensor=cycle.tensor + tensor,
+        waiting=cycle.waiting + max(io_wait, bandwidth),
     )
 
 
-def _known(seen: Utilisation) -> tuple[float, float, float, float] | None:
-    values = [share(value) for value in (seen.cpu, seen.memory, seen.gpu_memory, seen.tensor)]
+def _known(seen: Utilisation) -> tuple[float, ...] | None:
+    read = (seen.cpu, seen.memory, seen.gpu_memory, seen.tensor, seen.io_wait, seen.memory_bandwidth)
+    values = [share(value) for value in read]
     if all(value is None for value in values):
         return None
-    cpu, memory, gpu_memory, tensor = (0.0 if value is None else value for value in values)
-    return cpu, memory, gpu_memory, tensor
+    return tuple(0.0 if value is None else value for value in values)
 
 
 def ready_for_point(point: Cycle, *, period: float) -> bool:

@@ -226,6 +226,8 @@ class Cycle:
     memory: float = 0.0
     gpu_memory: float = 0.0
     tensor: float = 0.0
+    waiting: float = 0.0
+    """The larger of I/O wait and memory bandwidth: what slows requests down without a core being busy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -120,11 +120,12 @@ def move(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, 
 def _growth(profile: Profile, cycle: Cycle, current: int, used: float) -> float:
     if not profile.exploring:
         return GROWTH
-    known = profile.cpu_per_request > 0 and cycle.readings > 0
-    busiest = max(profile.cpu_per_request, profile.tensor_per_request) * current
-    memory = cycle.memory / cycle.readings if cycle.readings > 0 else 1.0
-    idle = known and IDLE_GROWTH * busiest < 0.25 and memory < 0.5 * MEMORY_MARK
-    return IDLE_GROWTH if idle and used > 0 else STARTING_GROWTH
+    if profile.cpu_per_request <= 0 or cycle.readings == 0 or used <= 0:
+        return STARTING_GROWTH
+    waiting = cycle.waiting / cycle.readings / used
+    busiest = max(profile.cpu_per_request, profile.tensor_per_request, waiting) * current
+    idle = IDLE_GROWTH * busiest < 0.25 and cycle.memory / cycle.readings < 0.5 * MEMORY_MARK
+    return IDLE_GROWTH if idle else STARTING_GROWTH
 
 
 def _rounded(wanted: float) -> int:

@@ -41,6 +41,23 @@ def test_an_agent_that_waits_is_given_what_its_memory_bears(story: Story) -> Non
     assert story.log[-1].concurrency == pytest.approx(307, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("seen", "growth"),
+    [(Utilisation(), 4), (Utilisation(io_wait=0.5), 2), (Utilisation(memory_bandwidth=0.7), 2)],
+    ids=["others", "its disk", "the memory of its GPU"],
+)
+def test_a_model_with_idle_cores_is_given_less_at_first_where_it_waits_for_its_own_machine(
+    story: Story, seen: Utilisation, growth: int
+) -> None:
+    _learner(story, first=16)
+    story.service = lambda _: 2.0
+    story.use = lambda executing: replace(seen, cpu=0.0005 * executing, memory=0.1)
+    story.run(300, 40)
+
+    first = next(limit for limit in (decision.concurrency for decision in story.log) if limit != 16)
+    assert first == 16 * growth
+
+
 def test_a_batching_model_is_given_its_knee(story: Story) -> None:
     """A step of 8 ms plus 0.5 ms for each request in the batch: most throughput per latency at 16."""
     _learner(story, first=4)
