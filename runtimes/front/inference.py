@@ -14,7 +14,7 @@ import orjson
 from headrace.contract.errors import InputError
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
-from headrace.runtimes.protocol import open_inference
+from headrace.runtimes.protocol import open_inference, tables
 from headrace.runtimes.protocol.open_inference import InferRequest, Signature, Tensor
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class OpenInference:
     @property
     def _signature(self) -> Signature:
         if self._read is None and self._front.pool.description is not None:
-            self._read = Signature.of(self._front.pool.description["signature"])
+            described = self._front.pool.description
+            self._read = Signature.of(described["signature"], hinted=bool(described.get("hinted")))
         return self._read or Signature()
 
     async def described(self) -> dict[str, Any] | Answer:
@@ -75,7 +76,10 @@ class OpenInference:
             return front.turned_away()
         if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
             return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
-        scoring = orjson.dumps(open_inference.scoring_request(request, self._signature))  # NaN is written as null
+        try:
+            scoring = orjson.dumps(tables.scoring_request(request, self._signature))  # NaN is written as null
+        except orjson.JSONEncodeError:  # only texts that hold JSON can be as deep as that
+            return refusal(400, "BAD_REQUEST", "An input holds JSON that is nested too deep.")
         for tensor in request.inputs:
             tensor.values.clear()
         front.hold(held, len(scoring))

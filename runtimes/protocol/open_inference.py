@@ -1,7 +1,6 @@
-"""Open Inference Protocol v2 over REST, JSON and binary tensors, to and from MLflow's scoring request. Pure.
+"""Open Inference Protocol v2 over REST, JSON and binary tensors, and the model's signature in its terms. Pure.
 
-A request becomes the scoring request that the model's signature calls for, so that both protocols give the model the
-same input, and requests of both are merged into the same model calls.
+What a request means to MLflow: `tables`.
 """
 
 import json
@@ -15,6 +14,8 @@ from headrace.runtimes.protocol.tensors import fault
 
 EXTENSIONS: Final = ("binary_tensor_data",)
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
+UNNAMED: Final = "input"
+"""Name of a signature's only column or tensor where it has none; further columns without a name are `input_1`, …"""
 MOST_DIMENSIONS: Final = 32
 """Of a tensor: what numpy 1 takes, and less than the nesting that a JSON body may have."""
 
@@ -47,22 +48,24 @@ class Signature:
     """What the protocol needs of a model's signature."""
 
     columns: tuple[tuple[str, str], ...] = ()
-    """Names and MLflow types of column inputs."""
+    """Names (empty when unnamed) and MLflow types of column inputs: `double`, `double[]` for an array, `object`, …"""
     tensors: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
     """Names (empty when unnamed), numpy dtypes and shapes of tensor inputs."""
     outputs: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
     """Names, datatypes and shapes of outputs."""
+    hinted: bool = False
+    """Whether it comes from the model's type hints: such a model takes a list of items, and no table."""
 
     @classmethod
-    def of(cls, signature: Mapping[str, Any] | None) -> "Signature":
-        """Reads `ModelSignature.to_dict()`; nested columns are left out and reach the model by name."""
+    def of(cls, signature: Mapping[str, Any] | None, *, hinted: bool = False) -> "Signature":
+        """Reads `ModelSignature.to_dict()`."""
         columns, inputs = [], []
         for spec in _specs(signature, "inputs"):
             if spec.get("type") == "tensor":
                 described = spec["tensor-spec"]
                 inputs.append((str(spec.get("name", "")), str(described["dtype"]), tuple(described["shape"])))
             else:
-                columns.append((str(spec.get("name", "")), str(spec.get("type"))))
+                columns.append((str(spec.get("name", "")), _kind(spec)))
         outputs = []
         for spec in _specs(signature, "outputs"):
             if spec.get("type") == "tensor":
@@ -72,21 +75,40 @@ class Signature:
             elif str(spec.get("type")) in tensors.MLFLOW_DATATYPES:
                 datatype = tensors.MLFLOW_DATATYPES[str(spec["type"])]
                 outputs.append((str(spec.get("name", "predictions")), datatype, (-1,)))
-        return cls(columns=tuple(columns), tensors=tuple(inputs), outputs=tuple(outputs))
+        return cls(columns=tuple(columns), tensors=tuple(inputs), outputs=tuple(outputs), hinted=hinted)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns in order, of those without one too."""
+        return [name or (f"{UNNAMED}_{at}" if at else UNNAMED) for at, (name, _) in enumerate(self.columns)]
 
     def metadata(self, model: str, version: str) -> dict[str, Any]:
         """The body of GET /v2/models/{model}."""
         inputs = [
-            {"name": name, "datatype": tensors.MLFLOW_DATATYPES.get(kind, "BYTES"), "shape": [-1]}
-            for name, kind in self.columns
+            {
+                "name": name,
+                "datatype": tensors.MLFLOW_DATATYPES.get(kind.rstrip("[]"), "BYTES"),
+                "shape": [-1] * dimensions(kind),
+            }
+            for name, (_, kind) in zip(self.names, self.columns, strict=True)
         ]
         inputs += [
-            {"name": name or "input", "datatype": tensors.NUMPY_DATATYPES.get(kind, "BYTES"), "shape": list(shape)}
+            {"name": name or UNNAMED, "datatype": tensors.NUMPY_DATATYPES.get(kind, "BYTES"), "shape": list(shape)}
             for name, kind, shape in self.tensors
         ]
         outputs = [{"name": name, "datatype": kind, "shape": list(shape)} for name, kind, shape in self.outputs]
         versions = {"versions": [version]} if version else {}
         return {"name": model, **versions, "platform": "mlflow", "inputs": inputs, "outputs": outputs}
+
+
+def _kind(spec: Mapping[str, Any]) -> str:
+    kind = str(spec.get("type"))
+    return f"{_kind(spec['items'])}[]" if kind == "array" else kind
+
+
+def dimensions(kind: str) -> int:
+    """Of the tensor that holds a column of the type: rows, and one for each level of an array of numbers or texts."""
+    return 1 + kind.count("[]") if kind.rstrip("[]") in tensors.MLFLOW_DATATYPES else 1
 
 
 def _specs(signature: Mapping[str, Any] | None, side: str) -> list[dict[str, Any]]:
@@ -164,6 +186,8 @@ def _read_tensor(described: Any, raw: bytes, place: str) -> tuple[Tensor, bytes]
         values = tensors.flat(described["data"])
         if len(values) != count:
             raise fault(f"{place} has {len(values)} elements, its shape needs {count}")
+        if datatype in ("FP32", "FP64") and int in set(map(type, values)):
+            values = [float(value) if type(value) is int else value for value in values]  # 1 is 1.0 by its datatype
     return Tensor(name=name, datatype=datatype, shape=shape, values=values), raw
 
 
@@ -188,50 +212,6 @@ def distinct(inputs: Sequence[Tensor]) -> None:
     """Refuses inputs of one name."""
     if len({tensor.name for tensor in inputs}) != len(inputs):
         raise fault("two inputs have the same name")
-
-
-def scoring_request(request: InferRequest, signature: Signature) -> dict[str, Any]:
-    """The MLflow scoring request with the same meaning."""
-    given = {tensor.name: tensor for tensor in request.inputs}
-    if signature.tensors:
-        if len(signature.tensors) == 1 and not signature.tensors[0][0]:
-            if len(given) != 1:
-                raise fault(f"the model takes one tensor, {len(given)} inputs were given")
-            tensor = request.inputs[0]
-            return {"inputs": tensors.nested(tensor.values, tensor.shape)}
-        return {"inputs": {name: tensors.nested(tensor.values, tensor.shape) for name, tensor in given.items()}}
-    names = [name for name, _ in signature.columns]
-    if len(given) == 1 and len(request.inputs[0].shape) == 2:
-        tensor = request.inputs[0]
-        if tensor.name not in names or tensor.shape[1] != 1:
-            return _matrix(tensor, names)
-    return _table(request.inputs)
-
-
-def _matrix(tensor: Tensor, names: Sequence[str]) -> dict[str, Any]:
-    """One tensor of rows for a model with columns, or with no signature."""
-    if not names:
-        return {"inputs": tensors.nested(tensor.values, tensor.shape)}
-    if tensor.shape[1] != len(names):
-        raise fault(f"inputs[0] has {tensor.shape[1]} columns, the model has {len(names)}")
-    return {"dataframe_split": {"columns": list(names), "data": tensors.nested(tensor.values, tensor.shape)}}
-
-
-def _table(inputs: Sequence[Tensor]) -> dict[str, Any]:
-    """One tensor a column."""
-    count = inputs[0].shape[0]
-    columns = []
-    for at, tensor in enumerate(inputs):
-        if tensor.shape[0] != count:
-            raise fault(f"inputs[{at}] has {tensor.shape[0]} rows, inputs[0] has {count}")
-        flat = len(tensor.shape) == 1 or tensor.shape[1:] == (1,)
-        columns.append(tensor.values if flat else tensors.nested(tensor.values, tensor.shape))
-    return {
-        "dataframe_split": {
-            "columns": [tensor.name for tensor in inputs],
-            "data": [list(row) for row in zip(*columns, strict=True)],
-        }
-    }
 
 
 def outputs_of(predictions: Any, signature: Signature) -> tuple[Tensor, ...]:

@@ -125,7 +125,7 @@ def shape_of(data: Any) -> tuple[int, ...] | None:
 def datatype_of(values: Sequence[Any]) -> str:
     """The datatype that JSON values say by themselves."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
+    if kinds == {bool} and None not in values:
         return "BOOL"
     if kinds == {int} and None not in values:
         return next((name for name in ("INT64", "UINT64") if holds(name, values)), "FP64")
@@ -137,13 +137,13 @@ def datatype_of(values: Sequence[Any]) -> str:
 def holds(datatype: str, values: Sequence[Any]) -> bool:
     """Whether JSON numbers, truth values and nulls can travel as elements of that datatype."""
     kinds = set(map(type, values))
-    if datatype == "BOOL":
-        return kinds <= {bool}
+    if datatype == "BOOL" or bool in kinds:
+        return datatype == "BOOL" and kinds <= {bool}
     if datatype.startswith("FP"):
         most = _LARGEST.get(datatype)
         return most is None or all(value is None or abs(value) <= most for value in values)
     bounds = _BOUNDS.get(datatype)
-    if bounds is None or not kinds <= {int, bool}:
+    if bounds is None or not kinds <= {int}:
         return False
     return not values or (bounds[0] <= min(values) and max(values) <= bounds[1])
 

@@ -7,13 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.runtimes.protocol import tensors
-from headrace.runtimes.protocol.open_inference import Signature
+from headrace.runtimes.protocol.open_inference import UNNAMED, Signature
 from headrace.runtimes.protocol.scoring import optional_columns
 
 LARGEST_BATCH: Final = 256
 """Rows of an ONNX model's batch; Triton refuses a request with more."""
-UNNAMED: Final = "input"
-"""Name of a signature's only column or tensor where it has none; further columns without a name are `input_1`, …"""
 UNTYPED: Final = "predictions"
 """Name of the output of a model without an output signature: JSON texts, one a row."""
 
@@ -27,8 +25,8 @@ def pyfunc_config(mlmodel: Mapping[str, Any]) -> str:
     signature = Signature.of(mlmodel.get("signature"))
     inputs: list[tuple[str, str, tuple[int, ...]]]
     inputs = [
-        (name or (f"{UNNAMED}_{at}" if at else UNNAMED), tensors.MLFLOW_DATATYPES.get(kind, "BYTES"), (-1,))
-        for at, (name, kind) in enumerate(signature.columns)
+        (name, tensors.MLFLOW_DATATYPES.get(kind, "BYTES"), (-1,))
+        for name, (_, kind) in zip(signature.names, signature.columns, strict=True)
     ]
     inputs += [(name or UNNAMED, _numpy(dtype), shape) for name, dtype, shape in signature.tensors]
     outputs = [(name, datatype, shape) for name, datatype, shape in signature.outputs]

@@ -26,6 +26,12 @@ def loader_of(model: Any) -> str:
     return str(flavors.get("python_function", {}).get("loader_module", ""))
 
 
+def hinted(metadata: Any) -> bool:
+    """Whether the signature comes from type hints: MLflow takes the items of `inputs` as they are, and no table."""
+    said = getattr(metadata, "_is_signature_from_type_hint", None)  # since MLflow 2.20
+    return said is not None and bool(said())
+
+
 def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
     """The JSON request made of the model's own input example; None when it was logged without one."""
     info = getattr(metadata, "saved_input_example_info", None)
@@ -57,6 +63,7 @@ def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "
         "streams": getattr(model, "_predict_stream_fn", None) is not None,
         "flavors": sorted(getattr(metadata, "flavors", {}) or {}),
         "signature": signature.to_dict() if signature is not None else None,
+        "hinted": hinted(metadata),
         "warmed_up": warm_up_seconds > 0,
         "load_seconds": round(load_seconds, 3),
         "warm_up_seconds": round(warm_up_seconds, 3),

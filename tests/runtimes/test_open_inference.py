@@ -16,8 +16,8 @@ from headrace.runtimes.protocol.open_inference import (
     outputs_of,
     read_request,
     render,
-    scoring_request,
 )
+from headrace.runtimes.protocol.tables import scoring_request
 
 TABLE = Signature.of(
     {
@@ -96,29 +96,6 @@ def test_a_value_of_any_kind_in_any_place_is_a_request_or_a_clear_refusal(place:
         scoring_request(read_request(document, b""), TENSOR)
 
 
-def test_columns_become_rows() -> None:
-    request = read(
-        {"name": "a", "shape": [2], "datatype": "FP64", "data": [1.5, 2.5]},
-        {"name": "b", "shape": [2, 1], "datatype": "BYTES", "data": ["x", "y"]},
-    )
-
-    assert scoring_request(request, TABLE) == {
-        "dataframe_split": {"columns": ["a", "b"], "data": [[1.5, "x"], [2.5, "y"]]}
-    }
-
-
-def test_a_matrix_becomes_rows_of_the_signatures_columns() -> None:
-    request = read({"name": "rows", "shape": [1, 2], "datatype": "FP64", "data": [[1, 2]]})
-
-    assert scoring_request(request, TABLE) == {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}
-
-
-def test_a_tensor_stays_a_tensor() -> None:
-    request = read({"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]})
-
-    assert scoring_request(request, TENSOR) == {"inputs": [[1, 2], [3, 4]]}
-
-
 def test_binary_parts_follow_in_order() -> None:
     raw = tensors.to_bytes("FP64", [1.5]) + tensors.to_bytes("BYTES", ["é"])
     request = read(
@@ -161,6 +138,7 @@ def test_outputs_take_the_signatures_type_and_name() -> None:
         ([[1.0, 2.0]], [("predictions", "FP64", (1, 2))]),
         (["a", "b"], [("predictions", "BYTES", (2,))]),
         ([True], [("predictions", "BOOL", (1,))]),
+        ([True, None], [("predictions", "BYTES", (2,))]),
         ([1.0, None], [("predictions", "FP64", (2,))]),
         ([{"p": 1, "q": "x"}, {"p": 2, "q": "y"}], [("p", "INT64", (2,)), ("q", "BYTES", (2,))]),
         ({"p": [[1.5]], "q": [1]}, [("p", "FP64", (1, 1)), ("q", "INT64", (1,))]),
@@ -218,6 +196,8 @@ def test_the_outputs_that_are_asked_for_are_answered() -> None:
         ([70000.0], "float16", "FP64"),
         ([1.5, None], "float32", "FP32"),
         ([1, None], "int64", "FP64"),
+        ([True], "int64", "BOOL"),
+        ([True, None], "float32", "BYTES"),
         (["x"], "float32", "BYTES"),
     ],
 )
