@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from headrace.autoscaler.pods import Deployment, Pod, deployment, pod
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
 from headrace.machinery.api_server import Conflict, Key, Missing, Object
@@ -88,17 +89,18 @@ class FakeCluster:
     def autoscalers(self) -> list[Object]:
         return [copy.deepcopy(item) for item in self.objects.values()]
 
-    def deployment(self, namespace: str, name: str) -> Object | None:
-        return copy.deepcopy(self.deployments.get((namespace, name)))
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
+        found = self.deployments.get((namespace, name))
+        return deployment(found) if found is not None else None
 
-    def pods(self, namespace: str, version: str) -> list[Object]:
-        return list(self.version_pods.get((namespace, version), ()))
+    def pods(self, namespace: str, version: str) -> list[Pod]:
+        return [pod(item) for item in self.version_pods.get((namespace, version), ())]
 
     def rivals(self, namespace: str) -> list[Object]:
         return list(self.namespace_rivals.get(namespace, ()))
 
-    def balancers(self) -> list[Object]:
-        return list(self.balancer_pods)
+    def balancers(self) -> list[Pod]:
+        return [pod(item) for item in self.balancer_pods]
 
     def scale(self, namespace: str, name: str, replicas: int) -> None:
         self._up()

@@ -1,12 +1,13 @@
 """Kube: what the controller reads and writes of Kubernetes. Reads come from watched copies, writes go through."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from headrace.autoscaler import pods, telemetry
+from headrace.autoscaler.pods import Deployment, Pod
 from headrace.contract import names
 from headrace.machinery.api_server import WRITE_SECONDS, ApiServer, Key, Missing, Object
-from headrace.machinery.mirror import Mirror
+from headrace.machinery.mirror import Mirror, T, whole
 
 MANAGER = "headrace-autoscaler"
 
@@ -26,16 +27,16 @@ class Cluster(Protocol):
     def autoscalers(self) -> list[Object]:
         """Every AutopilotPodAutoscaler."""
 
-    def deployment(self, namespace: str, name: str) -> Object | None:
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
         """One Deployment of a model version."""
 
-    def pods(self, namespace: str, version: str) -> Sequence[Object]:
+    def pods(self, namespace: str, version: str) -> Sequence[Pod]:
         """Pods of one version of the endpoint whose namespace this is; the same sequence until one changes."""
 
     def rivals(self, namespace: str) -> Sequence[Object]:
         """HorizontalPodAutoscalers in the namespace."""
 
-    def balancers(self) -> list[Object]:
+    def balancers(self) -> list[Pod]:
         """Pods of the LoadBalancer."""
 
     def scale(self, namespace: str, name: str, replicas: int) -> None:
@@ -66,16 +67,19 @@ class WatchedCluster:
     """The Cluster behind an API server."""
 
     def __init__(self, server: ApiServer) -> None:
-        def mirror(path: str, **how: Any) -> Mirror:
-            return Mirror(server, path, failed=telemetry.api_failures.labels("watch").inc, **how)
+        def mirror(path: str, kept: Callable[[Object], T], **how: Any) -> Mirror[T]:
+            return Mirror(server, path, kept=kept, failed=telemetry.api_failures.labels("watch").inc, **how)
 
+        balancers = f"{names.COMPONENT_LABEL}={names.LOAD_BALANCER}"
         self._server = server
-        self._autoscalers = mirror(AUTOSCALERS)
-        self._deployments = mirror(DEPLOYMENTS, label_selector=names.ENDPOINT_LABEL)
-        self._pods = mirror(PODS, group=_version, label_selector=names.ENDPOINT_LABEL, kept=pods.kept)
-        self._rivals = mirror(RIVALS, group=lambda item: item["metadata"]["namespace"])
-        self._balancers = mirror(BALANCERS, label_selector=f"{names.COMPONENT_LABEL}={names.LOAD_BALANCER}")
-        self._mirrors = (self._autoscalers, self._deployments, self._pods, self._rivals, self._balancers)
+        self._autoscalers = mirror(AUTOSCALERS, whole)
+        self._deployments = mirror(DEPLOYMENTS, pods.deployment, label_selector=names.ENDPOINT_LABEL)
+        self._pods = mirror(PODS, pods.pod, group=_version, label_selector=names.ENDPOINT_LABEL)
+        self._rivals = mirror(RIVALS, whole, group=lambda item: item["metadata"]["namespace"])
+        self._balancers = mirror(BALANCERS, pods.pod, label_selector=balancers)
+        self._mirrors: tuple[Mirror[Any], ...] = (
+            self._autoscalers, self._deployments, self._pods, self._rivals, self._balancers,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Starts the watches."""
@@ -95,16 +99,16 @@ class WatchedCluster:
     def autoscalers(self) -> list[Object]:
         return self._autoscalers.all()
 
-    def deployment(self, namespace: str, name: str) -> Object | None:
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
         return next(iter(self._deployments.of((namespace, name))), None)
 
-    def pods(self, namespace: str, version: str) -> Sequence[Object]:
+    def pods(self, namespace: str, version: str) -> Sequence[Pod]:
         return self._pods.of((namespace, version))
 
     def rivals(self, namespace: str) -> Sequence[Object]:
         return self._rivals.of(namespace)
 
-    def balancers(self) -> list[Object]:
+    def balancers(self) -> list[Pod]:
         return self._balancers.all()
 
     def scale(self, namespace: str, name: str, replicas: int) -> None:

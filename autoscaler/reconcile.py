@@ -84,7 +84,7 @@ class Reconciler:
             self._refuse(key, item, tracked, refusal, now)
             return
         tracked.refused = ""
-        desired = int(deployment["spec"].get("replicas", 1))
+        desired = deployment.replicas
         fleet = self.fleets.of(key).asked(desired)
         annotation = item["metadata"].get("annotations", {}).get(WAKE_ANNOTATION, "")
         wake = wake or (annotation != tracked.woken)
@@ -95,7 +95,7 @@ class Reconciler:
             pods=fleet.counts,
             utilisation=reading.utilisation if reading is not None else model.Utilisation(),
             cold_start_seconds=fleet.cold_start_seconds,
-            pod_cores=pods.cores(deployment),
+            pod_cores=deployment.pod_cores,
             wake=wake,
         )
         before = tracked.memory
@@ -147,7 +147,7 @@ class Reconciler:
         profiles = (self._profile(other.get("status", {})) for other in others)
         return next((profile for profile in profiles if profile is not None), None)
 
-    def _admit(self, item: Object, owner: Key) -> tuple[AutoscalerSpec, Object]:
+    def _admit(self, item: Object, owner: Key) -> tuple[AutoscalerSpec, pods.Deployment]:
         namespace, name = named(item)
         try:
             spec = AutoscalerSpec.from_json(item["spec"]).checked(f"{names.APA_KIND} {namespace}/{name}")
@@ -169,7 +169,7 @@ class Reconciler:
                     " delete it, two owners of one number never agree",
                 )
         deployment = self.cluster.deployment(namespace, spec.target)
-        if deployment is None or deployment["metadata"].get("deletionTimestamp"):
+        if deployment is None or deployment.leaving:
             raise _Refusal("TargetMissing", f"Deployment {spec.target} does not exist in namespace {namespace}")
         return spec, deployment
 

@@ -79,17 +79,19 @@ class ApiServer:
         """A JSON merge patch; with metadata.resourceVersion in it, Conflict when the object is no longer that one."""
         return self.send("PATCH", f"{path}?fieldManager={self._manager}", body, kind="application/merge-patch+json")
 
-    def list(self, path: str, *, label_selector: str = "") -> tuple[list[Object], str]:
-        """All objects, and the version of the list to watch from."""
-        items: list[Object] = []
+    def pages(self, path: str, *, label_selector: str = "") -> Iterator[tuple[list[Object], str]]:
+        """All objects, a page at a time, each with the version of the list to watch from.
+
+        Ten thousand pods are 150 MiB of Python's objects: whoever needs little of each keeps that and lets the page go.
+        """
         token = ""
         while True:
             query = {"limit": str(PAGE)} | ({"labelSelector": label_selector} if label_selector else {})
             page = self.get(f"{path}?{urlencode(query | ({'continue': token} if token else {}))}")
-            items.extend(page["items"])
+            yield page["items"], page["metadata"]["resourceVersion"]
             token = page["metadata"].get("continue", "")
             if not token:
-                return items, page["metadata"]["resourceVersion"]
+                return
 
     def watch(self, path: str, *, resource_version: str, label_selector: str = "") -> Iterator[Object]:
         """Watch events until the server ends the watch. Raises Gone when the version is too old."""

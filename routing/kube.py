@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.contract import names
 from headrace.machinery.api_server import ApiServer, Object
-from headrace.machinery.mirror import Mirror
+from headrace.machinery.mirror import Mirror, whole
 from headrace.routing import telemetry
 
 MANAGER = "headrace-routing"
@@ -16,15 +16,16 @@ BALANCER_SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-def mirror(server: ApiServer, path: str, changed: Callable[[], None], *, label_selector: str = "") -> Mirror:
+def mirror(server: ApiServer, path: str, changed: Callable[[], None], *, label_selector: str = "") -> Mirror[Object]:
     """A copy that tells of each change, and counts what failed."""
     failed = telemetry.watch_failures.labels(path.rsplit("/", 1)[-1]).inc
-    return Mirror(server, path, label_selector=label_selector, changed=changed, failed=failed)
+    return Mirror(server, path, kept=whole, label_selector=label_selector, changed=changed, failed=failed)
 
 
 def pods_of(server: ApiServer, namespace: str) -> list[Object]:
     """Pods of one endpoint's namespace that carry its labels."""
-    return server.list(f"/api/v1/namespaces/{namespace}/pods", label_selector=names.ENDPOINT_LABEL)[0]
+    pages = server.pages(f"/api/v1/namespaces/{namespace}/pods", label_selector=names.ENDPOINT_LABEL)
+    return [pod for page, _ in pages for pod in page]
 
 
 def write_status(server: ApiServer, item: Mapping[str, Any], status: Mapping[str, Any]) -> None:

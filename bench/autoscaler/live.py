@@ -189,14 +189,14 @@ def _watch(endpoint: Endpoint, load: live_load.Load, track: Track, starts: dict[
     for second in range(len(rates())):
         time.sleep(max(0.0, load.started_at + second + 1 - time.time()))
         desired, found = endpoint.look()
-        fleet = pods.fleet(found).asked(desired)
+        fleet = pods.fleet(map(pods.pod, found)).asked(desired)
         track.desired.append(desired)
         track.ready.append(fleet.counts.ready)
         track.alive.append(len(found))
         for pod in sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
-            seconds = pods.fleet([pod]).cold_start_seconds
+            name, _, _, seconds = pods.pod(pod)
             if seconds is not None:
-                starts.setdefault(pod["metadata"]["name"], seconds)
+                starts.setdefault(name, seconds)
 
 
 def simulate(starts: Sequence[float], *, service_seconds: float, cpu: float) -> Track:

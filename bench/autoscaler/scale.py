@@ -138,7 +138,7 @@ class World:
     def desired(self) -> int:
         """Replicas asked for, of the endpoint that grows."""
         found = self._seen.deployment(names.endpoint_namespace(GROWS), "v1")
-        return int(found["spec"]["replicas"]) if found is not None else 0
+        return found.replicas if found is not None else 0
 
     def _create(self, path: str, thing: dict[str, Any]) -> None:
         deadline = time.monotonic() + 20

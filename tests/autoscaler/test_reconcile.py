@@ -69,7 +69,7 @@ class World:
                 executing=0.05 * rate,
             )
             pods = self.cluster.pods(*key)
-            limits = frozenset(self.fronts.limits.get(pod["status"]["podIP"], 1) for pod in pods)
+            limits = frozenset(self.fronts.limits.get(pod.address, 1) for pod in pods)
             reading = Reading(taken_at=self.now, load=load, limits=limits)
         items = {named(item): item for item in self.cluster.autoscalers()}
         self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key], wake=wake)
@@ -157,7 +157,7 @@ def test_no_decision_waits_for_statuses_and_the_newest_is_written() -> None:
 def test_every_ready_pod_gets_the_limit_and_gets_it_again() -> None:
     world = World(replicas=3, initial_concurrency=6, min_concurrency=6, max_concurrency=6)
     world.look(10)
-    addresses = [pod["status"]["podIP"] for pod in world.cluster.pods(*KEY)]
+    addresses = [pod.address for pod in world.cluster.pods(*KEY)]
     assert world.fronts.limits == dict.fromkeys(addresses, 6)
 
     world.fronts.limits[addresses[0]] = 1  # a pod that restarted

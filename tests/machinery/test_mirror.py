@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from headrace.machinery.api_server import named
-from headrace.machinery.mirror import Mirror
+from headrace.machinery.api_server import Object, named
+from headrace.machinery.mirror import Mirror, whole
 
 
-def mirror_names(mirror: Mirror) -> set[str]:
+def mirror_names(mirror: Mirror[Object]) -> set[str]:
     return {item["metadata"]["name"] for item in mirror.all()}
 
 
@@ -17,16 +17,18 @@ PATH = "/apis/discovery.k8s.io/v1/endpointslices"
 
 
 @pytest.fixture
-def mirror(api: Any) -> Iterator[Mirror]:
+def mirror(api: Any) -> Iterator[Mirror[Object]]:
     api.put(PATH, "one")
     api.put(PATH, "two")
-    mirror = Mirror(api.client(), PATH)
+    mirror = Mirror(api.client(), PATH, kept=whole)
     mirror.start()
     yield mirror
     mirror.stop()
 
 
-def test_a_mirror_shows_every_page_of_the_list_then_follows_the_watch(api: Any, mirror: Mirror, until: Any) -> None:
+def test_a_mirror_shows_every_page_of_the_list_then_follows_the_watch(
+    api: Any, mirror: Mirror[Object], until: Any
+) -> None:
     until(lambda: mirror.synced and PATH in api.watches, "list and watch")
     assert mirror_names(mirror) == {"one", "two"}
     api.put(PATH, "three")
@@ -34,7 +36,7 @@ def test_a_mirror_shows_every_page_of_the_list_then_follows_the_watch(api: Any, 
     until(lambda: mirror_names(mirror) == {"two", "three"}, "events applied")
 
 
-def test_a_group_is_the_same_tuple_until_one_of_it_changes(api: Any, mirror: Mirror, until: Any) -> None:
+def test_a_group_is_the_same_tuple_until_one_of_it_changes(api: Any, mirror: Mirror[Object], until: Any) -> None:
     until(lambda: mirror.synced and PATH in api.watches, "list and watch")
     group = named(mirror.all()[0])
     one, none = mirror.of(group), mirror.of(("nowhere", "none"))
@@ -47,7 +49,7 @@ def test_a_group_is_the_same_tuple_until_one_of_it_changes(api: Any, mirror: Mir
     assert len(mirror.of(group)) == 1
 
 
-def test_an_api_server_that_goes_away_leaves_the_copy_as_it_was(api: Any, mirror: Mirror, until: Any) -> None:
+def test_an_api_server_that_goes_away_leaves_the_copy_as_it_was(api: Any, mirror: Mirror[Object], until: Any) -> None:
     until(lambda: PATH in api.watches, "watch")
     api.down = True
     api.end_watches()
@@ -59,7 +61,7 @@ def test_an_api_server_that_goes_away_leaves_the_copy_as_it_was(api: Any, mirror
     until(lambda: mirror_names(mirror) == {"two"}, "listed again after the outage")
 
 
-def test_a_watch_that_is_too_old_ends_in_a_fresh_list(api: Any, mirror: Mirror, until: Any) -> None:
+def test_a_watch_that_is_too_old_ends_in_a_fresh_list(api: Any, mirror: Mirror[Object], until: Any) -> None:
     until(lambda: PATH in api.watches, "watch")
     api.objects[PATH].pop("one")
     api.tell(PATH, {"type": "ERROR", "object": {"code": 410, "message": "too old"}})
@@ -67,7 +69,7 @@ def test_a_watch_that_is_too_old_ends_in_a_fresh_list(api: Any, mirror: Mirror, 
 
 
 def test_nothing_is_synced_before_the_kind_exists(api: Any, until: Any) -> None:
-    mirror = Mirror(api.client(), "/apis/none")
+    mirror = Mirror(api.client(), "/apis/none", kept=whole)
     mirror.start()
     api.objects["/apis/none"] = {}
     until(lambda: mirror.synced, "synced once the list succeeds")
@@ -84,6 +86,7 @@ def test_a_group_holds_its_own_objects_and_whoever_asks_is_told_of_changes_and_f
     mirror = Mirror(
         api.client(),
         PATH,
+        kept=whole,
         group=lambda item: item["metadata"]["namespace"],
         changed=lambda: count("changes"),
         failed=lambda: count("failures"),
