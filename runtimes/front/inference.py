@@ -24,6 +24,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _MODEL = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/infer|/ready)?/?")
+_OF_THE_SERVER = frozenset(("/v2", "/v2/models", "/v2/health/live", "/v2/health/ready"))
 
 
 def dialect(answer: Answer) -> Answer:
@@ -95,6 +96,27 @@ class OpenInference:
 
     async def _route(self, scope: Scope, receive: Receive) -> Answer:
         front, path, method = self._front, scope["path"].rstrip("/"), scope["method"]
+        found = _MODEL.fullmatch(scope["path"])
+        wanted = "POST" if found is not None and found["verb"] == "/infer" else "GET"
+        if (found is not None or path in _OF_THE_SERVER) and method != wanted and (wanted, method) != ("GET", "HEAD"):
+            return refusal(405, "BAD_REQUEST", f"This path answers {wanted} only.", allow=wanted)
+        if path in _OF_THE_SERVER:
+            return self._of_the_server(path)
+        if found is None:
+            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
+        name, version = found["name"], found["version"] or ""
+        refused = elsewhere(name, version, endpoint=front.settings.endpoint, served=front.settings.version)
+        if refused is not None:
+            return refused
+        if found["verb"] == "/infer":
+            return front.counted(await self._infer(scope, receive))
+        metadata = await self.described()
+        if isinstance(metadata, Answer):
+            return metadata
+        return Answer(200, orjson.dumps({"name": name, "ready": True} if found["verb"] == "/ready" else metadata))
+
+    def _of_the_server(self, path: str) -> Answer:
+        front = self._front
         if path == "/v2/health/live":
             return Answer(200, b'{"live":true}')
         if path == "/v2/health/ready":
@@ -104,24 +126,7 @@ class OpenInference:
         if path == "/v2":
             described = {"name": "headrace", "version": front.settings.version, "extensions": open_inference.EXTENSIONS}
             return Answer(200, orjson.dumps(described))
-        if path == "/v2/models":
-            return Answer(200, orjson.dumps({"models": [front.settings.endpoint]}))
-        found = _MODEL.fullmatch(scope["path"])
-        if found is None:
-            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
-        name, version = found["name"], found["version"] or ""
-        refused = elsewhere(name, version, endpoint=front.settings.endpoint, served=front.settings.version)
-        if refused is not None:
-            return refused
-        wanted = "POST" if found["verb"] == "/infer" else "GET"
-        if method != wanted:
-            return refusal(405, "BAD_REQUEST", f"This path answers {wanted} only.", allow=wanted)
-        if found["verb"] == "/infer":
-            return front.counted(await self._infer(scope, receive))
-        metadata = await self.described()
-        if isinstance(metadata, Answer):
-            return metadata
-        return Answer(200, orjson.dumps({"name": name, "ready": True} if found["verb"] == "/ready" else metadata))
+        return Answer(200, orjson.dumps({"models": [front.settings.endpoint]}))
 
     async def _infer(self, scope: Scope, receive: Receive) -> Answer:
         front = self._front

@@ -1,5 +1,6 @@
 """What a request says its body is: content type and encoding, read as RFC 9110 has them, and the body's limits."""
 
+import codecs
 import re
 import zlib
 from collections.abc import Iterable
@@ -62,7 +63,12 @@ def content_type(headers: Headers) -> str | Answer:
 
 
 def decoded(headers: Headers, body: bytes) -> bytes | Answer:
-    """The body without its content encoding, at most BODY_LIMIT bytes of it."""
+    """The body without its content encoding and without a byte order mark, at most BODY_LIMIT bytes of it."""
+    plain = _unpacked(headers, body)
+    return plain if isinstance(plain, Answer) else plain.removeprefix(codecs.BOM_UTF8)
+
+
+def _unpacked(headers: Headers, body: bytes) -> bytes | Answer:
     encoding = (header(headers, b"content-encoding") or "identity").strip().lower()
     if encoding == "identity":
         return body

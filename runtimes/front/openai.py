@@ -76,9 +76,12 @@ class OpenAI:
 
     async def _route(self, scope: Scope, receive: Receive) -> Answer | Events:
         front, path, method = self._front, scope["path"].rstrip("/"), scope["method"]
-        if path == "/v1/models" and method == "GET":
-            one = {"id": front.settings.endpoint, "object": "model", "created": self._started, "owned_by": "headrace"}
-            return Answer(200, orjson.dumps({"object": "list", "data": [one]}))
+        endpoint = front.settings.endpoint
+        if path in ("/v1/models", f"/v1/models/{endpoint}"):
+            if method not in ("GET", "HEAD"):
+                return refusal(405, "BAD_REQUEST", "This path answers GET only.", allow="GET")
+            one = {"id": endpoint, "object": "model", "created": self._started, "owned_by": "headrace"}
+            return Answer(200, orjson.dumps({"object": "list", "data": [one]} if path == "/v1/models" else one))
         if path not in _PATHS:
             return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is nothing at this path.")
         if method != "POST":

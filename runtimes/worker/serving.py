@@ -33,6 +33,7 @@ class Link:
     def __init__(self, path: str, hello: "dict[str, Any]") -> None:
         self._path = path
         self._hello = hello
+        self._process = os.getpid()
         self._announcement = b""
         self._write_lock = threading.Lock()
         self._reader = frames.Reader()
@@ -45,6 +46,8 @@ class Link:
 
     def send(self, frame: bytes) -> None:
         """Sends one frame. A front that is gone loses it: its callers are gone as well."""
+        if os.getpid() != self._process:
+            os._exit(1)  # a process that the model forked came back from the call, to which there is one answer
         with self._write_lock:
             try:
                 self._socket.sendall(frame)

@@ -112,6 +112,11 @@ def assert_proper(response: httpx.Response, code: str | None) -> None:
         assert secret not in response.text
 
 
+@pytest.mark.parametrize(("body", "content_type"), [(GOOD, JSON), (CSV, "text/csv")])
+def test_a_byte_order_mark_before_a_body_is_left_out(iris_front: Any, body: str, content_type: str) -> None:
+    assert iris_front.post(b"\xef\xbb\xbf" + body.encode(), content_type).json() == {"predictions": [0]}
+
+
 def test_f40_f41_content_encodings(iris_front: Any) -> None:
     assert iris_front.post(gzip.compress(GOOD.encode()), **{"content-encoding": "gzip"}).json() == {"predictions": [0]}
     assert iris_front.post(GOOD, **{"content-encoding": "zzz"}).status_code == 415

@@ -83,6 +83,13 @@ def test_tritonclient_reads_refusals(triton: Any) -> None:
         ("/v2/models/model/infer", "GET", 405),
         ("/v2/nothing", "GET", 404),
         ("/v2/models/model/infer", "POST", 400),
+        ("/v2/models/model", "HEAD", 200),
+        ("/v2/models/model", "POST", 405),
+        ("/v2", "POST", 405),
+        ("/v2/health/ready", "POST", 405),
+        ("/v2/health/ready", "HEAD", 200),
+        ("/v2/health/live", "GET", 200),
+        ("/v2/models", "GET", 200),
     ],
 )
 def test_open_inference_refusals_have_one_shape(iris_front: Any, path: str, method: str, status: int) -> None:

@@ -1,5 +1,6 @@
 """Workers that hang, get stuck, leak or talk; and callers that leave."""
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 MODEL = """
-import ctypes, sys, time
+import ctypes, os, sys, time
 kept = []
 class Model(PythonModel):
     def predict(self, context, model_input, params=None):
@@ -25,6 +26,8 @@ class Model(PythonModel):
             time.sleep(amount)
         if wish == "leak":
             kept.append(bytearray(int(amount)))
+        if wish == "fork":
+            os.fork()
         if wish == "print":
             print("to stdout")
             print("to stderr", file=sys.stderr)
@@ -39,6 +42,17 @@ def eventually(condition: Callable[[], bool], *, within_seconds: float = 120.0) 
     while not condition():
         assert time.monotonic() < deadline, "the expected state did not come"
         time.sleep(0.05)
+
+
+def living_children(pid: int) -> list[str]:
+    """Processes that a process has forked and that still run."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(status.parent.name)
+    return found
 
 
 def asked(wish: str, amount: float = 0) -> str:
@@ -83,6 +97,16 @@ def test_what_the_model_prints_becomes_structured_logs(start_front: Any, model: 
             return {(record["message"], record["stream"]) for record in records if record["logger"] == "model"}
 
         eventually(lambda: wanted <= said())
+
+
+def test_a_process_that_a_model_forks_and_forgets_ends_with_the_call(start_front: Any, model: Path) -> None:
+    with start_front(model) as front:
+        [worker] = front.worker_pids()
+        forked = [front.post(asked("fork")).json() for _ in range(3)]
+
+        assert forked == [{"predictions": ["fork"]}] * 3
+        eventually(lambda: not living_children(worker), within_seconds=20)
+        assert front.worker_pids() == [worker]
 
 
 def test_a_leaking_worker_is_replaced_without_a_failed_request(start_front: Any, model: Path) -> None:

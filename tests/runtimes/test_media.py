@@ -42,6 +42,11 @@ def test_gzip_is_unpacked() -> None:
     assert media.decoded([(b"content-encoding", b"gzip")], gzip.compress(b"{}")) == b"{}"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_document() -> None:
+    assert media.decoded([], b"\xef\xbb\xbf{}") == b"{}"
+    assert media.decoded([(b"content-encoding", b"gzip")], gzip.compress(b"\xef\xbb\xbf{}")) == b"{}"
+
+
 def test_a_gzip_bomb_stops_at_the_limit() -> None:
     bomb = gzip.compress(b"0" * (media.BODY_LIMIT * 4))
 

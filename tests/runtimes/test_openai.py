@@ -134,6 +134,7 @@ def test_openais_client_chats(client: Any) -> None:
     assert answer.object == "chat.completion"
     assert answer._request_id
     assert [model.id for model in client.models.list()] == ["model"]
+    assert client.models.retrieve("model").id == "model"
 
 
 @pytest.mark.slow
@@ -164,6 +165,8 @@ def test_openais_client_reads_refusals(client: Any, chat_front: Any) -> None:
     assert "canary" not in str(raised.value)
     with pytest.raises(library.BadRequestError):
         client.chat.completions.create(model="model", messages=said("raise"), stream=True)
+    with pytest.raises(library.NotFoundError):
+        client.models.retrieve("other")
     with pytest.raises(library.NotFoundError, match="does not speak this protocol"):
         client.embeddings.create(model="model", input="x")
     with pytest.raises(library.APIError) as broken:
