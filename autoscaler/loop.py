@@ -8,9 +8,10 @@ from collections.abc import Callable
 from headrace.autoscaler import pods, telemetry
 from headrace.autoscaler.kube import Cluster
 from headrace.autoscaler.lease import Elector
-from headrace.autoscaler.metrics import Reading, Source, Targets, bracketed
+from headrace.autoscaler.metrics import Source, bracketed
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
 from headrace.autoscaler.report import stamp
+from headrace.autoscaler.totals import Reading, Targets
 from headrace.contract import metrics, names
 from headrace.contract.errors import TemporaryError
 from headrace.machinery.api_server import Key, named

@@ -13,7 +13,7 @@ from headrace.autoscaler.engine import Decision, Memory, Observation, Profile, d
 from headrace.autoscaler.fronts import Fronts
 from headrace.autoscaler.journal import Journal
 from headrace.autoscaler.kube import MANAGER, Cluster
-from headrace.autoscaler.metrics import Reading
+from headrace.autoscaler.totals import Reading
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.contract.errors import InputError, TemporaryError

@@ -1,7 +1,7 @@
 """A stand-in for Prometheus, for pods that do not run: it answers the autoscaler's queries from given counters.
 
 Every pod has its own series of counters, as under the real one, so that reading them costs the controller what it would
-cost there.
+cost there. Of a query it understands its shape and which counters it names.
 """
 
 import json
@@ -45,13 +45,15 @@ class StandInPrometheus:
     """Serves the last published state on a port of the loopback."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, bytes] = {}
+        self._answers: dict[str, dict[str, bytes]] = {}
+        """By the beginning of a query, and by the metric that it names."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # the name is the standard library's
                 query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("query", [""])[0]
-                body = next((body for start, body in outer._answers.items() if query.startswith(start)), _vector([]))
+                found = next((named for start, named in outer._answers.items() if query.startswith(start)), {})
+                body = _vector([series for name, series in found.items() if series and name in query])
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
@@ -67,9 +69,7 @@ class StandInPrometheus:
 
     def publish(self, versions: list[VersionCounters], now: float) -> None:
         """Replaces what is answered; `now` is the time of the scrape."""
-        each: list[dict[str, Any]] = []
-        sums: list[dict[str, Any]] = []
-        means: list[dict[str, Any]] = []
+        counters, sums, means = (_Series(now) for _ in range(3))
         limits: list[dict[str, Any]] = []
         times: list[dict[str, Any]] = []
         for version in versions:
@@ -78,31 +78,28 @@ class StandInPrometheus:
                 metrics.VERSION_METRIC_LABEL: version.version,
             }
             cluster = {metrics.ENVOY_CLUSTER_LABEL: f"{version.endpoint}/{version.version}"}
-            each.append(_series(metrics.ENVOY_REQUESTS, {**cluster, "instance": "balancer:9901"}, version.sent, now))
+            counters.add(metrics.ENVOY_REQUESTS, {**cluster, "instance": "balancer:9901"}, version.sent)
             for address, pod in version.pods.items():
                 labels = {**own, "instance": f"{address}:8002"}
-                each += [
-                    _series(metrics.FRONT_ARRIVED, labels, pod.arrived, now),
-                    _series(metrics.FRONT_COMPLETED, labels, pod.completed, now),
-                    _series(metrics.FRONT_EXECUTING_SECONDS, labels, pod.executing_seconds, now),
-                    _series(metrics.FRONT_QUEUED_SECONDS, labels, pod.queued_seconds, now),
-                ]
+                counters.add(metrics.FRONT_ARRIVED, labels, pod.arrived)
+                counters.add(metrics.FRONT_COMPLETED, labels, pod.completed)
+                counters.add(metrics.FRONT_EXECUTING_SECONDS, labels, pod.executing_seconds)
+                counters.add(metrics.FRONT_QUEUED_SECONDS, labels, pod.queued_seconds)
             if version.pods:
                 executing = sum(pod.executing for pod in version.pods.values())
-                used = min(1.0, executing / version.limit / len(version.pods))
-                sums.append(_series(metrics.FRONT_EXECUTING, own, executing, now))
-                sums.append(_series(metrics.FRONT_QUEUED, own, sum(pod.queued for pod in version.pods.values()), now))
-                means.append(_series(metrics.FRONT_CPU_RATIO, own, used, now))
-                means.append(_series(metrics.FRONT_MEMORY_RATIO, own, 0.4, now))
+                sums.add(metrics.FRONT_EXECUTING, own, executing)
+                sums.add(metrics.FRONT_QUEUED, own, sum(pod.queued for pod in version.pods.values()))
+                means.add(metrics.FRONT_CPU_RATIO, own, min(1.0, executing / version.limit / len(version.pods)))
+                means.add(metrics.FRONT_MEMORY_RATIO, own, 0.4)
                 limits.append({"metric": {**own, "limit": str(version.limit)}, "value": [now, str(len(version.pods))]})
                 times.append({"metric": own, "value": [now, str(now)]})
         self._answers = {
-            "{": _vector(each),
-            "sum by": _vector(sums),
-            "avg by": _vector(means),
-            "count_values by": _vector(limits),
-            "max by": _vector(times),
-            "max(": _vector([{"metric": {}, "value": [now, str(now)]}]),
+            "max by (__name__": counters.by_name(),
+            "sum by": sums.by_name(),
+            "avg by": means.by_name(),
+            "count_values by": {metrics.FRONT_CONCURRENCY_LIMIT: _joined(limits)},
+            "max by (endpoint": {metrics.FRONT_ARRIVED: _joined(times)},
+            "max(": {metrics.ENVOY_REQUESTS: _joined([{"metric": {}, "value": [now, str(now)]}])},
         }
 
     def close(self) -> None:
@@ -111,9 +108,25 @@ class StandInPrometheus:
         self._server.server_close()
 
 
-def _series(name: str, labels: Mapping[str, str], value: float, now: float) -> dict[str, Any]:
-    return {"metric": {"__name__": name, **labels}, "value": [now, repr(float(value))]}
+class _Series:
+    """Series of one time, by name."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        row = {"metric": {"__name__": name, **labels}, "value": [self._now, repr(float(value))]}
+        self._rows.setdefault(name, []).append(row)
+
+    def by_name(self) -> dict[str, bytes]:
+        return {name: _joined(rows) for name, rows in self._rows.items()}
 
 
-def _vector(result: list[dict[str, Any]]) -> bytes:
-    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+def _joined(rows: list[dict[str, Any]]) -> bytes:
+    """Rows of an answer, without the brackets about them."""
+    return json.dumps(rows, separators=(",", ":")).encode()[1:-1]
+
+
+def _vector(parts: list[bytes]) -> bytes:
+    return b'{"status":"success","data":{"resultType":"vector","result":[' + b",".join(parts) + b"]}}"

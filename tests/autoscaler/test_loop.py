@@ -14,8 +14,9 @@ from headrace.autoscaler.fake_kube import FakeCluster
 from headrace.autoscaler.journal import Journal
 from headrace.autoscaler.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS, Elector
 from headrace.autoscaler.loop import Loop
-from headrace.autoscaler.metrics import PrometheusSource, Reading, Source, Targets
+from headrace.autoscaler.metrics import PrometheusSource, Source
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler
+from headrace.autoscaler.totals import Reading, Targets
 from headrace.contract import metrics, names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.machinery.api_server import Key

@@ -9,8 +9,8 @@ import pytest
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_kube import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.metrics import Reading
 from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
+from headrace.autoscaler.totals import Reading
 from headrace.contract.apa import AutoscalerSpec
 from headrace.machinery.api_server import Key, named
 

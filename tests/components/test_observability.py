@@ -8,7 +8,7 @@ import pytest
 from recorder import record
 from stand_ins import FOUND, IMAGE
 
-from headrace.autoscaler.metrics import ENVOY_NAMES, FRONT_NAMES
+from headrace.autoscaler.totals import ENVOY_NAMES, FRONT_NAMES
 from headrace.components import Observability, flows, pods
 from headrace.components.checks import ArgsError
 from headrace.components.observability import configuration

@@ -1,0 +1,259 @@
+"""Totals: the load of every version out of the counters of its pods and of the balancers. Pure, but for its memory.
+
+Sums over pods are not monotone: a pod that goes takes its counters along. So increases are summed, series by series,
+into totals that only grow; a series that restarts contributes what it has counted since.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from headrace.autoscaler.engine import LoadCounters, Utilisation
+from headrace.autoscaler.exposition import Sample
+from headrace.contract import metrics, names
+from headrace.machinery.api_server import Key
+
+COUNT_MAX = 1e18
+"""No counter of requests or seconds grows so far. One that says so is handed on for the engine to judge, and is kept
+out of the totals, which it would spoil for good."""
+MISSES_BEFORE_GONE = 3
+"""Scrapes in a row that a balancer may miss before its share of the load is given up for lost."""
+READS_REMEMBERED = 600
+"""Reads, a second apart, for which a series that is silent is remembered: one that comes back has not grown by all that
+it ever counted. After twice as many it is forgotten for certain; pods come and go, and the memory must not grow."""
+
+FRONT_COUNTERS = {
+    metrics.FRONT_ARRIVED: "front_arrived",
+    metrics.FRONT_COMPLETED: "completed",
+    metrics.FRONT_EXECUTING_SECONDS: "executing_seconds",
+    metrics.FRONT_QUEUED_SECONDS: "queued_seconds",
+}
+SUMMED = (metrics.FRONT_EXECUTING, metrics.FRONT_QUEUED)
+AVERAGED = (metrics.FRONT_CPU_RATIO, metrics.FRONT_MEMORY_RATIO, metrics.FRONT_IO_WAIT_RATIO)
+_ENVOY_COUNTERS = {
+    metrics.ENVOY_REQUESTS: "sent",
+    metrics.ENVOY_RETRIES: "retried",
+    metrics.ENVOY_UNHEALTHY: "unserved",
+}
+_GPU = {
+    metrics.DCGM_GPU_UTILISATION: ("gpu", 0.01),
+    metrics.DCGM_MEMORY_BANDWIDTH: ("memory_bandwidth", 1.0),
+    metrics.DCGM_TENSOR_ACTIVE: ("tensor", 1.0),
+}
+FRONT_NAMES = frozenset({*FRONT_COUNTERS, *SUMMED, *AVERAGED, metrics.FRONT_CONCURRENCY_LIMIT})
+ENVOY_NAMES = frozenset(_ENVOY_COUNTERS)
+GPU_NAMES = frozenset({*_GPU, metrics.DCGM_MEMORY_USED, metrics.DCGM_MEMORY_FREE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What to read: ready pods of each version, and the balancers. Names to addresses."""
+
+    pods: Mapping[Key, Mapping[str, str]]
+    balancers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Load of one version."""
+
+    taken_at: float
+    load: LoadCounters | None
+    utilisation: Utilisation = field(default_factory=Utilisation)
+    limits: frozenset[int] = frozenset()
+    """Admission limits in force: one, when all pods have the same."""
+
+
+class Totals:
+    """Per-version totals out of per-series counters."""
+
+    def __init__(self) -> None:
+        self._versions: dict[Key, _Counted] = {}
+        self._balancers: dict[str, int] = {}  # reads in a row that missed it
+        self._reads = 0
+
+    def read(self, samples: Iterable[Sample], targets: Targets, *, taken_at: Mapping[Key, float]) -> dict[Key, Reading]:
+        """Takes one set of samples in and gives each version's reading. Versions that are no target are forgotten."""
+        self._versions = {key: self._versions.get(key) or _Counted() for key in targets.pods}
+        self._reads += 1
+        if self._reads % READS_REMEMBERED == 0:
+            for counted in self._versions.values():
+                counted.age()
+        found = {key: _Found(counted) for key, counted in self._versions.items()}
+        by_pod = {(key[0], pod): key for key, pods in targets.pods.items() for pod in pods}
+        heard: set[str] = set()
+        for sample in samples:
+            name, labels = sample.name, sample.labels
+            if name in FRONT_COUNTERS:
+                item = found.get(version_of(labels))
+                if item is not None:
+                    item.count("front", FRONT_COUNTERS[name], sample.instance, sample.value)
+            elif name in _ENVOY_COUNTERS:
+                heard.add(sample.instance)
+                endpoint, _, served = labels.get(metrics.ENVOY_CLUSTER_LABEL, "").rpartition("/")
+                item = found.get(_key(endpoint, served))
+                if item is not None:
+                    item.count("envoy", _ENVOY_COUNTERS[name], sample.instance, sample.value)
+            elif name in FRONT_NAMES:
+                item = found.get(version_of(labels))
+                if item is not None:
+                    item.gauge(sample)
+            elif name in GPU_NAMES:
+                namespace = labels.get("exported_namespace", labels.get("namespace", ""))
+                owner = by_pod.get((namespace, labels.get("exported_pod", labels.get("pod", ""))))
+                if owner is not None:
+                    found[owner].gauge(sample)
+        silent = self._silent(heard, set(targets.balancers.values()))
+        return {
+            key: item.reading(expected=bool(targets.pods[key]), silent=silent, taken_at=taken_at.get(key))
+            for key, item in found.items()
+        }
+
+    def balanced(self, key: Key) -> bool:
+        """Whether a balancer has told of the version: what its fronts saw arrive is not asked then."""
+        counted = self._versions.get(key)
+        return counted is not None and "envoy" in counted.begun
+
+    def _silent(self, heard: set[str], expected: set[str]) -> bool:
+        """Whether a balancer that was heard before is missing, for no longer than a hiccup."""
+        for instance in heard:
+            self._balancers[instance] = 0
+        missing = False
+        for instance in list(self._balancers):
+            if instance in heard:
+                continue
+            self._balancers[instance] += 1
+            if self._balancers[instance] > MISSES_BEFORE_GONE or (expected and instance not in expected):
+                del self._balancers[instance]
+            else:
+                missing = True
+        return missing
+
+
+_COUNTED = ("completed", "executing_seconds", "queued_seconds")
+
+
+class _Counted:
+    """What one version has counted so far."""
+
+    __slots__ = ("begun", "last", "older", "sums")
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        """By counter: a total that only grows."""
+        self.begun: set[str] = set()
+        """Families of counters that were heard in an earlier read."""
+        self.last: dict[str, dict[str, float]] = {}
+        """By counter, what each instance said last."""
+        self.older: dict[str, dict[str, float]] = {}
+        """The same of instances that have been silent since memory last aged."""
+
+    def grow(self, family: str, counter: str, instance: str, value: float) -> None:
+        """Takes in what one instance says."""
+        known = self.last.get(counter)
+        if known is None:
+            known = self.last[counter] = {}
+        last = known.get(instance)
+        if last is None and counter in self.older:
+            last = self.older[counter].pop(instance, None)
+        known[instance] = value
+        if last is not None:
+            grown = value - last if value >= last else value
+        elif family in self.begun:
+            grown = value  # a series that appears later has counted from zero
+        else:
+            grown = 0.0  # the first look finds counters with a past
+        self.sums[counter] = self.sums.get(counter, 0.0) + grown
+
+    def age(self) -> None:
+        """Forgets who has been silent since memory aged before."""
+        self.older, self.last = self.last, {}
+
+
+class _Found:
+    """Samples of one version in one read."""
+
+    __slots__ = ("broken", "counted", "families", "gauges", "limits")
+
+    def __init__(self, counted: _Counted) -> None:
+        self.counted = counted
+        self.families: set[str] = set()
+        self.broken: dict[str, float] = {}
+        self.gauges: dict[str, list[float]] = {}
+        self.limits: set[int] = set()
+
+    def count(self, family: str, counter: str, instance: str, value: float) -> None:
+        """Notes a counter of one instance."""
+        self.families.add(family)
+        if 0 <= value <= COUNT_MAX:  # NaN is neither
+            self.counted.grow(family, counter, instance, value)
+        else:
+            self.broken[counter] = value
+
+    def reading(self, *, expected: bool, silent: bool, taken_at: float | None) -> Reading:
+        """All of it together. `expected`: there are pods, which should be heard; `silent`: a balancer is missing."""
+        self.counted.begun |= self.families
+        load = None
+        if taken_at is not None and not silent and ("front" in self.families or not expected):
+            load = LoadCounters(
+                arrived=self._arrived(),
+                **{name: self._total(name) for name in _COUNTED},
+                queued=self.sum(metrics.FRONT_QUEUED),
+                executing=self.sum(metrics.FRONT_EXECUTING),
+            )
+        return Reading(
+            taken_at=taken_at if taken_at is not None else 0.0,
+            load=load,
+            utilisation=self.utilisation(),
+            limits=frozenset(self.limits),
+        )
+
+    def _arrived(self) -> float:
+        """What the balancers sent and could not send, less second attempts; without a balancer, what fronts saw."""
+        if "envoy" not in self.counted.begun:
+            return self._total("front_arrived")
+        return self._total("sent") - self._total("retried") + self._total("unserved")
+
+    def _total(self, counter: str) -> float:
+        return self.broken.get(counter, self.counted.sums.get(counter, 0.0))
+
+    def gauge(self, sample: Sample) -> None:
+        """Notes a gauge."""
+        if sample.name == metrics.FRONT_CONCURRENCY_LIMIT:
+            if math.isfinite(sample.value) and sample.value >= 0:
+                self.limits.add(int(sample.value))
+            return
+        self.gauges.setdefault(sample.name, []).append(sample.value)
+
+    def sum(self, name: str) -> float:
+        """Sum of a gauge over the pods."""
+        return math.fsum(self.gauges.get(name, ())) if all(map(math.isfinite, self.gauges.get(name, ()))) else math.nan
+
+    def mean(self, name: str) -> float | None:
+        """Mean of a gauge over the pods that gave a usable value; None when none did."""
+        values = [value for value in self.gauges.get(name, ()) if math.isfinite(value) and value >= 0]
+        return math.fsum(values) / len(values) if values else None
+
+    def utilisation(self) -> Utilisation:
+        """Means over the pods."""
+        gpu = {field: mean * scale for name, (field, scale) in _GPU.items() if (mean := self.mean(name)) is not None}
+        used, free = self.mean(metrics.DCGM_MEMORY_USED), self.mean(metrics.DCGM_MEMORY_FREE)
+        if used is not None and free is not None and used + free > 0:
+            gpu["gpu_memory"] = used / (used + free)
+        return Utilisation(
+            cpu=self.mean(metrics.FRONT_CPU_RATIO),
+            memory=self.mean(metrics.FRONT_MEMORY_RATIO),
+            io_wait=self.mean(metrics.FRONT_IO_WAIT_RATIO),
+            **gpu,
+        )
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def _key(endpoint: str, version: str) -> Key:
+    return names.endpoint_namespace(endpoint), version
+
+
+def version_of(labels: Mapping[str, str]) -> Key:
+    """The version that a front's labels tell of."""
+    return _key(labels.get(metrics.ENDPOINT_METRIC_LABEL, ""), labels.get(metrics.VERSION_METRIC_LABEL, ""))
