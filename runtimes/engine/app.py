@@ -17,11 +17,12 @@ from headrace.contract.errors import InputError
 from headrace.contract.runtime import EnginePlan
 from headrace.runtimes.engine import dialects
 from headrace.runtimes.engine.client import EngineLost
+from headrace.runtimes.engine.events import Streams
 from headrace.runtimes.engine.forward import Forward
 from headrace.runtimes.engine.gate import Gate
 from headrace.runtimes.engine.inference import Inference
 from headrace.runtimes.engine.supervisor import Supervisor
-from headrace.runtimes.front import admin, media
+from headrace.runtimes.front import admin, express, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES, Disconnected
 from headrace.runtimes.front.load import Load
@@ -49,6 +50,9 @@ _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 class EngineFront:
     """One pod's HTTP side where an engine serves the model."""
 
+    plain_lines = (express.INVOCATIONS, *express.OPENAI)
+    """Request lines of what may take the short way (runtimes/front/connection.py)."""
+
     def __init__(
         self,
         settings: Settings,
@@ -69,8 +73,7 @@ class EngineFront:
             clock=time.monotonic,
         )
         self.pool = Supervisor(settings, plan, self.load, pipes=pipes, on_failed=self._failed)
-        self.cut = asyncio.Event()
-        """Set when streams must end because the pod does."""
+        self.streams = Streams()
         self.failure: str | None = None
         """Why the model cannot be served, in one sentence; None while it can or may be."""
         self._on_fatal = on_fatal
@@ -95,7 +98,7 @@ class EngineFront:
         if value and not self._draining:
             grace = self.settings.grace_seconds
             left = max(min(ROTATION_SECONDS, grace / 4), grace - STREAMS_END_SECONDS)
-            asyncio.get_running_loop().call_later(left, self.cut.set)
+            asyncio.get_running_loop().call_later(left, self.streams.cut)
         self._draining = value
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,13 +134,6 @@ class EngineFront:
         headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode()), *common]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
-
-    def at_the_door(self) -> Answer | None:
-        """Nothing is refused on the short way either."""
-        return None
-
-    def submit(self, content_type: str, body: bytes, waiting: object) -> None:
-        """No request goes the short way (runtimes/front/connection.py): an engine takes longer than what that saves."""
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | Events:
         path, method = scope["path"].rstrip("/") or "/", scope["method"]
@@ -231,7 +227,7 @@ class EngineFront:
                 await self.pool.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self.cut.set()
+                self.streams.cut()
                 await self.rpc.left()
                 await self.pool.stop()
                 await send({"type": "lifespan.shutdown.complete"})

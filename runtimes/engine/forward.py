@@ -5,15 +5,13 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from headrace.contract.runtime import Protocol
 from headrace.runtimes.engine import dialects
-from headrace.runtimes.engine.client import Client, EngineLost, Response
-from headrace.runtimes.engine.events import relayed
+from headrace.runtimes.engine.client import Client, EngineLost
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
 from headrace.runtimes.front.app import read_body
@@ -42,7 +40,7 @@ LOST = refusal(
     "INTERNAL_ERROR",
     "The model's engine ended, or hung up, while it worked on this request. It is replaced when it has ended.",
 )
-_BROKEN_OFF = "The model's engine stopped before its answer was complete."
+_BROKEN_OFF = orjson.dumps(openai.error(500, "The model's engine stopped before its answer was complete."))
 
 
 class Forward:
@@ -237,37 +235,29 @@ class Forward:
     ) -> Answer | Events:
         """Asks the engine. Its refusals come back as it words them, or translated; its own faults always translated."""
         front = self._front
-        deadline = asyncio.get_running_loop().time() + front.settings.timeout_seconds
+        seconds = front.settings.timeout_seconds
+        deadline = asyncio.get_running_loop().time() + seconds
         try:
-            async with self._response(method, path, headers, body) as response:
-                kind = response.header(b"content-type") or b""
-                if response.status == 200 and kind.startswith(b"text/event-stream"):
-                    error = orjson.dumps(openai.error(500, _BROKEN_OFF))
-                    response.handed_on = True
-                    return Events(relayed(response, cut=front.cut, deadline=deadline, error=error))
+            response = await front.pool.client.request(method, path, headers=headers, body=body, seconds=seconds)
+            kind = response.header(b"content-type") or b""
+            if response.status == 200 and kind.startswith(b"text/event-stream"):
+                return Events(front.streams.relayed(response, deadline=deadline, error=_BROKEN_OFF))
+            try:
                 async with asyncio.timeout_at(deadline):
                     whole = await response.body()
-                if response.status >= 500 and response.status not in (503, 504):
-                    log.error("the engine answered %d to %s: %s", response.status, path, whole[:2000])
-                    translate = True
-                if translate and response.status != 200:
-                    return dialects.translated(response.status, whole)
-                back = tuple(pair for pair in response.headers if pair[0] in _PASSED_BACK)
-                return dialects.Verbatim(response.status, whole, back)
+            finally:
+                response.close()
         except EngineLost:
             return LOST
         except TimeoutError:
             return front.dispatcher.late()
-
-    @asynccontextmanager
-    async def _response(self, method: str, path: str, headers: Headers, body: bytes) -> AsyncIterator[Response]:
-        seconds = self._front.settings.timeout_seconds
-        response = await self._front.pool.client.request(method, path, headers=headers, body=body, seconds=seconds)
-        try:
-            yield response
-        finally:
-            if not response.handed_on:
-                response.close()
+        if response.status >= 500 and response.status not in (503, 504):
+            log.error("the engine answered %d to %s: %s", response.status, path, whole[:2000])
+            translate = True
+        if translate and response.status != 200:
+            return dialects.translated(response.status, whole)
+        back = tuple(pair for pair in response.headers if pair[0] in _PASSED_BACK)
+        return dialects.Verbatim(response.status, whole, back)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | Answer:
         body = await read_body(scope, receive)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headrace.contract import names
-from headrace.runtimes.front import admin, batching, media, packing
+from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
 from headrace.runtimes.front.inference import OpenInference
@@ -66,6 +66,9 @@ class Work(NamedTuple):
 
 class Front:
     """One model pod's HTTP side."""
+
+    plain_lines = (express.INVOCATIONS,)
+    """Request lines of what may take the short way (runtimes/front/connection.py)."""
 
     def __init__(
         self, settings: Settings, *, pipes: Sequence[tuple[Pipe, Pipe]], on_fatal: Callable[[str], None]

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+from collections.abc import MutableMapping
 from typing import Any
 
 from gunicorn.asgi import protocol as gunicorn_protocol  # type: ignore[import-untyped]
@@ -11,15 +13,27 @@ from headrace.runtimes.front.answers import Answer
 from headrace.runtimes.front.app import Front
 from headrace.runtimes.front.dispatch import Call
 
+log = logging.getLogger("headrace.front")
+
 _MOST_HELD_BYTES = 256 * 1024
 """Bytes read behind a request that is being answered before reading pauses; gunicorn's own bound."""
+
+
+class _Version:
+    """What gunicorn asks a request when it writes the head of its answer."""
+
+    version = (1, 1)
+
+
+_HTTP_1_1 = _Version()
 
 
 class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gunicorn has no types
     """A connection.
 
     While a request of the short way is answered, gunicorn's own loop for the connection waits for its next request and
-    knows nothing of it; bytes that arrive meanwhile are kept from its parser until the answer is written.
+    knows nothing of it; bytes that arrive meanwhile are kept from its parser until the answer is written. The short way
+    leads into the front's queue, or, where an engine serves the model, to the application.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -28,9 +42,12 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
         self._opened = self._answered = self.worker.loop.time()
         self._fed = 0
         """Which request of this connection gunicorn's parser has been given bytes of, last."""
-        self._turn: Turn | None = None
+        self._turn: Turn | Application | None = None
         """The request that is answered the short way now."""
         self._held = b""
+        self._response_buffer: bytes | None = None
+        self._chunked = self._last = False
+        """Whether the application's answer has no length, and whether the connection ends with it."""
         address = transport.get_extra_info("sockname")
         self._admin = bool(address) and address[1] == self.worker.front.settings.admin_port
         super().connection_made(transport)
@@ -42,13 +59,17 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
             if len(self._held) > _MOST_HELD_BYTES:
                 self._pause_reading()
             return
-        if self._between_requests() and (plain := express.recognise(data)) is not None:
-            refused = self.worker.front.at_the_door()  # before any work is done for it: this is what overload is
+        front = self.worker.front
+        if self._between_requests() and (plain := express.recognise(data, front.plain_lines)) is not None:
+            if not isinstance(front, Front):
+                self._turn = Application(self, plain)
+                return
+            refused = front.at_the_door()  # before any work is done for it: this is what overload is
             if refused is not None:
                 self._write(refused, plain.identity)
                 return
             turn = Turn(self, plain.identity, len(plain.body))
-            taken = self.worker.front.submit(plain.content_type, plain.body, turn)
+            taken = front.submit(plain.content_type, plain.body, turn)
             if isinstance(taken, Answer):
                 self._write(taken, plain.identity)
                 return
@@ -84,24 +105,63 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
         self._turn = None
         self.worker.front.let_go(turn.size)
         self._write(self.worker.front.counted(answer), turn.identity)
+        self._go_on()
+
+    def _write(self, answer: Answer, identity: bytes) -> None:
+        tail = gunicorn_protocol._CACHED_SERVER_HEADER + gunicorn_protocol._get_cached_date_header()
+        if self._closes:
+            tail += b"Connection: close\r\n"
+        status_line = gunicorn_protocol._get_cached_status_line((1, 1), answer.status)
+        self._safe_write(express.written(status_line, answer, identity, self.worker.front.common, tail))
+        self._ended(closes=self._closes)
+
+    @property
+    def _closes(self) -> bool:
+        """Whether an answer that is written now is the connection's last."""
+        return bool(self.worker.front.draining or not self.worker.alive)
+
+    def _ended(self, *, closes: bool) -> None:
+        """An answer of the short way is written."""
+        self._answered = self.worker.loop.time()
+        if closes:
+            super()._keepalive_timeout()
+        elif self._keepalive_handle is None:
+            self._arm_keepalive_timer()
+
+    def _go_on(self) -> None:
         if self._held and not self._closed:
             held, self._held = self._held, b""
             self._resume_reading()
             self.data_received(held)
 
-    def _write(self, answer: Answer, identity: bytes) -> None:
-        worker = self.worker
-        closes = worker.front.draining or not worker.alive
-        tail = gunicorn_protocol._CACHED_SERVER_HEADER + gunicorn_protocol._get_cached_date_header()
-        if closes:
-            tail += b"Connection: close\r\n"
-        status_line = gunicorn_protocol._get_cached_status_line((1, 1), answer.status)
-        self._safe_write(express.written(status_line, answer, identity, worker.front.common, tail))
-        self._answered = worker.loop.time()
-        if closes:
-            super()._keepalive_timeout()
-        elif self._keepalive_handle is None:
-            self._arm_keepalive_timer()
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """What the application says to a request of the short way, as ASGI has it."""
+        if self._closed:
+            return
+        if message["type"] == "http.response.start":
+            names = [name for name, _ in message["headers"]]
+            self._chunked = b"content-length" not in names
+            headers = [*message["headers"], (b"transfer-encoding", b"chunked")] if self._chunked else message["headers"]
+            self._last = self._closes
+            self._send_response_start(message["status"], headers, _HTTP_1_1, close=self._last)
+            return
+        body, last = message["body"], not message.get("more_body", False)
+        if body:
+            self._send_body(body, self._chunked, last)
+        elif last:
+            self._safe_write((self._response_buffer or b"") + (b"0\r\n\r\n" if self._chunked else b""))
+            self._response_buffer = None
+        if self._flow_control.write_paused:
+            await self._flow_control.drain()
+
+    def finished(self, *, whole: bool) -> None:
+        """The application has answered a request of the short way, or broken off."""
+        self._turn = None
+        if not whole:
+            self._close_transport()
+            return
+        self._ended(closes=self._last)
+        self._go_on()
 
     def _keepalive_timeout(self) -> None:
         """Idle since gunicorn's last request; closes unless the short way was used since."""
@@ -175,3 +235,44 @@ class Turn:
         if self.call is not None:
             front.dispatcher.abandon(self.call)
         front.let_go(self.size)
+
+
+class Application:
+    """A request on the short way to the application, which answers it as any other."""
+
+    __slots__ = ("_connection", "_plain", "_read", "_task")
+
+    def __init__(self, connection: FrontProtocol, plain: express.Plain) -> None:
+        self._connection, self._plain = connection, plain
+        self._read = False
+        self._task = connection.worker.loop.create_task(self._run())
+
+    def leave(self, front: Front) -> None:
+        """The caller is gone: no answer is wanted any more."""
+        del front
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        plain, whole = self._plain, False
+        identity = ((express.REQUEST_ID, plain.identity),) if plain.identity else ()
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": plain.path,
+            "headers": plain.fields + identity,
+            "server": None,
+        }
+        try:
+            await self._connection.app(scope, self._receive, self._connection.send)
+            whole = True
+        except Exception:
+            log.exception("an answer was broken off")
+        finally:
+            self._connection.finished(whole=whole)
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._read:
+            await asyncio.get_running_loop().create_future()  # the caller's leaving cancels the task
+        self._read = True
+        return {"type": "http.request", "body": self._plain.body, "more_body": False}

@@ -17,7 +17,14 @@ from headrace.contract import names
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer
 
-_REQUEST_LINE: Final = b"POST /invocations HTTP/1.1\r\n"
+_VERSION: Final = b" HTTP/1.1\r\n"
+INVOCATIONS: Final = b"POST /invocations" + _VERSION
+"""The request line of MLflow's protocol."""
+OPENAI: Final = tuple(
+    b"POST " + path + _VERSION
+    for path in (b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings", b"/v1/responses")
+)
+"""Those of OpenAI's."""
 _LONGEST_HEAD: Final = 4096
 _HEAD: Final = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]{0,63}: ?[!-~](?:[ -~]*[!-~])?\r\n){3,60}\Z")
 _OTHERS_BUSINESS: Final = frozenset(
@@ -40,7 +47,7 @@ _TYPES: Final = {
     b"application/json; charset=utf-8": media.JSON,
     b"text/csv": media.CSV,
 }
-_REQUEST_ID: Final = names.REQUEST_ID_HEADER.encode()
+REQUEST_ID: Final = names.REQUEST_ID_HEADER.encode()
 _IDENTITY: Final = re.compile(rb"[!-~]{1,128}")
 
 
@@ -51,6 +58,9 @@ class Plain(NamedTuple):
     identity: bytes
     """The caller's request id; empty when it gave none that is usable."""
     body: bytes
+    path: str
+    fields: tuple[tuple[bytes, bytes], ...]
+    """Its headers as ASGI has them, the request id aside."""
 
 
 class _Head(NamedTuple):
@@ -58,22 +68,24 @@ class _Head(NamedTuple):
 
     content_type: str
     length: int
+    fields: tuple[tuple[bytes, bytes], ...]
 
 
-_ID_LINE: Final = b"\r\n%s: " % _REQUEST_ID
+_ID_LINE: Final = b"\r\n%s: " % REQUEST_ID
 _MOST_KNOWN: Final = 256
 """Heads remembered, of at most _LONGEST_HEAD bytes each."""
 _known: dict[bytes, _Head] = {}
 
 
-def recognise(data: bytes) -> Plain | None:
+def recognise(data: bytes, request_lines: tuple[bytes, ...] = (INVOCATIONS,)) -> Plain | None:
     """The request, when `data` is exactly one of the plainest kind; None for gunicorn to look at it."""
-    if not data.startswith(_REQUEST_LINE):
+    if not data.startswith(request_lines):
         return None
-    end = data.find(b"\r\n\r\n", len(_REQUEST_LINE) - 2, _LONGEST_HEAD)
+    first = data.find(b"\r")
+    end = data.find(b"\r\n\r\n", first, _LONGEST_HEAD)
     if end < 0:
         return None
-    lines = whole = data[len(_REQUEST_LINE) - 2 : end]
+    lines = whole = data[first:end]
     identity = b""
     at = whole.find(_ID_LINE)
     if at >= 0:
@@ -95,7 +107,8 @@ def recognise(data: bytes) -> Plain | None:
             _known[lines] = head
     if head.length != len(data) - end - 4:
         return None
-    return Plain(head.content_type, identity, data[end + 4 :])
+    path = data[5 : first + 2 - len(_VERSION)].decode()
+    return Plain(head.content_type, identity, data[end + 4 :], path, head.fields)
 
 
 def _read(head: bytes) -> tuple[_Head, bytes, bool] | None:
@@ -106,22 +119,22 @@ def _read(head: bytes) -> tuple[_Head, bytes, bool] | None:
     fields = {}
     for line in lines:
         name, _, value = line.partition(b":")
-        fields[name.lower()] = value
+        fields[name.lower()] = value.lstrip()
     if len(fields) != len(lines) or b"host" not in fields:
         return None
-    if fields.pop(b"connection", b"keep-alive").lstrip().lower() != b"keep-alive":
+    if fields.pop(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     if not _OTHERS_BUSINESS.isdisjoint(fields):
         return None
-    length = fields.get(b"content-length", b"").lstrip()
+    length = fields.get(b"content-length", b"")
     if not length.isdigit() or len(length) > 8:
         return None
-    content_type = _TYPES.get(fields.get(b"content-type", b"").lstrip())
+    content_type = _TYPES.get(fields.get(b"content-type", b""))
     if content_type is None:
         return None
-    identity = fields.get(_REQUEST_ID, b"").lstrip()
-    usable = identity if _IDENTITY.fullmatch(identity) else b""
-    return _Head(content_type, int(length)), usable, _REQUEST_ID in fields
+    identity = fields.pop(REQUEST_ID, None)
+    usable = identity if identity is not None and _IDENTITY.fullmatch(identity) else b""
+    return _Head(content_type, int(length), tuple(fields.items())), usable, identity is not None
 
 
 def written(
@@ -145,5 +158,5 @@ def _around(
     """What comes before and after the request id in the head of an answer."""
     own = b"".join([b"%s: %s\r\n" % pair for pair in headers])
     shared = b"".join([b"%s: %s\r\n" % pair for pair in common])
-    before = b"%s%scontent-length: %d\r\n%s: " % (status_line, own, length, _REQUEST_ID)
+    before = b"%s%scontent-length: %d\r\n%s: " % (status_line, own, length, REQUEST_ID)
     return before, b"\r\n%s%s\r\n" % (shared, tail)

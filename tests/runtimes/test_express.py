@@ -20,11 +20,31 @@ JSON = b"Content-Type: application/json"
 def test_a_plain_request_is_recognised_with_its_id_and_body() -> None:
     data = request(JSON, b"X-Request-Id: abc-1", b"accept: */*", b"Connection: keep-alive", b"user-agent: a/1 (b; c)")
 
-    assert express.recognise(data) == express.Plain("application/json", b"abc-1", BODY)
+    fields = (
+        (b"host", b"model"),
+        (b"content-length", b"15"),
+        (b"content-type", b"application/json"),
+        (b"accept", b"*/*"),
+        (b"user-agent", b"a/1 (b; c)"),
+    )
+    assert express.recognise(data) == express.Plain("application/json", b"abc-1", BODY, "/invocations", fields)
+
+
+def test_only_the_paths_that_are_asked_for_are_recognised() -> None:
+    data = request(JSON).replace(b"/invocations", b"/v1/completions")
+    found = express.recognise(data, (express.INVOCATIONS, *express.OPENAI))
+
+    assert express.recognise(data) is None
+    assert express.recognise(request(JSON), express.OPENAI) is None
+    assert found is not None
+    assert (found.path, found.body) == ("/v1/completions", BODY)
+    assert express.recognise(data.replace(b"/v1/completions", b"/v1/completions?a=b"), express.OPENAI) is None
 
 
 def test_csv_and_an_explicit_charset_are_plain_too() -> None:
-    assert express.recognise(request(b"content-type: text/csv", body=b"a\n1\n")) == ("text/csv", b"", b"a\n1\n")
+    csv = express.recognise(request(b"content-type: text/csv", body=b"a\n1\n"))
+    assert csv is not None
+    assert csv[:3] == ("text/csv", b"", b"a\n1\n")
     assert express.recognise(request(b"content-type: application/json; charset=utf-8")) is not None
 
 

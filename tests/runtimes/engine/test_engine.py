@@ -46,6 +46,98 @@ def test_a_request_that_comes_in_one_piece_passes_like_any_other(scripted: Any) 
     assert status == b"HTTP/1.1 200 OK"
 
 
+def plain(path: str, document: Any, *headers: bytes) -> bytes:
+    """A request as clients write it in one piece."""
+    body = json.dumps(document).encode()
+    lines = [b"Host: x", b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
+    return b"POST %s HTTP/1.1\r\n" % path.encode() + b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def read_answer(reader: Any) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Status line, headers and body of the next answer on a connection, whose date and id are left out."""
+    status = reader.readline().strip()
+    fields = dict(line.strip().split(b": ", 1) for line in iter(reader.readline, b"\r\n"))
+    headers = {name.lower(): value for name, value in fields.items()}
+    del headers[b"date"]
+    if b"transfer-encoding" not in headers:
+        return status, headers, reader.read(int(headers[b"content-length"]))
+    body = b""
+    while size := int(reader.readline(), 16):
+        body += reader.read(size)
+        assert reader.readline() == b"\r\n"
+    assert reader.readline() == b"\r\n"
+    return status, headers, body
+
+
+def test_the_short_way_answers_as_the_long_one_does_request_by_request(scripted: Any) -> None:
+    known = b"x-request-id: a-1"
+    asked = [
+        ("/v1/completions", {"prompt": "slowly 3", "stream": True}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]}),
+        ("/v1/completions", {"prompt": "refuse"}),
+        ("/v1/completions", {"prompt": "fail"}),
+        ("/v1/completions", {"prompt": "hang up", "stream": True}),
+        ("/invocations", {"dataframe_split": {"columns": ["text"], "data": [["a"], ["b"]]}}),
+        ("/invocations", {"unknown": 1}),
+        ("/v1/completions", {"prompt": "hello"}),
+    ]
+    with scripted() as engine:
+        address = httpx.URL(engine.url)
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as caller:
+            reader = caller.makefile("rb")
+            for path, document in asked:
+                whole = plain(path, document, known)
+                caller.sendall(whole)
+                short = read_answer(reader)
+                caller.sendall(whole[:40])
+                time.sleep(0.05)  # a read of its own
+                caller.sendall(whole[40:])
+                assert read_answer(reader) == short
+        assert short[0] == b"HTTP/1.1 200 OK"
+        assert (short[1][b"x-request-id"], short[1][b"served-model-name"]) == (b"a-1", b"v7")
+        assert engine.metric("headrace_requests_executing") == 0
+
+
+def test_what_is_sent_behind_a_stream_is_answered_after_it(scripted: Any) -> None:
+    with scripted() as engine:
+        address = httpx.URL(engine.url)
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as caller:
+            reader = caller.makefile("rb")
+            caller.sendall(plain("/v1/completions", {"prompt": "slowly 10", "stream": True}))
+            time.sleep(0.05)
+            caller.sendall(plain("/v1/completions", {"prompt": "hello"}) + b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            streamed_, behind, ping = read_answer(reader), read_answer(reader), read_answer(reader)
+
+    assert streamed_[2].count(b"data: ") == 11
+    assert json.loads(behind[2])["choices"][0]["text"] == "hello"
+    assert (ping[0], ping[2]) == (b"HTTP/1.1 200 OK", b"\n")
+
+
+def test_a_caller_that_leaves_a_stream_of_the_short_way_frees_its_place(scripted: Any) -> None:
+    with scripted(HEADRACE_CONCURRENCY="1") as engine:
+        address = httpx.URL(engine.url)
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as caller:
+            caller.sendall(plain("/v1/completions", {"prompt": "slowly 3000", "stream": True}))
+            assert b"data: " in caller.recv(65536)
+            assert engine.metric("headrace_requests_executing") == 1
+
+        eventually(lambda: engine.metric("headrace_requests_executing") == 0)
+
+
+def test_a_stream_of_the_short_way_is_finished_before_the_pod_ends(scripted: Any) -> None:
+    with scripted() as engine:
+        address = httpx.URL(engine.url)
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as caller:
+            caller.sendall(plain("/v1/completions", {"prompt": "slowly 60", "stream": True}))
+            eventually(lambda: engine.metric("headrace_requests_executing") == 1)
+            engine.process.send_signal(signal.SIGTERM)
+            _, _, body = read_answer(caller.makefile("rb"))
+
+        assert body.endswith(b"data: [DONE]\n\n")
+        assert body.count(b"data: ") == 61
+        assert engine.process.wait(20) == 0
+
+
 def test_requests_pass_and_say_which_version_answered(scripted: Any) -> None:
     with scripted() as engine:
         answer = engine.post("/v1/completions", {"prompt": "hello"}, headers={"x-request-id": "a-1"})
