@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from bench import report
-from bench.runtime import environments, measure, systems
+from bench.runtime import environments, measure, overload, systems
 from bench.runtime.measure import Case, Table
 from bench.runtime.systems import Model, Served
 
@@ -31,8 +31,6 @@ COUNTS = {"logistic": (1, 8, 64), "forest": (1, 64), "xgboost": (1, 64), "cnn": 
 SERVES = {"cnn": SYSTEMS[:4], "waiting": SYSTEMS[:5], "computing": SYSTEMS[:1]}
 """Systems that serve a model, where not all do: the environments of Ray and MLServer are without torch, and MLServer's
 MLflow runtime refuses the request of the waiting model as it is written here."""
-FILLING_SECONDS = 4.0
-"""An overload is judged once the queue has filled, when refusals begin."""
 ANEW = "measured anew after the others"
 """Which models `--only` has measured since the last whole run."""
 WAITING_CONNECTIONS = 32
@@ -73,9 +71,6 @@ while time.perf_counter() - started < 2:
     calls += 1
 print(calls * count / (time.perf_counter() - started))
 """
-OVERLOADS = (1.5, 2, 3)
-"""Multiples of what a model can do that are offered to it; the bars are about the last."""
-OVERLOAD_CONNECTIONS = 4000
 
 
 def main() -> None:
@@ -83,11 +78,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.runtime")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", help="a model to measure anew, beside what the last run kept")
+    parser.add_argument("--overload", action="store_true", help="of --only, measure nothing but its overload")
     arguments = parser.parse_args()
     quick, only = arguments.quick, arguments.only or []
     turns, seconds = (1, 1.0) if quick else (2, 1.5)
     directory = environments.cache() / "models"
-    peers = str(environments.interpreter("peers"))
     make_models(directory)
     make_models(directory, environment="torch", script="make_torch_model.py")
     cells: list[report.Cell] = []
@@ -110,7 +105,7 @@ def main() -> None:
             try:
                 # Two at a time: most of a start is imports, and waiting for the other processes of a server.
                 with ThreadPoolExecutor(2) as starting:
-                    wanted = SERVES.get(name, SYSTEMS)
+                    wanted = SYSTEMS[:1] if arguments.overload else SERVES.get(name, SYSTEMS)
                     for system, served in zip(
                         wanted,
                         starting.map(lambda system, model=model: started(system, model, logs), wanted),
@@ -120,25 +115,10 @@ def main() -> None:
                             versions[f"{system} on {name}"] = "did not start"
                         else:
                             running.append(served)
-                cases = cases_for(model, seconds)
-                measure.in_turns(cases, running, turns=turns)
-                for case in cases:
-                    cells += case.cells()
-                    for cell in case.cells():
-                        print(cell.case, cell.system, cell.metric, round(cell.value, 3), file=sys.stderr, flush=True)
-                if name == "logistic":
-                    cells += csv_cells(model, running, turns, seconds)
-                    cells.append(report.single("bare predict", "p50_ms", bare_milliseconds(peers, model), "ms"))
-                if name in SINGLE:
-                    cells.append(report.single(ALONE, name, alone(model), "rows/s", system="in process"))
-                if name == "wide":
-                    requests = alone(model, rows=1000) / 1000
-                    cells.append(report.single(ALONE_WIDE, name, requests, "requests/s", system="in process"))
-                if name in FASTEST:
-                    one = alone(model, filters="one filter")
-                    cells.append(report.single(ALONE, FASTEST[name], one, "rows/s", system="in process"))
-                if name in ("forest", "computing"):
-                    cells += overload_cells(running[0], model, 2.0 if quick else 6.0)
+                if not arguments.overload:
+                    cells += measured(model, running, turns, seconds)
+                if name in overload.JUDGED:
+                    cells += overload.cells(running[0], model, 2.0 if quick else 4.0)
             finally:
                 for served in running:
                     served.stop()
@@ -147,6 +127,29 @@ def main() -> None:
             bars = judge(Table(cells))
             path = report.write("runtime", versions=versions, cells=cells, bars=bars)
             plot(Table(cells), path.with_suffix(".png"))
+
+
+def measured(model: Model, running: list[Served], turns: int, seconds: float) -> list[report.Cell]:
+    """One model on every system that serves it, and by itself."""
+    name = model.name
+    cases = cases_for(model, seconds)
+    measure.in_turns(cases, running, turns=turns)
+    cells = [cell for case in cases for cell in case.cells()]
+    for cell in cells:
+        print(cell.case, cell.system, cell.metric, round(cell.value, 3), file=sys.stderr, flush=True)
+    if name == "logistic":
+        cells += csv_cells(model, running, turns, seconds)
+        bare = bare_milliseconds(str(environments.interpreter("peers")), model)
+        cells.append(report.single("bare predict", "p50_ms", bare, "ms"))
+    if name in SINGLE:
+        cells.append(report.single(ALONE, name, alone(model), "rows/s", system="in process"))
+    if name == "wide":
+        requests = alone(model, rows=1000) / 1000
+        cells.append(report.single(ALONE_WIDE, name, requests, "requests/s", system="in process"))
+    if name in FASTEST:
+        one = alone(model, filters="one filter")
+        cells.append(report.single(ALONE, FASTEST[name], one, "rows/s", system="in process"))
+    return cells
 
 
 def make_models(directory: Path, *, environment: str = "peers", script: str = "make_models.py") -> None:
@@ -235,44 +238,6 @@ def row_of(model: Model) -> Any:
     return [1.0 + at / 10 for at in range(len(model.columns))] if model.columns else systems.IMAGE
 
 
-def overload_cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
-    """More than it can do, arriving at fixed times whatever it answers."""
-    row = [1.0] * len(model.columns)
-    # Merging makes more of more connections: what 64 of them reach is not what the server can do.
-    before = served.cpu_seconds()
-    most = measure.load(served.job([row], connections=256, seconds=seconds))
-    capacity = most["requests_per_second"]
-    predicted = sum(most["statuses"].values()) * (seconds + systems.WARM_UP_SECONDS) / seconds
-    prediction = 1e3 * (served.cpu_seconds() - before) / max(1.0, predicted)
-    cells = []
-    for times in OVERLOADS:
-        job = served.job([row], rate=times * capacity, seconds=seconds, most_connections=OVERLOAD_CONNECTIONS)
-        cpu = served.cpu_seconds()
-        result = measure.load({**job, "warm_up_seconds": FILLING_SECONDS})
-        answered = sum(result["statuses"].values()) * (seconds + FILLING_SECONDS) / seconds
-        values = {
-            "capacity": (capacity, "requests/s"),
-            "goodput share": (result["goodput"] / capacity, "of capacity"),
-            "refused": (float(result["statuses"].get("429", 0)), "requests"),
-            "refused p99_ms": (result.get("refused_p99_ms", math.nan), "ms"),
-            "refused p99_ms, from when it was sent": (result.get("refused_sent_p99_ms", math.nan), "ms"),
-            "broken": (float(result["broken"]), "connections"),
-            # The load has the same cores as the server, and three times the load takes more of them.
-            "generator at capacity": (most["generator_cores"], "cores"),
-            "generator": (result["generator_cores"], "cores"),
-            "server at capacity, CPU a prediction": (prediction, "ms"),
-            "server, CPU an answer": (1e3 * (served.cpu_seconds() - cpu) / max(1.0, answered), "ms"),
-            "generator, CPU an answer": (1e3 * result["generator_cpu_seconds"] / max(1.0, answered), "ms"),
-            "generator late p99_ms": (result["late_p99_ms"], "ms"),
-        }
-        cells += [
-            report.single(f"overload {times:g}x, {model.name}", metric, value, unit)
-            for metric, (value, unit) in values.items()
-            if math.isfinite(value)
-        ]
-    return cells
-
-
 def judge(table: Table) -> list[report.Bar]:
     """The bars of the issue, each whether it holds or not."""
     bars = []
@@ -319,22 +284,7 @@ def judge(table: Table) -> list[report.Bar]:
     csv = "CSV of 10 rows, 8 connections"
     ratio = table.value(csv, "headrace", rate) / table.value(csv, "mlflow", rate)
     bars.append(report.at_least("CSV: over mlflow models serve", ratio, 1, "x"))
-    for name in ("computing", "forest"):
-        case = f"overload {OVERLOADS[-1]:g}x, {name}"
-        bars.append(report.at_least(f"{case}: goodput", table.value(case, "headrace", "goodput share"), 0.9, ""))
-        bar = report.at_most(f"{case}: refusals, p99", table.value(case, "headrace", "refused p99_ms"), 50, "ms")
-        # What an answer costs on either side, at the rate that was offered: more cores than there are cannot be had.
-        each = {side: table.value(case, "headrace", f"{side}, CPU an answer") / 1e3 for side in ("server", "generator")}
-        capacity = table.value(case, "headrace", "capacity")
-        needed = sum(each.values()) * OVERLOADS[-1] * capacity
-        rule = f"{bar.rule}; load and server need {needed:.2g} of {cores} cores"
-        # What the generator and the predictions leave to those who are refused.
-        predictions = capacity * table.value(case, "headrace", "server at capacity, CPU a prediction") / 1e3
-        left = cores - each["generator"] * OVERLOADS[-1] * capacity - predictions
-        refusal = 1e6 * left / ((OVERLOADS[-1] - 1) * capacity)
-        if math.isfinite(refusal):
-            rule += f", {max(0.0, refusal):.1f} µs are left for a refusal"
-        bars.append(replace(bar, rule=rule))
+    bars += overload.bars(table)
     return [
         bar if math.isfinite(bar.value) else replace(bar, value=0.0, holds=False, rule=f"{bar.rule}, not measured")
         for bar in bars

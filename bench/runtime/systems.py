@@ -136,6 +136,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listening(port: int) -> None:
+    """Waits until something accepts connections at a port; RuntimeError after ten seconds."""
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens at port {port}")
+
+
 def _start(command: list[str], log: Path, cwd: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
     settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     settings.update({"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **environment})

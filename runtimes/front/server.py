@@ -1,9 +1,9 @@
 """gunicorn around the application: one process that serves, and a parent that replaces it should it ever end.
 
-gunicorn 27.0.1 with its own ASGI worker is what loses no request on SIGTERM (docs/decisions/0301). Four things are
+gunicorn 27.0.1 with its own ASGI worker is what loses no request on SIGTERM (docs/decisions/0301). Five things are
 added here: SIGTERM first takes the pod out of rotation, connections that the kernel has accepted when the listener
-closes are taken over, idle ones are closed when a drain ends instead of holding it up, and refusals by the HTTP parser
-are JSON like all others.
+closes are taken over, idle ones are closed when a drain ends instead of holding it up, refusals by the HTTP parser
+are JSON like all others, and the listener holds as many connections as it was told to.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import os
 import socket
 from typing import Any
 
+import uvloop
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers import gasgi  # type: ignore[import-untyped]
@@ -22,11 +23,21 @@ from headrace.runtimes.front.settings import Settings
 
 KEEPALIVE_SECONDS = 75
 """Longer than Envoy's 60 s idle timeout, so that Envoy closes first and never reuses a connection we just closed."""
+BACKLOG = 2048
+"""Connections that the kernel accepts while the front is busy; one that finds no place tries again after a second."""
 ROTATION_SECONDS = 5.0
 """After SIGTERM: how long the pod serves on, not ready, while routing takes it out; a quarter of a short grace."""
 
 
 gasgi.ASGIProtocol = FrontProtocol  # the worker looks the class up in its module for each connection
+
+
+class _Loop(uvloop.Loop):
+    """An event loop whose listeners keep their backlog: by default asyncio sets it to 100 again, whoever made them."""
+
+    async def create_server(self, *args: Any, **kwargs: Any) -> Any:
+        """As uvloop's, with our backlog."""
+        return await super().create_server(*args, backlog=BACKLOG, **kwargs)
 
 
 class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no types
@@ -37,6 +48,10 @@ class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no typ
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.protocols: set[FrontProtocol] = set()
+
+    def _setup_event_loop(self) -> None:
+        self.loop = _Loop()
+        asyncio.set_event_loop(self.loop)
 
     def load_wsgi(self) -> None:
         """Creates the application inside the serving process."""
@@ -106,7 +121,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "bind": bind,
             "worker_class": FrontWorker,
             "workers": 1,
-            "backlog": 2048,
+            "backlog": BACKLOG,
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": max(1, int(settings.grace_seconds)),
             "timeout": 30,

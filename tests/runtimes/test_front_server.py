@@ -2,10 +2,12 @@
 
 # ruff: noqa: PLC0415 -- MLflow and scikit-learn take seconds to import; only tests that need them pay.
 
+import contextlib
 import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -279,3 +281,15 @@ def _text(url: str) -> str:
         return httpx.get(url, timeout=2).text
     except httpx.TransportError:
         return ""
+
+
+def test_connections_are_accepted_while_the_front_is_busy(iris_front: Any) -> None:
+    """More at once than asyncio's backlog of 100, to a process that does not get to accept them."""
+    parent = iris_front.process.pid
+    serving = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+    address = ("127.0.0.1", int(iris_front.url.rpartition(":")[2]))
+    with contextlib.ExitStack() as opened:
+        os.kill(serving, signal.SIGSTOP)
+        opened.callback(os.kill, serving, signal.SIGCONT)
+        for _ in range(400):  # each would fail, as the kernel would not accept it before the process goes on
+            opened.enter_context(socket.create_connection(address, timeout=10))
