@@ -77,6 +77,8 @@ class Columns:
             return self._column_rows(value)
         if type(value) is not list or not value or set(map(type, value)) != {dict}:
             return None
+        if form == "instances" and set(map(len, value)) != {len(self.names)}:
+            return None  # MLflow makes columns of them, further ones too, and refuses ragged ones
         try:
             return [self._pick(record) for record in value]
         except KeyError:

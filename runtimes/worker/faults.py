@@ -33,10 +33,13 @@ MODEL_RAISED = (
 )
 
 
-def from_exception(error: BaseException, body: bytes = b"", names: Collection[str] = ()) -> Fault:
+def from_exception(
+    error: BaseException, body: bytes = b"", names: Collection[str] = (), *, parsing: bool = False
+) -> Fault:
     """What to answer when MLflow or the model raised `error` for a request's `body`; the trace is logged.
 
-    `names` are those of the model's signature.
+    `names` are those of the model's signature. MLflow 2.9 and before call wrong inputs internal errors; they are
+    not, where it was `parsing` or says which rule of the signature is broken.
     """
     if not hasattr(error, "serialize_as_json"):
         log.error("the model raised %s", type(error).__name__, exc_info=error)
@@ -46,12 +49,17 @@ def from_exception(error: BaseException, body: bytes = b"", names: Collection[st
     message = str(told.get("message", ""))
     if _raised_by_mlflow(error):
         message = wording.of_mlflow(message, names)
+        if status >= 500 and (parsing or message != wording.UNTOLD):
+            return _logged(Fault(400, "BAD_REQUEST", message))
     else:
         message = wording.of_author(message, body, names) or MODEL_RAISED
-    log.info("refused a request: %s", message)  # without the trace: its text repeats the payload
-    return Fault(
-        status, str(told.get("error_code", "BAD_REQUEST")), message, told.get("sqlstate"), told.get("error_class")
-    )
+    code = str(told.get("error_code", "BAD_REQUEST"))
+    return _logged(Fault(status, code, message, told.get("sqlstate"), told.get("error_class")))
+
+
+def _logged(fault: Fault) -> Fault:
+    log.info("refused a request: %s", fault.message)  # without the trace: its text repeats the payload
+    return fault
 
 
 def _raised_by_mlflow(error: BaseException) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import Any, NamedTuple
 
-from . import faults
+from . import faults, parsing
+from .parsing import Parsed
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -27,15 +28,6 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-
-
-class Parsed(NamedTuple):
-    """A request as the model will see it."""
-
-    data: Any
-    params: "dict[str, Any] | None"
-    unwrapped: bool
-    """The caller spoke the unified LLM format, whose answer has no `predictions` around it."""
 
 
 class Request(NamedTuple):
@@ -66,7 +58,7 @@ class Scorer:
             return Parsed(self._server.parse_csv_input(csv_input=StringIO(text), schema=self.input_schema), None, False)
         if content_type == PARQUET:
             return Parsed(self._server.parse_parquet_input(parquet_input=BytesIO(body)), None, False)
-        return self._parse_json(body)
+        return parsing.parse_json(self._server, body.decode(), self.model.metadata, self.input_schema)
 
     def predict(self, parsed: Parsed) -> Any:
         """The model's own result for one parsed request."""
@@ -94,11 +86,12 @@ class Scorer:
 
     def score(self, content_type: str, body: bytes) -> Answer:
         """Answers one request; never raises."""
+        parsed = None
         try:
             parsed = self.parse(content_type, body)
             predictions = self.predict(parsed)
         except BaseException as error:  # a model that calls sys.exit must not take the thread with it
-            fault = self.fault(error, body)
+            fault = self.fault(error, body, parsing=parsed is None)
             return Answer(fault.status, fault.to_bytes())
         try:
             return Answer(200, self.render(predictions, unwrapped=parsed.unwrapped))
@@ -112,11 +105,11 @@ class Scorer:
             )
             return Answer(fault.status, fault.to_bytes())
 
-    def fault(self, error: BaseException, body: bytes) -> faults.Fault:
-        """What to answer to a request for which MLflow or the model raised `error`."""
+    def fault(self, error: BaseException, body: bytes, *, parsing: bool = False) -> faults.Fault:
+        """What to answer to a request for which MLflow or, unless it was `parsing`, the model raised `error`."""
         schema = self.input_schema
         names = schema.input_names() if schema is not None and schema.has_input_names() else ()
-        return faults.from_exception(error, body, names)
+        return faults.from_exception(error, body, names, parsing=parsing)
 
     def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
         """The pieces of a streamed answer as JSON documents. Raises what MLflow or the model raises."""
@@ -125,14 +118,6 @@ class Scorer:
             yield self.dump(self.jsonable(piece))
 
     def _invalid(self, message: str) -> Exception:
-        error: Exception = self._encoder.MlflowInvalidInputException(message)
+        made = getattr(self._encoder, "MlflowInvalidInputException", ValueError)  # not in MLflow 2.9
+        error: Exception = made(message)
         return error
-
-    def _parse_json(self, body: bytes) -> Parsed:
-        server = self._server
-        if not hasattr(server, "_parse_json_data"):  # MLflow before 2.10 or so: no unified LLM format
-            data, params = server._split_data_and_params(body.decode())
-            return Parsed(server.infer_and_parse_data(data, self.input_schema), params, False)
-        parsed = server._parse_json_data(body.decode(), self.model.metadata, self.input_schema)
-        unwrapped = bool(getattr(parsed, "is_unified_llm_input", False))
-        return Parsed(parsed.data, parsed.params, unwrapped)

@@ -88,7 +88,8 @@ def prediction_context(model: Any) -> Any:
         contexts = importlib.import_module("mlflow.pyfunc.context")
     except ImportError:
         return contextlib.nullcontext
-    schema = pyfunc._get_dependencies_schema_from_model(model.metadata)
+    read = getattr(pyfunc, "_get_dependencies_schema_from_model", None)  # not in MLflow 2.14
+    schema = None if read is None else read(model.metadata)
     model_id = getattr(model, "model_id", None)
 
     def around() -> Any:

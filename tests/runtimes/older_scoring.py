@@ -1,0 +1,146 @@
+"""`PYTHON older_scoring.py RUNTIMES FOLDER`: makes models with the MLflow of that environment, asks its own
+scoring server and our worker's code the same. Prints one JSON object: what a model is, and what both answered.
+"""
+
+# ruff: noqa: PLC0415, E402, ANN, D101, D102, D103 -- it runs with the packages of other years
+# mypy: ignore-errors
+
+import json
+import logging
+import os
+import sys
+import warnings
+
+warnings.filterwarnings("ignore")
+logging.disable(logging.ERROR)
+
+import mlflow
+import numpy
+import pandas
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.pyfunc import PythonModel, load_model, scoring_server
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from sklearn.linear_model import LinearRegression
+
+JSON, CSV = "application/json", "text/csv"
+
+
+class Echo(PythonModel):
+    def predict(self, context, model_input, params=None):
+        if isinstance(model_input, pandas.DataFrame):
+            kinds = [str(kind) for kind in model_input.dtypes]
+            return [json.dumps([kinds, model_input.to_numpy().tolist(), params], default=str)]
+        return [str(model_input)]
+
+
+def split(columns, *rows, **more):
+    return {"dataframe_split": {"columns": columns, "data": list(rows)}, **more}
+
+
+TABLE = [
+    split(["a", "b"], [1.5, 2], [2.5, 3]),
+    split(["b", "a"], [2, 1.5]),
+    {"dataframe_records": [{"a": 1.5, "b": 2}]},
+    {"inputs": [{"a": 1.5, "b": 2}]},
+    {"inputs": {"a": [1.5], "b": [2]}},
+    {"instances": [{"a": 1.5, "b": 2}, {"a": 2.5, "b": 3}]},
+    {"instances": [{"a": 1.5, "b": 2, "c": 1}, {"a": 2.5, "b": 3}]},
+    split(["a"], [1.5]),
+    split(["a", "b"], [1.5, "x"]),
+    split(["a", "b"], [1.5]),
+    {"dataframe_records": []},
+    {"dataframe_records": {"a": 1}},
+    {"dataframe_split": [1]},
+    {"inputs": [1], "instances": [1]},
+    {"unknown": 1},
+    [1],
+    1,
+]
+TALK = [{"messages": [{"role": "user", "content": "hello"}]}, {"prompt": "hello"}, {"input": "hello"}]
+TABLES = [[JSON, json.dumps(one)] for one in TABLE] + [
+    [CSV, "a,b\n1.5,2\n2.5,3\n"],
+    [CSV, "a,b\n1.5,x\n"],
+    [CSV, ""],
+]
+
+
+def models(folder):
+    """Names, folders and requests."""
+    rows = pandas.DataFrame(numpy.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
+    line = LinearRegression().fit(rows, rows.a * 2)
+
+    def saved(name, **keywords):
+        path = os.path.join(folder, name)
+        mlflow.pyfunc.save_model(path, python_model=Echo(), pip_requirements=["mlflow"], **keywords)
+        return path
+
+    path = os.path.join(folder, "line")
+    signature = infer_signature(rows, line.predict(rows))
+    mlflow.sklearn.save_model(
+        line, path, signature=signature, input_example=rows[:2], pip_requirements=["mlflow", "scikit-learn"]
+    )
+    yield "line", path, TABLES
+    mixed = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
+    yield "mixed", saved("mixed", signature=ModelSignature(inputs=mixed)), TABLES
+    image = Schema([TensorSpec(numpy.dtype("float32"), (-1, 2))])
+    asked = [{"inputs": [[1, 2], [3, 4]]}, {"instances": [[1, 2]]}, {"inputs": [[1, 2, 3]]}]
+    yield "tensor", saved("tensor", signature=ModelSignature(inputs=image)), [[JSON, json.dumps(one)] for one in asked]
+    yield "none", saved("none"), TABLES + [[JSON, json.dumps(one)] for one in TALK]
+    if hasattr(mlflow.types, "ParamSchema"):
+        from mlflow.types import ParamSchema, ParamSpec
+
+        params = ParamSchema([ParamSpec("t", DataType.double, 1.0)])
+        schema = Schema([ColSpec(DataType.double, "a")])
+        asked = [split(["a"], [1.5], params=given) for given in ({"t": 2}, {"t": "x"}, {"u": 1}, None)]
+        path = saved("params", signature=ModelSignature(inputs=schema, params=params))
+        yield "params", path, [[JSON, json.dumps(one)] for one in asked]
+
+
+def main():
+    sys.path.insert(0, sys.argv[1])
+    from worker import loading
+    from worker.merging import Merger
+    from worker.scoring import Request, Scorer
+
+    told = {"mlflow": mlflow.__version__}
+    for name, path, requests in models(sys.argv[2]):
+        scorer = Scorer(loading.load(path))
+        merger = Merger(scorer)
+        warm_up = loading.warm_up_body(path, scorer.model.metadata)
+        merger.prepare(warm_up)
+        theirs = client(scoring_server.init(load_model(path)))
+        told[name] = {
+            "merges": merger.merges,
+            "reason": merger.reason,
+            "hinted": loading.description(scorer.model, load_seconds=0, warm_up_seconds=0)["hinted"],
+            "example": None if warm_up is None else scorer.score(JSON, warm_up).status,
+            "answers": [],
+        }
+        for kind, body in requests:
+            for ours in merger.answer([Request(kind, body.encode())] * 2):
+                told[name]["answers"].append([body, theirs(kind, body), [ours.status, ours.body.decode()]])
+    print(json.dumps(told))
+
+
+def client(app):
+    """What asks MLflow's own server: flask's, or starlette's."""
+    flask = hasattr(app, "test_client")
+    if flask:
+        asked = app.test_client()
+    else:
+        from starlette.testclient import TestClient
+
+        asked = TestClient(app, raise_server_exceptions=False)
+
+    def ask(kind, body):
+        if flask:
+            answer = asked.post("/invocations", data=body.encode(), content_type=kind)
+            return [answer.status_code, answer.get_data(as_text=True)]
+        answer = asked.post("/invocations", content=body.encode(), headers={"content-type": kind})
+        return [answer.status_code, answer.text]
+
+    return ask
+
+
+if __name__ == "__main__":
+    main()
