@@ -24,7 +24,8 @@ def parse_json(server: Any, text: str, metadata: Any, schema: Any) -> Parsed:
         document = server._decode_json_input(text)
         if any(key in document for key in server.SUPPORTED_LLM_FORMATS):
             known = metadata.get_params_schema() if hasattr(metadata, "get_params_schema") else None
-            return Parsed(*server._split_data_and_params_for_llm_input(document, known), True)
+            data, params = server._split_data_and_params_for_llm_input(document, known)
+            return Parsed(data, params, True)
     if hasattr(server, "_split_data_and_params"):  # as 2.9
         data, params = server._split_data_and_params(text)
         return Parsed(server.infer_and_parse_data(data, schema), params, False)
