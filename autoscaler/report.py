@@ -1,6 +1,8 @@
 """Report: an AutopilotPodAutoscaler's status from a decision. Pure."""
 
 import datetime
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,7 +20,13 @@ CAPACITY: Final = "CapacityAvailable"
 
 
 def stamp(seconds: float) -> str:
-    """RFC 3339 in UTC."""
+    """RFC 3339 in UTC, to the second."""
+    return _stamp(math.floor(seconds))
+
+
+@functools.lru_cache(maxsize=4)
+def _stamp(seconds: int) -> str:
+    """A thousand versions are looked at in the same second."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

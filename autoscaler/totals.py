@@ -41,6 +41,8 @@ _GPU = {
     metrics.DCGM_MEMORY_BANDWIDTH: ("memory_bandwidth", 1.0),
     metrics.DCGM_TENSOR_ACTIVE: ("tensor", 1.0),
 }
+_COUNTERS = {**FRONT_COUNTERS, **_ENVOY_COUNTERS}
+_FAMILY = {**dict.fromkeys(FRONT_COUNTERS.values(), "front"), **dict.fromkeys(_ENVOY_COUNTERS.values(), "envoy")}
 FRONT_NAMES = frozenset({*FRONT_COUNTERS, *SUMMED, *AVERAGED, metrics.FRONT_CONCURRENCY_LIMIT})
 ENVOY_NAMES = frozenset(_ENVOY_COUNTERS)
 GPU_NAMES = frozenset({*_GPU, metrics.DCGM_MEMORY_USED, metrics.DCGM_MEMORY_FREE})
@@ -83,27 +85,30 @@ class Totals:
         found = {key: _Found(counted) for key, counted in self._versions.items()}
         by_pod = {(key[0], pod): key for key, pods in targets.pods.items() for pod in pods}
         heard: set[str] = set()
-        for sample in samples:
-            name, labels = sample.name, sample.labels
-            if name in FRONT_COUNTERS:
-                item = found.get(version_of(labels))
-                if item is not None:
-                    item.count("front", FRONT_COUNTERS[name], sample.instance, sample.value)
-            elif name in _ENVOY_COUNTERS:
-                heard.add(sample.instance)
-                endpoint, _, served = labels.get(metrics.ENVOY_CLUSTER_LABEL, "").rpartition("/")
-                item = found.get(_key(endpoint, served))
-                if item is not None:
-                    item.count("envoy", _ENVOY_COUNTERS[name], sample.instance, sample.value)
-            elif name in FRONT_NAMES:
-                item = found.get(version_of(labels))
-                if item is not None:
-                    item.gauge(sample)
+        for instance, name, labels, value in samples:
+            if name in _ENVOY_COUNTERS:
+                heard.add(instance)
+                key = _key(*labels.get(metrics.ENVOY_CLUSTER_LABEL, "").rpartition("/")[::2])
             elif name in GPU_NAMES:
                 namespace = labels.get("exported_namespace", labels.get("namespace", ""))
                 owner = by_pod.get((namespace, labels.get("exported_pod", labels.get("pod", ""))))
-                if owner is not None:
-                    found[owner].gauge(sample)
+                if owner is None:
+                    continue
+                key = owner
+            else:
+                key = version_of(labels)
+            item = found.get(key)
+            if item is None:
+                continue
+            counter = _COUNTERS.get(name)
+            if counter is None:
+                item.gauge(name, value)
+            elif 0 <= value <= COUNT_MAX:  # NaN is neither
+                item.heard.add(name)
+                item.counted.grow(counter, instance, value)
+            else:
+                item.heard.add(name)
+                item.broken[counter] = value
         silent = self._silent(heard, set(targets.balancers.values()))
         return {
             key: item.reading(expected=bool(targets.pods[key]), silent=silent, taken_at=taken_at.get(key))
@@ -140,62 +145,51 @@ class _Counted:
     __slots__ = ("begun", "last", "older", "sums")
 
     def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
+        self.sums = dict.fromkeys(_FAMILY, 0.0)
         """By counter: a total that only grows."""
         self.begun: set[str] = set()
         """Families of counters that were heard in an earlier read."""
-        self.last: dict[str, dict[str, float]] = {}
+        self.last: dict[str, dict[str, float]] = {counter: {} for counter in _FAMILY}
         """By counter, what each instance said last."""
-        self.older: dict[str, dict[str, float]] = {}
+        self.older: dict[str, dict[str, float]] = {counter: {} for counter in _FAMILY}
         """The same of instances that have been silent since memory last aged."""
 
-    def grow(self, family: str, counter: str, instance: str, value: float) -> None:
+    def grow(self, counter: str, instance: str, value: float) -> None:
         """Takes in what one instance says."""
-        known = self.last.get(counter)
-        if known is None:
-            known = self.last[counter] = {}
+        known = self.last[counter]
         last = known.get(instance)
-        if last is None and counter in self.older:
-            last = self.older[counter].pop(instance, None)
         known[instance] = value
+        if last is None:
+            last = self.older[counter].pop(instance, None)
         if last is not None:
-            grown = value - last if value >= last else value
-        elif family in self.begun:
-            grown = value  # a series that appears later has counted from zero
-        else:
-            grown = 0.0  # the first look finds counters with a past
-        self.sums[counter] = self.sums.get(counter, 0.0) + grown
+            self.sums[counter] += value - last if value >= last else value
+        elif _FAMILY[counter] in self.begun:
+            self.sums[counter] += value  # a series that appears later has counted from zero; the first have a past
 
     def age(self) -> None:
         """Forgets who has been silent since memory aged before."""
-        self.older, self.last = self.last, {}
+        self.older, self.last = self.last, {counter: {} for counter in _FAMILY}
 
 
 class _Found:
     """Samples of one version in one read."""
 
-    __slots__ = ("broken", "counted", "families", "gauges", "limits")
+    __slots__ = ("broken", "counted", "gauges", "heard", "limits")
 
     def __init__(self, counted: _Counted) -> None:
         self.counted = counted
-        self.families: set[str] = set()
+        self.heard: set[str] = set()
+        """Names of its counters."""
         self.broken: dict[str, float] = {}
         self.gauges: dict[str, list[float]] = {}
         self.limits: set[int] = set()
 
-    def count(self, family: str, counter: str, instance: str, value: float) -> None:
-        """Notes a counter of one instance."""
-        self.families.add(family)
-        if 0 <= value <= COUNT_MAX:  # NaN is neither
-            self.counted.grow(family, counter, instance, value)
-        else:
-            self.broken[counter] = value
-
     def reading(self, *, expected: bool, silent: bool, taken_at: float | None) -> Reading:
         """All of it together. `expected`: there are pods, which should be heard; `silent`: a balancer is missing."""
-        self.counted.begun |= self.families
+        families = {_FAMILY[_COUNTERS[name]] for name in self.heard}
+        self.counted.begun |= families
         load = None
-        if taken_at is not None and not silent and ("front" in self.families or not expected):
+        if taken_at is not None and not silent and ("front" in families or not expected):
             load = LoadCounters(
                 arrived=self._arrived(),
                 **{name: self._total(name) for name in _COUNTED},
@@ -216,15 +210,14 @@ class _Found:
         return self._total("sent") - self._total("retried") + self._total("unserved")
 
     def _total(self, counter: str) -> float:
-        return self.broken.get(counter, self.counted.sums.get(counter, 0.0))
+        return self.broken.get(counter, self.counted.sums[counter])
 
-    def gauge(self, sample: Sample) -> None:
+    def gauge(self, name: str, value: float) -> None:
         """Notes a gauge."""
-        if sample.name == metrics.FRONT_CONCURRENCY_LIMIT:
-            if math.isfinite(sample.value) and sample.value >= 0:
-                self.limits.add(int(sample.value))
-            return
-        self.gauges.setdefault(sample.name, []).append(sample.value)
+        if name != metrics.FRONT_CONCURRENCY_LIMIT:
+            self.gauges.setdefault(name, []).append(value)
+        elif math.isfinite(value) and value >= 0:
+            self.limits.add(int(value))
 
     def sum(self, name: str) -> float:
         """Sum of a gauge over the pods."""
