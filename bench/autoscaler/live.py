@@ -50,6 +50,8 @@ WARM, RISING, TOP, AFTER = 60, 60, 90, 90
 A load that rises much faster fills the queue of the one pod there is (64 requests at a limit of one) before others have
 started. The front then refuses, and the simulator, whose queue is the balancer's, does not.
 """
+SHOWN: Final = 20
+"""Most failures of a run that are told one by one."""
 BAR: Final = 0.15
 """Most relative difference between simulator and cluster."""
 
@@ -171,6 +173,12 @@ def measure(endpoint: Endpoint) -> Run:
     profile = endpoint.status["profile"]
     service_seconds = profile["busy"] / profile["done"]
     statuses = Counter(answer.status for answer in answers)
+    for answer in load.failures()[:SHOWN]:
+        print(
+            f"bench-live: second {answer.due:.1f} had status {answer.status} after {answer.seconds:.1f} s:"
+            f" {answer.body}",
+            file=sys.stderr,
+        )
     measured = tuple(starts.values())
     simulator = simulate(measured, service_seconds=service_seconds, cpu=profile["cpu_per_request"])
     return Run(
