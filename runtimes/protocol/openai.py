@@ -83,8 +83,10 @@ def chat(answer: Any, *, identity: str, created: int, model: str) -> dict[str, A
     if isinstance(answer, dict) and "choices" in answer:
         made = _filled(answer, identity=identity, kind="chat.completion", created=created, model=model)
     elif isinstance(answer, dict) and isinstance(answer.get("messages"), list) and answer["messages"]:
-        last = answer["messages"][-1]  # a ChatAgent answers with messages
-        made = chat(str(last.get("content") or ""), identity=identity, created=created, model=model)
+        choice = {"index": 0, **_said(answer["messages"][-1], answer, "message"), "logprobs": None}
+        choice["finish_reason"] = choice["finish_reason"] or "stop"
+        told = {"choices": [choice], "usage": answer.get("usage")}
+        made = _filled(told, identity=identity, kind="chat.completion", created=created, model=model)
     else:
         message = {"role": "assistant", "content": answer if isinstance(answer, str) else str(answer)}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
@@ -92,17 +94,28 @@ def chat(answer: Any, *, identity: str, created: int, model: str) -> dict[str, A
     return made
 
 
+def _said(message: Mapping[str, Any], around: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What of a choice a ChatAgent says: the message, or a piece of one, and why it ended."""
+    told = {"role": "assistant", "content": message.get("content")}
+    calls = message.get("tool_calls")
+    if calls:
+        told["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)] if name == "delta" else calls
+    elif told["content"] is None:
+        told["content"] = ""
+    return {name: told, "finish_reason": around.get("finish_reason") or ("tool_calls" if calls else None)}
+
+
 def chat_piece(piece: Any, *, identity: str, created: int, model: str) -> dict[str, Any]:
     """One piece of a streamed chat completion."""
     if isinstance(piece, dict) and "choices" in piece:
         return _filled(piece, identity=identity, kind="chat.completion.chunk", created=created, model=model)
     delta = piece.get("delta") if isinstance(piece, dict) else piece
-    text = delta.get("content") if isinstance(delta, dict) else delta
-    choice = {
-        "index": 0,
-        "delta": {"role": "assistant", "content": text if isinstance(text, str) else str(text)},
-        "finish_reason": None,
-    }
+    choice: dict[str, Any] = {"index": 0}
+    if isinstance(delta, dict):
+        choice |= _said(delta, piece, "delta")
+    else:
+        text = delta if isinstance(delta, str) else str(delta)
+        choice |= {"delta": {"role": "assistant", "content": text}, "finish_reason": None}
     return _filled({"choices": [choice]}, identity=identity, kind="chat.completion.chunk", created=created, model=model)
 
 

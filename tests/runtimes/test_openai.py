@@ -39,6 +39,27 @@ def test_texts_and_messages_become_a_chat_completion(answer: Any) -> None:
     assert told["choices"][0]["finish_reason"] == "stop"
 
 
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+
+def test_a_chat_agents_tool_calls_and_usage_are_kept() -> None:
+    last = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    told = openai.chat({"messages": [{"role": "assistant", "content": "x"}, last], "usage": USAGE}, **SAID)
+
+    assert told["choices"][0]["message"] == last
+    assert told["choices"][0]["finish_reason"] == "tool_calls"
+    assert told["usage"] == USAGE
+
+
+def test_a_chat_agents_pieces_keep_tool_calls_and_why_they_ended() -> None:
+    [called] = openai.chat_piece({"delta": {"role": "assistant", "tool_calls": [CALL]}}, **SAID)["choices"]
+    [ended] = openai.chat_piece({"delta": {"content": "x"}, "finish_reason": "length"}, **SAID)["choices"]
+
+    assert called["delta"]["tool_calls"] == [{"index": 0, **CALL}]
+    assert (called["finish_reason"], ended["finish_reason"]) == ("tool_calls", "length")
+
+
 @pytest.mark.parametrize("piece", ["hi", {"delta": {"content": "hi"}}])
 def test_pieces_become_deltas(piece: Any) -> None:
     told = openai.chat_piece(piece, **SAID)
