@@ -72,7 +72,11 @@ class OpenAI:
             answered = await self._route(scope, receive)
         except InputError as error:
             answered = refusal(400, "BAD_REQUEST", "; ".join(error.faults))
-        return answered if isinstance(answered, Events) else dialect(answered)
+        if isinstance(answered, Events):
+            return answered
+        if scope["method"] == "POST":
+            self._front.counted(answered)
+        return dialect(answered)
 
     async def _route(self, scope: Scope, receive: Receive) -> Answer | Events:
         front, path, method = self._front, scope["path"].rstrip("/"), scope["method"]
@@ -87,7 +91,7 @@ class OpenAI:
         if method != "POST":
             return refusal(405, "BAD_REQUEST", "This path answers POST only.", allow="POST")
         if front.pool.description is None or not front.pool.ready:
-            return front.not_ready()
+            return front.turned_away()
         able = Abilities.of(front.pool.description)
         fits = {
             "/v1/chat/completions": able.chat,
@@ -103,8 +107,7 @@ class OpenAI:
         fault = media.json_fault(body)
         if fault is not None:
             return fault
-        answered = await self._call(path, orjson.loads(body), body, able)
-        return answered if isinstance(answered, Events) else front.counted(answered)
+        return await self._call(path, orjson.loads(body), body, able)
 
     async def _call(self, path: str, document: Any, body: bytes, able: Abilities) -> Answer | Events:
         front = self._front

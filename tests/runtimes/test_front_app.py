@@ -50,6 +50,14 @@ def test_a_pod_whose_model_loads_says_so_and_that_nothing_was_done(front: Front)
     assert (front.load.arrived, front.load.refused) == (1, 1)
 
 
+@pytest.mark.parametrize("path", ["/v2/models/model/infer", "/v1/chat/completions"])
+def test_other_protocols_count_what_they_turn_away_too(front: Front, path: str) -> None:
+    status, _, headers = asyncio.run(ask(front, path))
+
+    assert (status, headers[b"x-headrace-unprocessed"]) == (503, b"1")
+    assert (front.load.arrived, front.load.refused, front.load.answers[503]) == (1, 1, 1)
+
+
 def test_bodies_are_let_go_with_their_requests(front: Front) -> None:
     asyncio.run(ask(front, body=b'{"a": "' + b"x" * 1000 + b'"}'))
 
