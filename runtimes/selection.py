@@ -10,6 +10,7 @@ from typing import Any, Final
 from headrace.contract.errors import InputError
 from headrace.contract.runtime import GIB, EnginePlan, Runtime, RuntimeChoice, RuntimeRequest
 from headrace.runtimes.custom import adapter as custom
+from headrace.runtimes.protocol import openai
 from headrace.runtimes.triton import adapter as triton
 from headrace.runtimes.vllm import adapter as vllm
 
@@ -17,8 +18,8 @@ TEXT_GENERATION_TASKS: Final = frozenset(
     {"text-generation", "text2text-generation", "summarization", "conversational", "llm/v1/chat", "llm/v1/completions"}
 )
 """Tasks of MLflow's transformers flavor that an LLM engine runs."""
-CHAT_TASKS: Final = frozenset({"llm/v1/chat", "conversational", "agent/v1/chat", "agent/v2/chat"})
 EMBEDDING_TASKS: Final = frozenset({"llm/v1/embeddings", "feature-extraction"})
+"""Those that a text-embedding engine runs."""
 AGENTS: Final = {
     "agent/v1/chat": "ChatModel",
     "agent/v2/chat": "ChatAgent",
@@ -194,7 +195,7 @@ def _protocols(runtime: Runtime, mlmodel: Mapping[str, Any], asked: RuntimeReque
         return ("invocations", "open-inference")
     if runtime is Runtime.CUSTOM:
         return tuple(dict.fromkeys(("invocations", str(asked.protocol))))
-    if task in CHAT_TASKS | EMBEDDING_TASKS | {"llm/v1/completions"} or _agent(mlmodel):
+    if task in openai.CHAT_TASKS | openai.COMPLETION_TASKS | openai.EMBEDDING_TASKS or _agent(mlmodel):
         return ("invocations", "openai")
     if "sentence_transformers" in (mlmodel.get("flavors") or {}):
         return ("invocations", "open-inference", "openai")
