@@ -4,7 +4,7 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -68,21 +68,25 @@ def decoded(headers: Headers, body: bytes) -> bytes | Answer:
     return plain if isinstance(plain, Answer) else plain.removeprefix(codecs.BOM_UTF8)
 
 
+_FORMATS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""zlib's number for the format of each content encoding."""
+
+
 def _unpacked(headers: Headers, body: bytes) -> bytes | Answer:
     encoding = (header(headers, b"content-encoding") or "identity").strip().lower()
     if encoding == "identity":
         return body
-    if encoding not in ("gzip", "x-gzip"):
-        return _unsupported("Content-Encoding must be gzip or identity.")
-    inflater = zlib.decompressobj(wbits=31)
+    if encoding not in _FORMATS:
+        return _unsupported("Content-Encoding must be gzip, deflate or identity.")
+    inflater = zlib.decompressobj(wbits=_FORMATS[encoding])
     try:
         plain = inflater.decompress(body, BODY_LIMIT + 1)
     except zlib.error:
-        return refusal(400, "BAD_REQUEST", "Invalid input. The body is not valid gzip, which Content-Encoding says.")
+        return refusal(400, "BAD_REQUEST", f"Invalid input. The body is not {encoding}, which Content-Encoding says.")
     if len(plain) > BODY_LIMIT:
         return too_large()
     if not inflater.eof or inflater.unused_data:
-        return refusal(400, "BAD_REQUEST", "Invalid input. The gzip body is cut short or followed by other bytes.")
+        return refusal(400, "BAD_REQUEST", "Invalid input. The packed body is cut short or followed by other bytes.")
     return plain
 
 

@@ -62,6 +62,16 @@ def test_tritonclient_infers_with_its_defaults_and_one_tensor_a_column(triton: A
     assert result.as_numpy("predictions").tolist() == [0, 2]
 
 
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_tritonclient_packs_its_requests(triton: Any, algorithm: str) -> None:
+    from tritonclient import http
+
+    tensor = http.InferInput("rows", list(ROWS.shape), "FP64").set_data_from_numpy(ROWS)
+    result = triton.infer("model", [tensor], request_compression_algorithm=algorithm)
+
+    assert result.as_numpy("predictions").tolist() == [0, 2]
+
+
 def test_tritonclient_reads_refusals(triton: Any) -> None:
     from tritonclient import http
     from tritonclient.utils import InferenceServerException

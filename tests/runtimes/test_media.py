@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,10 @@ def test_other_types_are_415(given_type: str | None) -> None:
 
 def test_gzip_is_unpacked() -> None:
     assert media.decoded([(b"content-encoding", b"gzip")], gzip.compress(b"{}")) == b"{}"
+
+
+def test_deflate_is_unpacked() -> None:
+    assert media.decoded([(b"content-encoding", b"deflate")], zlib.compress(b"{}")) == b"{}"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_document() -> None:
