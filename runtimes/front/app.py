@@ -232,7 +232,7 @@ class Front:
         self.held_bytes -= size
 
     def _work(self, content_type: str, body: bytes) -> "Work | Answer":
-        """What goes to the worker, a large table of numbers as raw doubles and everything else as it came; or the
+        """What goes to the worker, a large table of numbers as raw floats and everything else as it came; or the
         refusal of the body."""
         if content_type != media.JSON:
             return Work(content_type, body)
@@ -245,9 +245,10 @@ class Front:
             if columns := described.get("packs"):
                 packed = packing.doubles(document, columns, booleans=packing.may_hold_booleans(body))
             elif shape := described.get("packs_shape"):
-                packed = packing.tensor(document, shape, booleans=packing.may_hold_booleans(body))
+                booleans = packing.may_hold_booleans(body)
+                packed = packing.tensor(document, shape, kind=described["packs_kind"], booleans=booleans)
             if packed is not None:
-                return Work(packing.DOUBLES, packed)  # as deep as its shape, hence not too deep
+                return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
         streamed = self.streams and type(document) is dict and document.get("stream") is True
         return media.too_deep(body) or Work(content_type, body, streamed)
 

@@ -271,18 +271,25 @@ class Dispatcher:
         self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)
-        self._end(batch, [from_worker(status, body) for status, body in results])
+        self._let_go(batch)
         self._judge()
-        if not self._queue:
-            return
-        if not self.seats[0].merges or self.load.queued >= self.batch_size.most_requests:
-            self.pump()
-        else:
+        if self._queue and self._worth_a_call():
+            self.pump()  # the worker has its next call before the answers of the last are written
+        _settle_all(batch, [from_worker(status, body) for status, body in results])
+        if self._queue:
             self._pump_soon()
+
+    def _worth_a_call(self) -> bool:
+        """Whether what waits is worth a call, whatever else is still to be read."""
+        queued, size = self.load.queued, self.batch_size
+        if queued >= size.most_requests or not self.seats[0].merges:
+            return True
+        return size.divides(queued * len(self._queue[0].body))
 
     def lost(self, batch: Batch, answer: Answer) -> None:
         """A worker ended with the batch unanswered."""
-        self._end(batch, [answer] * len(batch.calls))
+        self._let_go(batch)
+        _settle_all(batch, [answer] * len(batch.calls))
         self.pump()
 
     def expire(self) -> None:
@@ -347,13 +354,18 @@ class Dispatcher:
             call.gone = True  # pump() drops it
             self.load.queue(-1)
 
-    def _end(self, batch: Batch, answers: Sequence[Answer]) -> None:
+    def _let_go(self, batch: Batch) -> None:
+        """A batch does not run any more; whoever leaves from now on gives up no place."""
         self._running.difference_update(batch.calls)
         self._streams.pop(batch.calls[0], None)
         self.load.execute(-len(batch.calls))
-        for call, answer in zip(batch.calls, answers, strict=True):
-            call.gone = True  # whoever leaves from now on gives up no place
-            _settle(call, answer)
+        for call in batch.calls:
+            call.gone = True
+
+
+def _settle_all(batch: Batch, answers: Sequence[Answer]) -> None:
+    for call, answer in zip(batch.calls, answers, strict=True):
+        _settle(call, answer)
 
 
 def _settle(call: Call, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Large tables and tensors of numbers as raw doubles, so that a worker does not parse their JSON a second time.
+"""Large tables and tensors of numbers as raw floats, so that a worker does not parse their JSON a second time.
 
 orjson reads a body several times faster than the standard library, which is all a worker has; the front has read it
 anyway to check it. What is not certainly numbers for the model's columns, or of its tensor's shape, goes on as JSON.
@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, starmap
 from typing import Any, Final
 
-DOUBLES: Final = "application/x-headrace-doubles"
-"""Content type between front and worker: rows of float64 in the signature's column order, in native byte order."""
+PACKED: Final = "application/x-headrace-packed"
+"""Content type between front and worker: rows of float64 in the signature's column order, or the items of a tensor in
+the floats that the worker asked for, in native byte order."""
 WORTH_BYTES: Final = 1024
 """Smaller bodies are parsed by the worker in about the time that packing takes here."""
 
@@ -51,13 +52,13 @@ def doubles(document: Any, columns: Sequence[str], *, booleans: bool = True) -> 
         if not set(columns) <= set(named) or len(columns) < 2 or set(map(len, data)) != {len(named)}:
             return None
         rows = list(map(operator.itemgetter(*[named.index(name) for name in columns]), data))
-    return _packed(rows, len(columns), booleans)
+    return _packed(rows, len(columns), booleans, "d")
 
 
-def tensor(document: Any, shape: Sequence[int], *, booleans: bool = True) -> bytes | None:
-    """The numbers of an `inputs` request of items of this shape as doubles; None when it is anything else.
+def tensor(document: Any, shape: Sequence[int], *, kind: str = "d", booleans: bool = True) -> bytes | None:
+    """The numbers of an `inputs` request of items of this shape; None when it is anything else.
 
-    `booleans`: as above.
+    `kind`: `d` for doubles, `f` for singles, rounded as C and numpy round them. `booleans`: as above.
     """
     if type(document) is not dict or len(document) != 1 or not shape:
         return None
@@ -70,19 +71,19 @@ def tensor(document: Any, shape: Sequence[int], *, booleans: bool = True) -> byt
         level = list(chain.from_iterable(level))
     if set(map(type, level)) != {list}:
         return None
-    return _packed(level, shape[-1], booleans)
+    return _packed(level, shape[-1], booleans, kind)
 
 
-def _packed(rows: Iterable[Sequence[Any]], length: int, booleans: bool) -> bytes | None:
+def _packed(rows: Iterable[Sequence[Any]], length: int, booleans: bool, kind: str) -> bytes | None:
     """Rows of `length` numbers; None when they are not."""
     if length == 0 or (booleans and bool in set(map(type, chain.from_iterable(rows)))):
         return None
     try:
-        return b"".join(starmap(_row(length).pack, rows))
+        return b"".join(starmap(_row(length, kind).pack, rows))
     except (struct.error, OverflowError):
         return None  # null, text and lists, a row of another length, a number beyond a double
 
 
 @functools.lru_cache(maxsize=64)
-def _row(length: int) -> struct.Struct:
-    return struct.Struct(f"{length}d")
+def _row(length: int, kind: str) -> struct.Struct:
+    return struct.Struct(f"{length}{kind}")

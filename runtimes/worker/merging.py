@@ -20,8 +20,8 @@ from .tensors import Tensor
 
 log = logging.getLogger("headrace.worker")
 
-DOUBLES = "application/x-headrace-doubles"
-"""A table of numbers that the front has packed, see `front.packing`."""
+PACKED = "application/x-headrace-packed"
+"""A table or tensor of numbers that the front has packed, see `front.packing`."""
 
 
 class Merger:
@@ -56,8 +56,13 @@ class Merger:
 
     @property
     def packs_shape(self) -> "list[int]":
-        """Shape of one item, when requests for a tensor may come as raw doubles; empty when they may not."""
+        """Shape of one item, when requests for a tensor may come as raw floats; empty when they may not."""
         return list(self._plan.shape) if isinstance(self._plan, Tensor) and self._plan.packs else []
+
+    @property
+    def packs_kind(self) -> str:
+        """Which floats those are, as `struct` and numpy name them."""
+        return str(self._plan.packed) if isinstance(self._plan, Tensor) else "d"
 
     @property
     def forms(self) -> "list[str]":
@@ -141,7 +146,7 @@ class Merger:
         together: list[tuple[int, Any]] = []
         documents = iter(_parsed([request.body for request in requests if request.content_type == JSON]))
         for index, request in enumerate(requests):
-            if request.content_type == DOUBLES:
+            if request.content_type == PACKED:
                 together.append((index, self._plan.unpack(request.body)))
             elif request.content_type == JSON:
                 rows = self._rows_of(next(documents))
@@ -175,7 +180,7 @@ class Merger:
 
     def _alone(self, request: Request) -> Answer:
         """One request through MLflow's own functions."""
-        if request.content_type == DOUBLES:
+        if request.content_type == PACKED:
             return self._scorer.score(JSON, json.dumps(self._plan.document(request.body)).encode())
         return self._scorer.score(request.content_type, request.body)
 

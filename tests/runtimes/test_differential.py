@@ -309,7 +309,7 @@ def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(mo
         body = json.dumps(document).encode()
         doubles = packing.doubles(document, pair.merger.packs, booleans=packing.may_hold_booleans(body))
         packed += doubles is not None
-        request = Request(media.JSON, body) if doubles is None else Request(packing.DOUBLES, doubles)
+        request = Request(media.JSON, body) if doubles is None else Request(packing.PACKED, doubles)
         small = Request(
             media.JSON, json.dumps({"dataframe_records": [dict(zip(names, [1] * 4, strict=True))]}).encode()
         )
@@ -319,3 +319,23 @@ def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(mo
             assert status != 200 or alike(theirs, json.loads(answer.body))
 
     assert packed >= 20
+
+
+def test_tensors_packed_by_the_front_reach_the_model_bit_by_bit_as_from_mlflow(models: dict[str, Any]) -> None:
+    path, _ = models["image"]
+    pair = Pair(path)
+    shape, kind = pair.merger.packs_shape, pair.merger.packs_kind
+    generator = random.Random("headrace singles")
+    numbers = [0.1, 1 / 3, 16777217, 1e-45, 7e-46, -0.0, 3.4e38, 123456789.123456789, -7]
+
+    def filled(shape: list[int]) -> Any:
+        return [filled(shape[1:]) for _ in range(shape[0])] if shape else generator.choice(numbers) + generator.random()
+
+    assert shape
+    assert kind == "f"
+    for items in (1, 2, 5):
+        document = {"inputs": filled([items, *shape])}
+        packed = packing.tensor(document, shape, kind=kind)
+        assert packed is not None
+        [answer] = pair.merger.answer([Request(packing.PACKED, packed)])
+        assert (answer.status, json.loads(answer.body)) == pair.ask_mlflow(media.JSON, json.dumps(document).encode())

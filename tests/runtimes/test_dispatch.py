@@ -90,6 +90,31 @@ def test_a_lone_request_is_handed_on_at_once() -> None:
     story(play)
 
 
+def test_a_worker_has_its_next_call_before_the_answers_of_the_last_are_written() -> None:
+    worker = Worker()
+    running: list[int] = []
+
+    class Caller:
+        """Looks at the worker when its answer comes."""
+
+        def done(self) -> bool:
+            return False
+
+        def set_result(self, answer: Answer) -> None:
+            running.append(len(worker.batches))
+
+    async def play() -> None:
+        scene = Scene(worker)
+        for _ in range(2):
+            scene.dispatcher.admit("application/json", b"x", Caller())
+        for _ in range(4):  # the dispatcher acts when nothing more comes
+            await asyncio.sleep(0)
+        await scene.finish(worker)
+
+    story(play)
+    assert running == [1]
+
+
 def test_requests_that_come_together_are_merged_at_once() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))

@@ -90,6 +90,17 @@ def test_a_tensor_of_numbers_is_packed_in_order() -> None:
     assert list(array.array("d", packed)) == [1, 2.5, 3, 4, 5, 6, 7, 8]
 
 
+def test_singles_are_half_as_long_and_rounded_as_numpy_rounds_doubles() -> None:
+    import numpy  # noqa: PLC0415 -- takes a while
+
+    numbers = [0.1, 16777217, 1e-45, 7e-46, 1e-320, 3.4028235677973366e38, 3.5e38, -1e308, -0.0]
+    with numpy.errstate(over="ignore", under="ignore"):
+        wanted = numpy.array(numbers, dtype=numpy.float64).astype(numpy.float32)
+
+    assert packing.tensor({"inputs": [numbers]}, [len(numbers)], kind="f") == wanted.tobytes()
+    assert packing.tensor({"inputs": [[1, 10**400]]}, [2], kind="f") is None
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -120,7 +131,7 @@ def test_a_packed_tensor_reaches_the_model_as_an_unpacked_one_does(kind: str) ->
     numbers = [0.1, -0.0, 1e-310, 3.4e38, 16777217, 2**53 + 1, 10**30, 1 / 3, -7]
     rows = [[[generator.choice(numbers) for _ in range(3)] for _ in range(2)] for _ in range(40)]
     plan = Tensor((2, 3), numpy.dtype(kind), numpy)
-    packed = packing.tensor({"inputs": rows}, [2, 3])
+    packed = packing.tensor({"inputs": rows}, [2, 3], kind=plan.packed)
     assert packed is not None
     with numpy.errstate(over="ignore"):
         short, long = plan.build_block(plan.unpack(packed)), plan.build(rows)
