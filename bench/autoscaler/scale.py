@@ -9,10 +9,10 @@ bench/results/autoscaler-scale.json and .png.
 """
 
 import argparse
+import bisect
 import dataclasses
 import logging
 import math
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import kubernetes
 import numpy as np
+import numpy.typing as npt
 
 from bench import page, report
 from bench.autoscaler import dataplane, elsewhere, kwok, loads, services
@@ -223,8 +224,10 @@ class Traffic:
 
 @dataclass
 class Track:
-    """One run, an entry a second."""
+    """One run, an entry a second, or as many as a busy machine allows."""
 
+    at: list[float] = field(default_factory=list)
+    """Second of the run."""
     desired: list[int] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)
     queued: list[int] = field(default_factory=list)
@@ -238,25 +241,34 @@ class Track:
     @property
     def capacity_seconds(self) -> float:
         """From the load's jump to enough ready pods; infinite: never."""
-        found = (at + 1 - BEFORE for at, ready in enumerate(self.ready) if at >= BEFORE and ready >= needed())
+        found = (
+            at - BEFORE for at, ready in zip(self.at, self.ready, strict=True) if at >= BEFORE and ready >= needed()
+        )
         return float(next(found, math.inf))
 
-    def cpu_a_look(self, begin: int, end: int) -> float:
+    def cpu_a_look(self, begin: float, end: float) -> float:
         """CPU seconds from one second to another, watching included, by look."""
-        looks = self.looks[end] - self.looks[begin]
-        return (self.cpu[end] - self.cpu[begin]) / looks if looks > 0 else math.inf
+        first, last = bisect.bisect_left(self.at, begin), bisect.bisect_left(self.at, end) - 1
+        looks = self.looks[last] - self.looks[first]
+        return (self.cpu[last] - self.cpu[first]) / looks if looks > 0 else math.inf
+
+    @property
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """Between the entries."""
+        return np.diff(self.at)
 
 
 def measure(world: World, controller: "subprocess.Popen[bytes]", prometheus: StandInPrometheus) -> Track:
     """The load second by second, and what the controller and the cluster made of it."""
     traffic, track = Traffic({name: world.ready(name) for name in world.fleets}), Track()
     begun = last = time.time()
-    for second in range(BEFORE + DURING):
-        time.sleep(max(0.0, begun + second + 1 - time.time()))
+    while time.time() < begun + BEFORE + DURING:
+        time.sleep(1.0 - (time.time() - begun) % 1.0)
         ready, now = world.ready(GROWS), time.time()
         traffic.advance(now - last, min(now - begun, BEFORE + DURING), ready)
         prometheus.publish(list(traffic.versions.values()), now)
         last = now
+        track.at.append(now - begun)
         track.desired.append(world.desired())
         track.ready.append(len(ready))
         track.queued.append(traffic.queued)
@@ -319,12 +331,12 @@ def plot(track: Track, path: Path) -> None:
     """Pods, queue and the controller's CPU over time."""
     pyplot = _pyplot()
     figure, (fleet, queue, cpu) = pyplot.subplots(3, 1, sharex=True, figsize=(10, 7))
-    fleet.plot(track.desired, label="asked for", color="tab:red", alpha=0.5, linestyle=":")
-    fleet.plot(track.ready, label="ready", color="tab:red")
+    fleet.plot(track.at, track.desired, label="asked for", color="tab:red", alpha=0.5, linestyle=":")
+    fleet.plot(track.at, track.ready, label="ready", color="tab:red")
     fleet.axhline(needed(), color="0.6", linewidth=0.8, linestyle="--")
     fleet.legend(fontsize=8)
-    queue.plot(track.queued, color="0.3")
-    cpu.plot(np.diff(track.cpu), color="tab:blue")
+    queue.plot(track.at, track.queued, color="0.3")
+    cpu.plot(track.at[1:], np.diff(track.cpu) / track.seconds, color="tab:blue")
     for axis, label in ((fleet, "pods"), (queue, "queued"), (cpu, "controller, CPU s / s")):
         axis.set_ylabel(label)
     cpu.set_xlabel("seconds")
@@ -360,14 +372,19 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)  # of watches that end with their cluster
     track = run(arguments.endpoints, arguments.pods)
-    even, grown = track.cpu_a_look(BEFORE // 2, BEFORE - 1), track.cpu_a_look(BEFORE - 1, BEFORE + DURING - 1)
+    even, grown = track.cpu_a_look(BEFORE / 2, BEFORE), track.cpu_a_look(BEFORE, math.inf)
     case = f"{arguments.endpoints + 1} endpoints, {track.pods} pods"
     cells = [
         report.single(case, "to enough pods", track.capacity_seconds, "s"),
         report.single(case, "controller, CPU a look, even load", even, "s"),
         report.single(case, "controller, CPU a look, one endpoint growing", grown, "s"),
-        report.single(case, "controller, dearest second", float(np.diff(track.cpu).max()), "CPU s"),
-        report.single(case, "controller, looks a second", statistics.mean(np.diff(track.looks)), "looks"),
+        report.single(case, "controller, dearest second", float((np.diff(track.cpu) / track.seconds).max()), "CPU s"),
+        report.single(
+            case,
+            "controller, looks a second",
+            (track.looks[-1] - track.looks[0]) / (track.at[-1] - track.at[0]),
+            "looks",
+        ),
         report.single(case, "controller, resident memory", track.memory_mib, "MiB"),
     ]
     bars = [
