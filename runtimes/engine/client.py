@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import cast
 
-MOST_IDLE = 64
-"""Connections kept for the next request."""
 _MOST_UNREAD_BYTES = 256 * 1024
 """What is received before it is read, and the longest head."""
 
@@ -235,11 +233,10 @@ class Client:
             raise
 
     def keep(self, connection: _Connection) -> None:
-        """Takes a connection back."""
-        if len(self._idle) < MOST_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
+        """Takes a connection back: as many as requests ran at once, until the engine closes them."""
+        while self._idle and self._idle[0].lost:
+            self._idle.popleft()
+        self._idle.append(connection)
 
     def close(self) -> None:
         """Closes what is kept."""

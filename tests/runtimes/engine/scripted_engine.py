@@ -12,7 +12,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-state = {"healthy": True}
+state = {"healthy": True, "connections": 0}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,12 +20,18 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        """Counts it."""
+        state["connections"] += 1
+        super().setup()
+
     def log_message(self, format: str, *arguments: object) -> None:
         """Says nothing."""
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            self.answer(200, b"scripted_requests_total 3\n", "text/plain")
+            text = f"scripted_requests_total 3\nscripted_connections_total {state['connections']}\n"
+            self.answer(200, text.encode(), "text/plain")
         else:
             self.answer(200 if state["healthy"] else 500, b"{}")
 
@@ -83,4 +89,5 @@ if "broken-at-start" in sys.argv:
     print("ValueError: the weights are for another architecture", file=sys.stderr, flush=True)
     print("cleaning up", file=sys.stderr, flush=True)
     sys.exit(1)
+ThreadingHTTPServer.request_queue_size = 256
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

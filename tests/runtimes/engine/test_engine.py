@@ -1,5 +1,6 @@
 """What the front sees to, whatever the engine is: the scripted engine does what real ones do rarely."""
 
+import contextlib
 import json
 import os
 import signal
@@ -136,6 +137,29 @@ def test_a_stream_of_the_short_way_is_finished_before_the_pod_ends(scripted: Any
         assert body.endswith(b"data: [DONE]\n\n")
         assert body.count(b"data: ") == 61
         assert engine.process.wait(20) == 0
+
+
+def test_a_wave_of_requests_finds_the_connections_of_the_one_before(scripted: Any) -> None:
+    def wave(engine: Any) -> int:
+        """A hundred requests at once; how many connections the engine has had after them."""
+        address = httpx.URL(engine.url)
+        with contextlib.ExitStack() as stack:
+            callers = [
+                stack.enter_context(socket.create_connection((address.host, address.port or 80), timeout=60))
+                for _ in range(100)
+            ]
+            for caller in callers:
+                caller.sendall(plain("/v1/completions", {"prompt": "sleep 3"}))
+            for caller in callers:
+                assert read_answer(caller.makefile("rb"))[0] == b"HTTP/1.1 200 OK"
+        line = next(line for line in engine.metrics().splitlines() if line.startswith("scripted_connections_total "))
+        return int(line.rpartition(" ")[2])
+
+    with scripted(HEADRACE_CONCURRENCY="100") as engine:
+        first, second = wave(engine), wave(engine)
+
+    assert first >= 100
+    assert second - first <= 5  # the look at the metrics, and questions about health amid the wave
 
 
 def test_requests_pass_and_say_which_version_answered(scripted: Any) -> None:
