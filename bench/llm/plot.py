@@ -18,9 +18,9 @@ def draw() -> None:
     result = json.loads((RESULTS / "llm.json").read_text())
     figure, axes = pyplot.subplots(1, len(_PANELS), figsize=(9, 3.4))
     for axis, (metric, label) in zip(axes, _PANELS.items(), strict=True):
-        for system, marker in (("vllm", "o"), ("headrace", "x")):
+        for system, marker in (("vllm", "o"), ("headrace", "x"), ("headrace, FP8", "s")):
             cells = [cell for cell in result["cells"] if (cell["system"], cell["metric"]) == (system, metric)]
-            _line(axis, cells, system, marker)
+            _line(axis, [cell for cell in cells if cell["case"].endswith(" connections")], system, marker)
         axis.set(xlabel="connections", ylabel=label, xscale="log", yscale="log")
         axis.legend()
     versions = result["versions"]
