@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ class Run:
     simulator: Track
     requests: int
     refused: int
-    """Answered with 503 at once: the queue of every pod there was, was full."""
+    """Answered with 429 or 503 at once: the queue of the pod, or of every pod there was, was full."""
     failed: int
     """Neither answered with 200 nor refused."""
     starts: tuple[float, ...]
@@ -185,8 +185,8 @@ def measure(endpoint: Endpoint) -> Run:
         cluster=track,
         simulator=simulator,
         requests=len(answers),
-        refused=statuses[503],
-        failed=len(answers) - statuses[200] - statuses[503],
+        refused=statuses[429] + statuses[503],
+        failed=len(answers) - statuses[200] - statuses[429] - statuses[503],
         starts=measured,
         service_seconds=service_seconds,
     )
@@ -272,7 +272,9 @@ def results(runs: Sequence[Run]) -> tuple[list[report.Cell], list[report.Bar]]:
         )
         for name in found[0]
     ]
-    bars.append(report.at_most("failed requests", max(each.failed for each in runs), 0, "requests"))
+    bar = report.at_most("failed requests", max(each.failed for each in runs), 0, "requests")
+    refused = max(each.refused for each in runs)
+    bars.append(replace(bar, rule=f"{bar.rule}; by a full queue at most {refused} of {runs[0].requests} were refused"))
     return cells, bars
 
 
