@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("contract", "components", "machinery", "routing", "autoscaler", "runtimes", "policy", "plugin", "stacks")
+FOLDERS = (
+    "contract",
+    "components",
+    "machinery",
+    "routing",
+    "autoscaler",
+    "runtimes",
+    "policy",
+    "plugin",
+    "stacks",
+    "bench",
+)
 MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 LONGEST = 400
 
