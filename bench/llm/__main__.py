@@ -23,8 +23,10 @@ from bench import report
 from bench.llm import plot
 from bench.llm.serving import PORT, NotReady, Served, looked_at, serve
 
-CONNECTIONS = (1, 16, 64, 256)
-TURNS = 3
+TURNS = {1: 3, 16: 5, 64: 5, 256: 15}
+"""By streams at once: turns of 256 differ by a fifth, with the front and without, and what is looked for is 3 %."""
+CONNECTIONS = tuple(TURNS)
+FIRST_TOKEN_TURNS, FP8_TURNS = 3, 3
 PROMPT_TOKENS, TOKENS = 128, 128
 FIRST_TOKEN_REQUESTS, FIRST_TOKENS = 200, 4
 """The first token is measured on many short answers: of long ones there would be a handful in the same time."""
@@ -52,7 +54,7 @@ def main() -> None:
             cells = [*_facts("headrace", whole)]
             systems = {"vllm": whole.engine_port, "headrace": PORT}
             first = first_tokens(systems)
-            results = {count: in_turns(systems, count) for count in CONNECTIONS}
+            results = {count: in_turns(systems, count, turns) for count, turns in TURNS.items()}
             for count in (1, max(CONNECTIONS)):
                 cells += _looked_at(count)
             cut = drained(whole)
@@ -65,7 +67,7 @@ def main() -> None:
             with serve(model, python, Path(scratch) / "fp8", SMALL_GPU) as small:
                 versions["added for FP8"] = " ".join(sorted(_options(small) - _options(whole)))
                 cells += _facts(FP8, small)
-                smalls = {count: in_turns({FP8: PORT}, count) for count in CONNECTIONS}
+                smalls = {count: in_turns({FP8: PORT}, count, FP8_TURNS) for count in CONNECTIONS}
             cells += [cell for count in CONNECTIONS for cell in _cells(f"{count} connections", smalls[count])]
             bars += _bars_of_fp8(whole, results, small, smalls)
         except NotReady as error:
@@ -75,11 +77,12 @@ def main() -> None:
     plot.draw()
 
 
-def in_turns(systems: Mapping[str, int], connections: int) -> Turns:
-    """The systems, by port, turn by turn, after one turn of each that does not count."""
+def in_turns(systems: Mapping[str, int], connections: int, turns: int) -> Turns:
+    """The systems, by port, turn by turn, each first in half of them, after one turn of each that does not count."""
     results: Turns = {system: [] for system in systems}
-    for turn in range(TURNS + 1):
-        for place, (system, port) in enumerate(systems.items()):
+    for turn in range(turns + 1):
+        order = list(systems.items())[:: -1 if turn % 2 else 1]
+        for place, (system, port) in enumerate(order):
             with _loading([port], connections, seed=1000 * connections + 2 * turn + place) as process:
                 [result] = _answered(process)
             if turn:
@@ -91,7 +94,7 @@ def in_turns(systems: Mapping[str, int], connections: int) -> Turns:
 def first_tokens(systems: Mapping[str, int]) -> Turns:
     """The systems request by request, as the machine's own swings are larger than what is looked for."""
     results: Turns = {system: [] for system in systems}
-    for turn in range(TURNS + 1):
+    for turn in range(FIRST_TOKEN_TURNS + 1):
         ports = list(systems.values())
         with _loading(ports, 1, seed=turn, requests=FIRST_TOKEN_REQUESTS, tokens=FIRST_TOKENS) as process:
             answered = _answered(process)
