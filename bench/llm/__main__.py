@@ -24,7 +24,7 @@ from bench.llm import plot
 from bench.llm.serving import PORT, NotReady, Served, looked_at, serve
 
 TURNS = {1: 3, 16: 5, 64: 5, 256: 15}
-"""By streams at once: turns of 256 differ by a fifth, with the front and without, and what is looked for is 3 %."""
+"""By streams at once: turns of 256 differ by a sixth and more, front or none, where what is looked for is 3 %."""
 CONNECTIONS = tuple(TURNS)
 FIRST_TOKEN_TURNS, FP8_TURNS = 3, 3
 PROMPT_TOKENS, TOKENS = 128, 128
