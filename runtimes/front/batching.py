@@ -1,9 +1,9 @@
 """Learns how much to merge into one model call. Pure: sizes and durations come in as numbers.
 
-A call's time is taken as a + b * bytes: what every call costs, and what each byte of requests adds. Both are fitted
-over recent calls. A batch grows while `a` is still a noticeable part of it and stops where it is a tenth: beyond that,
-merging delays the first request of a batch and gains nothing. For a model whose time is all per row, `a` is about 0
-and requests are not merged; for one whose time is all overhead the only limit is what waits.
+A call's time in its worker is taken as a + b * bytes: what every call costs, and what each byte of requests adds. Both
+are fitted over recent calls. A batch grows while `a` is still a noticeable part of it and stops where it is a tenth:
+beyond that, merging delays the first request of a batch and gains nothing. For a model whose time is all per row, `a`
+is about 0 and requests are not merged; for one whose time is all overhead the only limit is what waits.
 """
 
 import math
@@ -34,7 +34,7 @@ class BatchSize:
         self.seconds_per_byte = math.nan
 
     def observe(self, size_bytes: int, seconds: float) -> None:
-        """One model call: bytes of all its requests, and its duration."""
+        """One model call: bytes of all its requests, and its duration in the worker: a busy front hears of it late."""
         self._calls += 1
         for name, value in (
             ("_weight", 1.0),

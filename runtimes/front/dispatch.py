@@ -262,13 +262,12 @@ class Dispatcher:
         if any([seat.crowded(now) for seat in self.seats]):
             self.pump()
 
-    def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]]) -> None:
-        """A worker answered a batch."""
+    def finished(self, batch: Batch, results: Sequence[tuple[int, bytes]], seconds: float | None) -> None:
+        """A worker answered a batch in so many seconds of its own; None for a stream."""
         now = self._clock()
-        seconds = now - batch.started
-        if batch.calls[0].pieces is None:
+        if seconds is not None:
             self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
-        self._seconds_per_call += 0.1 * (seconds / len(batch.calls) - self._seconds_per_call)
+        self._seconds_per_call += 0.1 * ((now - batch.started) / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)
         self._let_go(batch)

@@ -159,7 +159,7 @@ class Pool:
                 items = frame.head["items"]
                 bodies = frames.split(frame.payload, [length for _, length in items])
                 results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
-                self._dispatcher.finished(batch, results)
+                self._dispatcher.finished(batch, results, frame.head.get("seconds"))
         elif frame.kind == Kind.CHUNK:
             slot.beat = time.monotonic()
             streaming = slot.calls.get(frame.head["call"])

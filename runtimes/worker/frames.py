@@ -21,7 +21,7 @@ class Kind(IntEnum):
     READY = 2  # worker: what the loaded model is, see loading.description
     FAILED = 3  # worker: {"reason"}: the model cannot be served, and why
     SCORE = 4  # front: {"call", "items": [[content type, length], ...]}, bodies one after the other
-    SCORED = 5  # worker: {"call", "items": [[status, length], ...]}, bodies
+    SCORED = 5  # worker: {"call", "items": [[status, length], ...], "seconds" of a SCORE}, bodies
     BEAT = 6  # worker, every second: the process schedules threads
     LEAVE = 7  # front: finish what runs, then exit
     STREAM = 8  # front: like SCORE with one item; the answer comes in pieces

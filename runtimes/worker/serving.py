@@ -167,12 +167,14 @@ class Worker:
         self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
 
     def _score(self, frame: frames.Frame) -> None:
+        started = time.monotonic()
         items: list[tuple[str, int]] = frame.head["items"]
         bodies = frames.split(frame.payload, [length for _, length in items])
         answers = self._merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
         head = {
             "call": frame.head["call"],
             "items": [[answer.status, len(answer.body)] for answer in answers],
+            "seconds": time.monotonic() - started,
         }
         self._link.send(frames.pack(Kind.SCORED, head, b"".join(answer.body for answer in answers)))
 

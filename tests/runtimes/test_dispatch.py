@@ -5,6 +5,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from headrace.runtimes.front.answers import Answer, refusal
 from headrace.runtimes.front.batching import FIRST_LIMIT
 from headrace.runtimes.front.dispatch import Batch, Dispatcher
@@ -65,7 +67,7 @@ class Scene:
 
     async def finish(self, worker: Worker, *results: tuple[int, bytes]) -> Batch:
         batch = worker.batches.pop(0)
-        self.dispatcher.finished(batch, results or [OK] * len(batch.calls))
+        self.dispatcher.finished(batch, results or [OK] * len(batch.calls), 0.001)
         for _ in range(3):  # the dispatcher acts when nothing more comes
             await asyncio.sleep(0)
         return batch
@@ -343,7 +345,7 @@ def test_refusals_do_not_keep_what_waits_from_starting() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
         tasks = await scene.send() + await scene.send(3)
-        scene.dispatcher.finished(scene.workers[0].batches.pop(), [OK])
+        scene.dispatcher.finished(scene.workers[0].batches.pop(), [OK], 0.001)
         for _ in range(3):
             scene.dispatcher.turn_away()
             await asyncio.sleep(0)
@@ -351,6 +353,24 @@ def test_refusals_do_not_keep_what_waits_from_starting() -> None:
         assert [len(batch.calls) for batch in scene.workers[0].batches] == [3]
         for task in tasks:
             task.cancel()
+
+    story(play)
+
+
+def test_the_time_that_the_front_took_to_hear_of_a_call_is_none_of_the_calls() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(merges=True))
+        for count in range(20):
+            size = (500, 2000)[count % 2]
+            tasks = await scene.send(body=b"x" * size)
+            scene.clock.now += 0.5  # the front reads other bodies meanwhile
+            batch = scene.workers[0].batches.pop()
+            scene.dispatcher.finished(batch, [OK], 0.001 + 1e-6 * size)
+            await asyncio.gather(*tasks)
+
+        learned = scene.dispatcher.batch_size
+        assert learned.overhead_seconds == pytest.approx(0.001)
+        assert learned.seconds_per_byte == pytest.approx(1e-6)
 
     story(play)
 
