@@ -55,7 +55,7 @@ lock: .venv/installed ## resolve the lock files anew
 	@echo "uv==0.13.9" | $(COMPILE) - -o locks/bootstrap.lock
 	@$(COMPILE) pyproject.toml --all-extras -o locks/dev.lock
 	@$(COMPILE) pyproject.toml --extra control -o locks/control.lock
-	@$(COMPILE) pyproject.toml --extra front -c locks/dev.lock -o locks/front.lock # what tests ran with
+	@$(COMPILE) --universal pyproject.toml --extra front -c locks/dev.lock -o locks/front.lock # what tests ran with
 
 bench: bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-autoscaler ## every benchmark
 

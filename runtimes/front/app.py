@@ -232,23 +232,22 @@ class Front:
         self.held_bytes -= size
 
     def _work(self, content_type: str, body: bytes) -> "Work | Answer":
-        """What goes to the worker, a large table of numbers as raw floats and everything else as it came; or the
+        """What goes to the worker, a table or tensor of numbers as raw doubles and everything else as it came; or the
         refusal of the body."""
         if content_type != media.JSON:
             return Work(content_type, body)
+        described = self.pool.description
+        if described is not None:
+            packed = None
+            if columns := described.get("packs"):
+                packed = packing.table(body, columns)
+            elif shape := described.get("packs_shape"):
+                packed = packing.tensor(body, shape)
+            if packed is not None:
+                return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
         document = media.parse_json(body)
         if isinstance(document, Answer):
             return document
-        described = self.pool.description
-        if len(body) >= packing.WORTH_BYTES and described is not None:
-            packed = None
-            if columns := described.get("packs"):
-                packed = packing.doubles(document, columns, booleans=packing.may_hold_booleans(body))
-            elif shape := described.get("packs_shape"):
-                booleans = packing.may_hold_booleans(body)
-                packed = packing.tensor(document, shape, kind=described["packs_kind"], booleans=booleans)
-            if packed is not None:
-                return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
         streamed = self.streams and type(document) is dict and document.get("stream") is True
         return media.too_deep(body) or Work(content_type, body, streamed)
 

@@ -12,6 +12,7 @@ from headrace.contract.errors import PermanentError
 from headrace.contract.image import Base
 from headrace.runtimes.images import base as base_module
 from headrace.runtimes.images.bytecode import compile_tree
+from headrace.runtimes.images.libraries import lighten, stripper
 from headrace.runtimes.images.resolver import Resolver
 from headrace.runtimes.images.store import Blob, Store, digest_of, key_of
 from headrace.runtimes.images.tarball import Entry, tree, write_layer
@@ -22,7 +23,7 @@ PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 FRONT_CODE: Final = ("contract", "runtimes")
 CONTROL_CODE: Final = ("contract", "machinery", "routing", "autoscaler")
 
-_RECIPE: Final = 2
+_RECIPE: Final = 3
 _SITE: Final = names.FRONT_SITE.lstrip("/")
 
 
@@ -44,6 +45,7 @@ def packages_key(lock: str, base: Base) -> str:
         base.python,
         base_module.wheel_platform(base),
         base_module.compiler_key(base),
+        stripper(),
     )
 
 
@@ -54,11 +56,16 @@ def packages_layer(store: Store, lock: str, base: Base, *, log: Path) -> tuple[B
         site = scratch / "site"
         platform = base_module.wheel_platform(base)
         Resolver(python=base.python, platform=platform, log=log).install(lock, site, scratch=scratch)
+        lighten(store, site)
         compile_tree(store, site, names.FRONT_SITE, by=base_module.compiler(store, base, log=log))
-        # programs are started with `python -m`; scripts would name this machine's interpreter
-        return write_layer(store, tree(site, _SITE, keep=lambda path: path.parts[0] not in {"bin", ".lock"}))
+        return write_layer(store, tree(site, _SITE, keep=_kept))
 
     return store.layer(packages_key(lock, base), make)
+
+
+def _kept(path: PurePosixPath) -> bool:
+    """No scripts, which would name this machine's interpreter, and no sources of libraries that come with them."""
+    return path.parts[0] not in {"bin", ".lock"} and path.suffix not in {".cpp", ".h"}
 
 
 def code_key(folders: Sequence[str], base: Base) -> str:

@@ -56,13 +56,8 @@ class Merger:
 
     @property
     def packs_shape(self) -> "list[int]":
-        """Shape of one item, when requests for a tensor may come as raw floats; empty when they may not."""
+        """Shape of one item, when requests for a tensor may come as raw doubles; empty when they may not."""
         return list(self._plan.shape) if isinstance(self._plan, Tensor) and self._plan.packs else []
-
-    @property
-    def packs_kind(self) -> str:
-        """Which floats those are, as `struct` and numpy name them."""
-        return str(self._plan.packed) if isinstance(self._plan, Tensor) else "d"
 
     @property
     def forms(self) -> "list[str]":

@@ -214,7 +214,6 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["fast_forms"] = merger.forms
     described["packs"] = merger.packs
     described["packs_shape"] = merger.packs_shape
-    described["packs_kind"] = merger.packs_kind
     return merger, described
 
 

@@ -54,26 +54,20 @@ class Tensor:
 
     @property
     def packs(self) -> bool:
-        """Whether requests may come as raw floats, which hold every number of the tensor's type."""
+        """Whether requests may come as raw doubles, which hold every number of the tensor's type."""
         return bool(self.dtype.kind == "f" and self.dtype.itemsize <= 8 and self.shape and "inputs" in self.forms)
 
-    @property
-    def packed(self) -> str:
-        """Kind of those floats: the tensor's own for singles, which are half as long; half floats come as doubles, as
-        they would be rounded twice from singles."""
-        return "f" if self.dtype.itemsize == 4 else "d"
+    def unpack(self, doubles: bytes) -> Any:
+        """Raw doubles as an array of items."""
+        return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape((-1, *self.shape))
 
-    def unpack(self, floats: bytes) -> Any:
-        """Raw floats as an array of items."""
-        return self._numpy.frombuffer(floats, dtype=self.packed).reshape((-1, *self.shape))
-
-    def document(self, floats: bytes) -> "dict[str, Any]":
-        """The request that raw floats stand for."""
-        return {"inputs": self.unpack(floats).tolist()}
+    def document(self, doubles: bytes) -> "dict[str, Any]":
+        """The request that raw doubles stand for."""
+        return {"inputs": self.unpack(doubles).tolist()}
 
     def join(self, parts: "list[Any]") -> Any:
         """Items of several requests, lists or arrays, as one array."""
-        return self._numpy.concatenate([self._numpy.asarray(part, dtype=self.packed) for part in parts])
+        return self._numpy.concatenate([self._numpy.asarray(part, dtype=self._numpy.float64) for part in parts])
 
     def build_block(self, rows: Any) -> Any:
         """The array that the model receives, which is its own to change."""

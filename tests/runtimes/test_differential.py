@@ -307,7 +307,7 @@ def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(mo
             generator.choice(data)[0] = generator.choice([None, "x", True, 10**300, [1]])
         document = {"dataframe_split": {"columns": shuffled, "data": data}}
         body = json.dumps(document).encode()
-        doubles = packing.doubles(document, pair.merger.packs, booleans=packing.may_hold_booleans(body))
+        doubles = packing.table(body, pair.merger.packs)
         packed += doubles is not None
         request = Request(media.JSON, body) if doubles is None else Request(packing.PACKED, doubles)
         small = Request(
@@ -324,7 +324,7 @@ def test_large_tables_packed_by_the_front_are_answered_as_mlflow_answers_them(mo
 def test_tensors_packed_by_the_front_reach_the_model_bit_by_bit_as_from_mlflow(models: dict[str, Any]) -> None:
     path, _ = models["image"]
     pair = Pair(path)
-    shape, kind = pair.merger.packs_shape, pair.merger.packs_kind
+    shape = pair.merger.packs_shape
     generator = random.Random("headrace singles")
     numbers = [0.1, 1 / 3, 16777217, 1e-45, 7e-46, -0.0, 3.4e38, 123456789.123456789, -7]
 
@@ -332,10 +332,9 @@ def test_tensors_packed_by_the_front_reach_the_model_bit_by_bit_as_from_mlflow(m
         return [filled(shape[1:]) for _ in range(shape[0])] if shape else generator.choice(numbers) + generator.random()
 
     assert shape
-    assert kind == "f"
     for items in (1, 2, 5):
-        document = {"inputs": filled([items, *shape])}
-        packed = packing.tensor(document, shape, kind=kind)
+        body = json.dumps({"inputs": filled([items, *shape])}).encode()
+        packed = packing.tensor(body, shape)
         assert packed is not None
         [answer] = pair.merger.answer([Request(packing.PACKED, packed)])
-        assert (answer.status, json.loads(answer.body)) == pair.ask_mlflow(media.JSON, json.dumps(document).encode())
+        assert (answer.status, json.loads(answer.body)) == pair.ask_mlflow(media.JSON, body)
