@@ -144,12 +144,17 @@ def test_a_debian_base_with_another_python_runs_the_front_and_is_compiled_by_its
     assert compiled == {"cpython-313"}
     assert (tmp_path / "usr/lib/python3.13/__pycache__/os.cpython-313.pyc").exists()
     assert (tmp_path / "opt/headrace/site/headrace/contract/__pycache__/names.cpython-313.pyc").exists()
+    assert not [path for path in tmp_path.rglob("opt/headrace/**/*") if path.suffix in {".cpp", ".h"}]
     by = base_module.compiler(store, base, log=log)
     assert by is not None
-    program = "import sys, headrace.runtimes.front.server, uvloop, orjson; print(sys.version_info[:2])"
+    program = (
+        "import sys, headrace.runtimes.front.server, uvloop, orjson\n"
+        "from headrace.runtimes.front import packing\n"
+        "print(sys.version_info[:2], packing.tensor(b'{\"inputs\": [[0]]}', [1]))"
+    )
     environment = {"PYTHONHOME": str(tmp_path / "usr"), "PYTHONPATH": str(tmp_path / "opt/headrace/site")}
     ran = subprocess.run([*by.command, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert ran.stdout == "(3, 13)\n", ran.stderr
+    assert ran.stdout == f"(3, 13) {bytes(8)!r}\n", ran.stderr
 
 
 @pytest.mark.slow
