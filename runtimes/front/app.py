@@ -237,14 +237,9 @@ class Front:
         if content_type != media.JSON:
             return Work(content_type, body)
         described = self.pool.description
-        if described is not None:
-            packed = None
-            if columns := described.get("packs"):
-                packed = packing.table(body, columns)
-            elif shape := described.get("packs_shape"):
-                packed = packing.tensor(body, shape)
-            if packed is not None:
-                return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
+        packed = packing.packed(body, described) if described is not None else None
+        if packed is not None:
+            return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
         document = media.parse_json(body)
         if isinstance(document, Answer):
             return document

@@ -7,7 +7,7 @@ simdjson is missing: it has no wheel for each Python that a model may have been 
 """
 
 import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +22,15 @@ native byte order."""
 _KEPT_BYTES: Final = 1024 * 1024
 """A parser keeps up to a dozen bytes for each of the longest body it has read: beyond this, one is made and dropped."""
 _parser: Final = simdjson.Parser() if simdjson is not None else None
+
+
+def packed(body: bytes, described: Mapping[str, Any]) -> bytes | None:
+    """What goes to a worker that described its model so, instead of the JSON text; None where the text does."""
+    if columns := described.get("packs"):
+        return table(body, columns)
+    if shape := described.get("packs_shape"):
+        return tensor(body, shape)
+    return None
 
 
 def table(body: bytes, columns: Sequence[str]) -> bytes | None:

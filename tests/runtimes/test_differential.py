@@ -58,6 +58,7 @@ class Pair:
         scorer = Scorer(loading.load(str(path)))
         self.merger = Merger(scorer)
         self.merger.prepare(loading.warm_up_body(str(path), scorer.model.metadata))
+        self.packed = 0
 
     def ask_mlflow(self, content_type: str, body: bytes) -> tuple[int, Any]:
         response = self.theirs.post("/invocations", content=body, headers={"content-type": content_type})
@@ -66,17 +67,22 @@ class Pair:
         except ValueError:
             return response.status_code, response.text
 
-    def ask_us(self, requests: list[tuple[str, bytes]]) -> list[tuple[int, Any]]:
+    def ask_us(self, requests: list[tuple[str, bytes]], *, packs: bool) -> list[tuple[int, Any]]:
+        """Our answers, with numbers packed as the front does it, or all as they came."""
+        described = {"packs": self.merger.packs, "packs_shape": self.merger.packs_shape} if packs else {}
         results: list[tuple[int, Any]] = []
         passed: list[Request] = []
         for content_type, body in requests:
             kind = media.content_type([(b"content-type", content_type.encode())])
             refused = kind if not isinstance(kind, str) else media.json_fault(body) if kind == media.JSON else None
+            numbers = packing.packed(body, described) if kind == media.JSON else None
             if refused is not None:
+                assert numbers is None, body
                 results.append((refused.status, json.loads(refused.body)))
             else:
                 assert isinstance(kind, str)
-                passed.append(Request(kind, body))
+                self.packed += numbers is not None
+                passed.append(Request(kind, body) if numbers is None else Request(packing.PACKED, numbers))
                 results.append((0, None))
         scored = iter(self.merger.answer(passed))
         for index, (status, _) in enumerate(results):
@@ -112,8 +118,9 @@ def alike(theirs: Any, ours: Any) -> bool:
 def compare(pair: Pair, requests: list[tuple[str, bytes]]) -> None:
     for start in range(0, len(requests), 8):
         chunk = requests[start : start + 8]
-        for (content_type, body), ours in zip(chunk, pair.ask_us(chunk), strict=True):
-            theirs = pair.ask_mlflow(content_type, body)
+        theirs_of_chunk = [pair.ask_mlflow(content_type, body) for content_type, body in chunk]
+        ours_of_chunk = [*pair.ask_us(chunk, packs=True), *pair.ask_us(chunk, packs=False)]
+        for (content_type, body), theirs, ours in zip(chunk * 2, theirs_of_chunk * 2, ours_of_chunk, strict=True):
             if wanted_difference(content_type, body, theirs, ours):
                 continue
             told = f"{content_type} {body!r}\nMLflow: {theirs}\nours: {ours}"
@@ -229,6 +236,18 @@ NAMES = (
 )  # fmt: skip
 MERGED = ("classifier", "probabilities", "text labels", "regressor", "one column", "mixed", "tensor", "whole tensor")
 
+PACKED = (
+    "classifier",
+    "probabilities",
+    "text labels",
+    "regressor",
+    "one column",
+    "batch mean",
+    "tensor",
+    "params",
+    "image",
+)
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_request_is_answered_as_mlflow_answers_it(models: dict[str, Any], name: str) -> None:
@@ -246,6 +265,7 @@ def test_every_request_is_answered_as_mlflow_answers_it(models: dict[str, Any], 
 
     assert pair.merger.merges == (name in MERGED), pair.merger.reason
     compare(pair, requests)
+    assert (pair.packed >= 20) == (name in PACKED), pair.packed
 
 
 CANARIES: list[Any] = ["canary-4111", 4111.25, -4111, ["canary-4111"], {"canary-4111": "canary-4111"}, [[4111.25]]]
@@ -279,7 +299,7 @@ def test_no_refusal_repeats_a_value_of_the_request(models: dict[str, Any], name:
         lines = csv_request(generator, columns).decode().split("\n") if not is_tensor else ["a,b", "1,canary-4111"]
         lines[generator.randrange(len(lines))] += generator.choice([",canary-4111", 'canary-4111"', ",4111.25"])
         for content_type, sent in ((media.JSON, body), (media.CSV, "\n".join(lines).encode())):
-            [(status, told)] = pair.ask_us([(content_type, sent)])
+            [(status, told)] = pair.ask_us([(content_type, sent)], packs=True)
             if status != 200:
                 refused += 1
                 assert "4111" not in json.dumps(told), (sent, told)
