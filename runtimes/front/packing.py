@@ -1,15 +1,18 @@
 """Tables and tensors of numbers as raw doubles, so that a worker does not parse their JSON.
 
 simdjson validates a body and writes its numbers straight to memory, without a Python object for each: a third of the
-time of orjson and `struct`. The standard library, which is all a worker has, takes several times as long. What is not
-certainly numbers for the model's columns, or of its tensor's shape, goes on as JSON, and so does everything where
-simdjson is missing: it has no wheel for each Python that a model may have been trained with.
+time of orjson and an array. The standard library, which is all a worker has, takes several times as long. What is not
+certainly numbers for the model's columns, or of its tensor's shape, goes on as JSON.
+
+simdjson has no wheel for each Python that a model may have been trained with; there orjson reads the same.
 """
 
 import array
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+import orjson
 
 try:
     import simdjson
@@ -21,7 +24,59 @@ PACKED: Final = "application/x-headrace-packed"
 native byte order."""
 _KEPT_BYTES: Final = 1024 * 1024
 """A parser keeps up to a dozen bytes for each of the longest body it has read: beyond this, one is made and dropped."""
-_parser: Final = simdjson.Parser() if simdjson is not None else None
+
+
+class Reader(Protocol):
+    """A parser, and what its documents are made of. ValueError, TypeError or RuntimeError: not JSON, not numbers."""
+
+    mapping: Any
+    sequence: Any
+
+    def parse(self, body: bytes) -> Any:
+        """The document."""
+
+    def doubles(self, numbers: Any, rows: list[Any]) -> bytes:
+        """All numbers of a list whose innermost lists are `rows`, in order."""
+
+
+class Simdjson:
+    """Without a Python object a number."""
+
+    def __init__(self) -> None:
+        self.mapping: Any = simdjson.Object
+        self.sequence: Any = simdjson.Array
+        self._parser = simdjson.Parser()
+
+    def parse(self, body: bytes) -> Any:
+        """The document, which the next one may follow when nothing refers to it any more."""
+        return (self._parser if len(body) <= _KEPT_BYTES else simdjson.Parser()).parse(body)
+
+    def doubles(self, numbers: Any, rows: list[Any]) -> bytes:
+        """As simdjson flattens the list."""
+        del rows
+        return bytes(numbers.as_buffer(of_type="d"))
+
+
+class Orjson:
+    """With a Python object a number."""
+
+    mapping: Any = dict
+    sequence: Any = list
+
+    def parse(self, body: bytes) -> Any:
+        """The document."""
+        return orjson.loads(body)
+
+    def doubles(self, numbers: Any, rows: list[Any]) -> bytes:
+        """One row after the other."""
+        del numbers
+        flat = list(chain.from_iterable(rows))
+        if not set(map(type, flat)) <= {int, float}:
+            raise TypeError("true and false are numbers to an array, and not to JSON")
+        return array.array("d", flat).tobytes()
+
+
+_reader: Reader = Simdjson() if simdjson is not None else Orjson()
 
 
 def packed(body: bytes, described: Mapping[str, Any]) -> bytes | None:
@@ -44,12 +99,9 @@ def tensor(body: bytes, shape: Sequence[int]) -> bytes | None:
 
 
 def _read(body: bytes, numbers: Callable[[Any], bytes | None]) -> bytes | None:
-    if _parser is None:
-        return None
-    parser = _parser if len(body) <= _KEPT_BYTES else simdjson.Parser()
     try:
-        document = parser.parse(body)
-        return numbers(document) if type(document) is simdjson.Object else None
+        document = _reader.parse(body)
+        return numbers(document) if type(document) is _reader.mapping else None
     except (ValueError, TypeError, RuntimeError):
         return None  # not JSON, or text, null, true, an object or a list where a number has to be
 
@@ -58,20 +110,20 @@ def _table(body: bytes, document: Any, columns: list[str]) -> bytes | None:
     if list(document) != ["dataframe_split"]:
         return None  # params and unknown keys are MLflow's business, and so is a key that comes twice
     split = document["dataframe_split"]
-    if type(split) is not simdjson.Object or sorted(split) != ["columns", "data"]:
+    if type(split) is not _reader.mapping or sorted(split) != ["columns", "data"]:
         return None
     listed, data = split["columns"], split["data"]
-    if type(listed) is not simdjson.Array or type(data) is not simdjson.Array:
+    if type(listed) is not _reader.sequence or type(data) is not _reader.sequence:
         return None
-    named: list[Any] = listed.as_list()
+    named: list[Any] = list(listed)
     rows: list[Any] = list(data)
     if set(map(len, rows)) != {len(named)} or body.count(b"[") != 2 + len(rows):
         return None  # lists within a row would be flattened; a bracket in a name is one too many as well
-    numbers = data.as_buffer(of_type="d")
-    return bytes(numbers) if named == columns else _reordered(numbers, named, columns)
+    numbers = _reader.doubles(data, rows)
+    return numbers if named == columns else _reordered(numbers, named, columns)
 
 
-def _reordered(numbers: Any, named: list[Any], columns: list[str]) -> bytes | None:
+def _reordered(numbers: bytes, named: list[Any], columns: list[str]) -> bytes | None:
     if set(map(type, named)) != {str} or len(set(named)) != len(named) or not set(columns) <= set(named):
         return None
     sent = array.array("d")
@@ -86,7 +138,7 @@ def _tensor(body: bytes, document: Any, shape: Sequence[int]) -> bytes | None:
     if list(document) != ["inputs"]:
         return None
     inputs = document["inputs"]
-    if type(inputs) is not simdjson.Array:
+    if type(inputs) is not _reader.sequence:
         return None
     rows: list[Any] = list(inputs)
     lists = 1
@@ -96,4 +148,4 @@ def _tensor(body: bytes, document: Any, shape: Sequence[int]) -> bytes | None:
             return None
         if depth < len(shape):
             rows = list(chain.from_iterable(rows))
-    return bytes(inputs.as_buffer(of_type="d")) if body.count(b"[") == lists else None
+    return _reader.doubles(inputs, rows) if body.count(b"[") == lists else None

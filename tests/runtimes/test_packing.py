@@ -3,6 +3,7 @@
 import array
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -14,6 +15,13 @@ from headrace.runtimes.front import packing
 from headrace.runtimes.worker.tensors import Tensor
 
 COLUMNS = ["a", "b"]
+
+
+@pytest.fixture(autouse=True, params=[packing.Simdjson, packing.Orjson], ids=["simdjson", "orjson"], scope="module")
+def reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "_reader", request.param())
+        yield
 
 
 def split(data: Any, columns: Any = COLUMNS, **more: Any) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def test_what_is_not_certainly_a_table_of_numbers_stays_json(document: Any) -> N
     assert table(document) is None
 
 
-@pytest.mark.parametrize("cell", [None, True, False, "2", "", [2], [], {}, {"a": 1}, 2**64, 10**400])
+@pytest.mark.parametrize("cell", [None, True, False, "2", "", [2], [], {}, {"a": 1}, 10**400])
 def test_what_is_no_number_that_a_double_can_hold_stays_json(cell: Any) -> None:
     assert table(split([[1, 2], [1, cell]])) is None
     assert tensor({"inputs": [[1, 2], [1, cell]]}, [2]) is None
@@ -169,12 +177,6 @@ def test_a_body_beyond_what_a_parser_keeps_is_read_as_any_other() -> None:
     assert len(body) > 1024 * 1024
     assert packing.table(body, COLUMNS) == array.array("d", [number for row in rows for number in row]).tobytes()
     assert unpacked(table(split([[1, 2]]))) == [1.0, 2.0]
-
-
-def test_without_simdjson_everything_goes_on_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_parser", None)
-
-    assert table(split([[1, 2]])) is None
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
