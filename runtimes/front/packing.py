@@ -23,7 +23,8 @@ PACKED: Final = "application/x-headrace-packed"
 """Content type between front and worker: rows of float64 in the signature's column order, or the items of a tensor, in
 native byte order."""
 _KEPT_BYTES: Final = 1024 * 1024
-"""A parser keeps up to a dozen bytes for each of the longest body it has read: beyond this, one is made and dropped."""
+"""A parser keeps up to a dozen bytes for each of the longest body it has read (8 of simdjson's tape, 4 of its index):
+for longer bodies one is made and dropped."""
 
 
 class Reader(Protocol):
@@ -90,11 +91,15 @@ def packed(body: bytes, described: Mapping[str, Any]) -> bytes | None:
 
 def table(body: bytes, columns: Sequence[str]) -> bytes | None:
     """The rows of a `dataframe_split` request in the order of `columns`; None when it is anything else."""
+    if b'"dataframe_split"' not in body:
+        return None  # whatever it is, it is parsed once, by who words refusals
     return _read(body, lambda document: _table(body, document, list(columns)))
 
 
 def tensor(body: bytes, shape: Sequence[int]) -> bytes | None:
     """The numbers of an `inputs` request of items of this shape; None when it is anything else."""
+    if b'"inputs"' not in body:
+        return None
     return _read(body, lambda document: _tensor(body, document, shape))
 
 

@@ -59,6 +59,10 @@ class Scene:
         self.workers = workers
         self.dispatcher.seats = list(workers)
 
+    def learn_that_1000_bytes_cost_a_call(self) -> None:
+        for size in (100, 5000) * 10:
+            self.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)
+
     async def send(self, count: int = 1, body: bytes = b"x") -> list["asyncio.Task[Answer]"]:
         tasks = [asyncio.create_task(self.dispatcher.score("application/json", body)) for _ in range(count)]
         for _ in range(4):  # the tasks start, and the dispatcher acts when no more come
@@ -120,11 +124,9 @@ def test_a_worker_has_its_next_call_before_the_answers_of_the_last_are_written()
 def test_requests_that_come_together_are_merged_at_once() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        tasks = await scene.send(5)
+        await scene.send(5)
 
         assert [len(batch.calls) for batch in scene.workers[0].batches] == [5]
-        for task in tasks:
-            task.cancel()
 
     story(play)
 
@@ -158,7 +160,7 @@ def test_a_model_that_does_not_merge_gets_one_request_a_call() -> None:
 def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
     async def play() -> None:
         scene = Scene(Worker(lanes=10), limit=2)
-        tasks = await scene.send(6)
+        await scene.send(6)
         assert (scene.load.executing, scene.load.queued) == (2, 4)
 
         scene.dispatcher.set_limit(5)
@@ -166,8 +168,6 @@ def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
 
         scene.dispatcher.set_limit(1)
         assert scene.load.executing == 5
-        for task in tasks:
-            task.cancel()
 
     story(play)
 
@@ -175,7 +175,8 @@ def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
 def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
     async def play() -> None:
         scene = Scene(Worker(), limit=1)
-        tasks = await scene.send() + await scene.send(scene.dispatcher.queue_limit)
+        await scene.send()
+        await scene.send(scene.dispatcher.queue_limit)
         [late] = await scene.send()
 
         answer = await late
@@ -184,8 +185,6 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
         assert dict(answer.headers)[b"x-headrace-unprocessed"] == b"1"
         assert json.loads(answer.body)["error_code"] == "RESOURCE_EXHAUSTED"
         assert scene.load.refused == 1
-        for task in tasks:
-            task.cancel()
 
     story(play)
 
@@ -311,9 +310,7 @@ def test_a_full_batch_starts_although_more_are_read() -> None:
 def test_what_is_worth_a_call_starts_although_more_are_read() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True), Worker(merges=True))
-        for count in range(20):
-            size = (100, 5000)[count % 2]
-            scene.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)  # 1,000 bytes take what a call costs
+        scene.learn_that_1000_bytes_cost_a_call()
         loop = asyncio.get_running_loop()
         for _ in range(4):
             scene.dispatcher.admit("application/json", b"x" * 400, loop.create_future())
@@ -330,13 +327,11 @@ def test_a_request_that_waits_starts_on_a_free_worker_whoever_else_was_just_answ
         scene = Scene(Worker(merges=True), Worker(merges=True))
         for count in range(20):
             scene.dispatcher.batch_size.observe((10, 50)[count % 2], 2.0)  # all overhead
-        tasks = await scene.send(10)
+        await scene.send(10)
         await scene.finish(scene.workers[0])
-        tasks += await scene.send(1)
-        tasks += await scene.send(1)
+        await scene.send(1)
+        await scene.send(1)
         assert [len(worker.batches) for worker in scene.workers] == [1, 1]
-        for task in tasks:
-            task.cancel()
 
     story(play)
 
@@ -344,15 +339,14 @@ def test_a_request_that_waits_starts_on_a_free_worker_whoever_else_was_just_answ
 def test_refusals_do_not_keep_what_waits_from_starting() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        tasks = await scene.send() + await scene.send(3)
+        await scene.send()
+        await scene.send(3)
         scene.dispatcher.finished(scene.workers[0].batches.pop(), [OK], 0.001)
         for _ in range(3):
             scene.dispatcher.turn_away()
             await asyncio.sleep(0)
 
         assert [len(batch.calls) for batch in scene.workers[0].batches] == [3]
-        for task in tasks:
-            task.cancel()
 
     story(play)
 
@@ -378,9 +372,7 @@ def test_the_time_that_the_front_took_to_hear_of_a_call_is_none_of_the_calls() -
 def test_a_body_that_is_worth_a_call_starts_one_before_others_are_read() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))
-        for count in range(20):
-            size = (100, 5000)[count % 2]
-            scene.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)
+        scene.learn_that_1000_bytes_cost_a_call()
         answers = [asyncio.get_running_loop().create_future() for _ in range(2)]
         scene.dispatcher.admit("application/json", b"x" * 500, answers[0])
         assert scene.workers[0].batches == []
@@ -393,13 +385,11 @@ def test_a_body_that_is_worth_a_call_starts_one_before_others_are_read() -> None
 def test_counters_grow_while_requests_wait_and_run() -> None:
     async def play() -> None:
         scene = Scene(Worker())
-        tasks = await scene.send(3)
+        await scene.send(3)
         scene.clock.now = 2.0
         scene.load.settle()
 
         assert (scene.load.executing_seconds, scene.load.queued_seconds) == (2.0, 4.0)
         assert (scene.load.arrived, scene.load.completed) == (3, 0)
-        for task in tasks:
-            task.cancel()
 
     story(play)
