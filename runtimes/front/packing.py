@@ -1,7 +1,7 @@
 """Tables and tensors of numbers as raw doubles, so that a worker does not parse their JSON.
 
-simdjson validates a body and writes its numbers straight to memory, without a Python object for each: a third of the
-time of orjson and an array. The standard library, which is all a worker has, takes several times as long. What is not
+simdjson validates a body and writes its numbers straight to memory, without a Python object for each, in much less
+time than orjson and an array. The standard library, which is all a worker has, takes several times as long. What is not
 certainly numbers for the model's columns, or of its tensor's shape, goes on as JSON.
 
 simdjson has no wheel for each Python that a model may have been trained with; there orjson reads the same.
