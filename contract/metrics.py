@@ -30,6 +30,27 @@ FRONT_QUEUED: Final = "headrace_requests_queued"
 FRONT_CONCURRENCY_LIMIT: Final = "headrace_concurrency_limit"
 """Gauge: the hard admission limit in force."""
 
+FRONT_DEFAULT_LIMIT: Final = "headrace_concurrency_limit_default"
+"""Gauge: the admission limit that the runtime chose by itself, before anybody set another."""
+
+# What a pod can do, where its front knows: engines that schedule by themselves expose none of these five.
+FRONT_CALLS: Final = "headrace_model_calls_total"
+"""Counter: model calls that ended. One call may answer several requests."""
+FRONT_CALL_REQUESTS: Final = "headrace_model_calls_requests_total"
+"""Counter: requests that those calls answered."""
+FRONT_CALL_SECONDS: Final = "headrace_model_call_seconds_total"
+"""Counter: seconds that those calls took in their workers, summed over calls."""
+FRONT_CALL_FIXED_SECONDS: Final = "headrace_model_call_fixed_seconds"
+FRONT_CALL_REQUEST_SECONDS: Final = "headrace_model_call_request_seconds"
+"""Gauges: the curve of a model call. A call that answers n requests takes fixed + n x request seconds."""
+FRONT_CALL_REQUESTS_MAX: Final = "headrace_model_call_requests_max"
+"""Gauge: most requests that one call answers; 1 where requests are not merged."""
+FRONT_CALLS_AT_ONCE: Final = "headrace_model_calls_at_once"
+"""Gauge: calls that the pod's workers can run side by side: one a worker where a call computes, hundreds where it
+waits."""
+FRONT_CPU_SECONDS: Final = "headrace_pod_cpu_seconds_total"
+"""Counter: CPU-seconds used by the pod (cgroup) since it became ready. What its start cost is not in it."""
+
 FRONT_CPU_RATIO: Final = "headrace_pod_cpu_ratio"
 """Gauge: CPU used by the pod since the last scrape over its CPU limit (cgroup `cpu.stat`), 0 to 1."""
 FRONT_MEMORY_RATIO: Final = "headrace_pod_memory_ratio"

@@ -3,6 +3,7 @@
 from headrace.autoscaler.engine.codec import decode, encode
 from headrace.autoscaler.engine.decide import bounds, decide
 from headrace.autoscaler.engine.model import (
+    CallCurve,
     Decision,
     LoadCounters,
     Memory,
@@ -14,6 +15,7 @@ from headrace.autoscaler.engine.model import (
 )
 
 __all__ = [
+    "CallCurve",
     "Decision",
     "LoadCounters",
     "Memory",

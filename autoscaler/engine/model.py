@@ -52,6 +52,27 @@ class LoadCounters:
     """Requests waiting at `taken_at`. Used to drain a backlog and to act at once, never as a measure of load."""
     executing: float = 0.0
     """Requests executing at `taken_at`. Tells a filling system from a steady one."""
+    cpu_seconds: float | None = None
+    """CPU-seconds of ready pods, their starts left out; None where some pod does not tell. Only grows."""
+    call_seconds: float | None = None
+    """Seconds of model calls in workers, summed over calls; None where some pod does not tell. Only grows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallCurve:
+    """What the model calls of one pod cost, as its front measures them: means over the ready pods.
+
+    A call that answers n requests takes `fixed_seconds + n * request_seconds` in a worker. Absent for engines that
+    schedule requests by themselves, and while any ready pod does not tell.
+    """
+
+    fixed_seconds: float
+    request_seconds: float
+    requests_max: float
+    """Most requests that one call answers."""
+    at_once: float
+    """Calls that a pod could run side by side if every core were free: one a worker where a call computes, hundreds
+    where it waits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +120,10 @@ class Observation:
     """Measured time from a pod's creation to Ready; None: no start seen yet, the spec's expectation holds."""
     pod_cores: float | None = None
     """CPU limit of one pod; where learning of concurrency starts when nothing better is known."""
+    calls: CallCurve | None = None
+    """None: not known, and what a pod can do is guessed from the requests in it."""
+    default_limit: int | None = None
+    """Concurrency limit that the runtime chose by itself; None: not told."""
     wake: bool = False
     """A wake-up call arrived since the last observation."""
 
@@ -144,6 +169,8 @@ class Bucket:
     queued_seconds: float
     executing: float
     """Gauge at `end`."""
+    cpu_seconds: float | None = None
+    call_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ class Gate:
 
     def __init__(self, load: Load, *, limit: int, timeout_seconds: float, clock: Callable[[], float]) -> None:
         self.load = load
-        self.limit = limit
+        self.limit = self.default_limit = limit
         self.timeout_seconds = timeout_seconds
         self._clock = clock
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -31,6 +31,9 @@ class Gate:
         """Changes how many may run at once; running ones are never cut."""
         self.limit = limit
         self._admit()
+
+    def calls(self) -> None:
+        """What model calls cost is not known of an engine that schedules them by itself."""
 
     async def enter(self) -> Answer | None:
         """Returns None when the request may run, which ends with `leave`; else the refusal or the passed deadline."""

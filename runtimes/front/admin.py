@@ -63,13 +63,24 @@ class Admin:
         metric(metrics.FRONT_EXECUTING, "gauge", load.executing)
         metric(metrics.FRONT_QUEUED, "gauge", load.queued)
         metric(metrics.FRONT_CONCURRENCY_LIMIT, "gauge", front.dispatcher.limit)
+        metric(metrics.FRONT_DEFAULT_LIMIT, "gauge", front.dispatcher.default_limit)
+        cpu_seconds = front.usage.serving_cpu_seconds(ready=front.pool.ready_workers > 0)
+        metric(metrics.FRONT_CPU_SECONDS, "counter", cpu_seconds)
         metric(metrics.FRONT_CPU_RATIO, "gauge", usage.cpu_ratio)
         metric(metrics.FRONT_MEMORY_RATIO, "gauge", usage.memory_ratio)
         metric(metrics.FRONT_IO_WAIT_RATIO, "gauge", usage.io_wait_ratio)
         for status, count in sorted(load.answers.items()):
             metric("headrace_answers_total", "counter", count, f',code="{status}"')
-        metric("headrace_model_calls_total", "counter", load.batches)
-        metric("headrace_model_calls_requests_total", "counter", load.batched)
+        calls = front.dispatcher.calls()
+        if calls is not None:
+            metric(metrics.FRONT_CALLS, "counter", load.batches)
+            metric(metrics.FRONT_CALL_REQUESTS, "counter", load.batched)
+            metric(metrics.FRONT_CALL_SECONDS, "counter", load.call_seconds)
+            metric(metrics.FRONT_CALLS_AT_ONCE, "gauge", calls.at_once)
+            if calls.curve is not None:
+                metric(metrics.FRONT_CALL_FIXED_SECONDS, "gauge", calls.curve.fixed_seconds)
+                metric(metrics.FRONT_CALL_REQUEST_SECONDS, "gauge", calls.curve.request_seconds)
+                metric(metrics.FRONT_CALL_REQUESTS_MAX, "gauge", calls.curve.requests_max)
         metric("headrace_worker_exits_total", "counter", load.worker_exits)
         metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
         return "\n".join(lines) + "\n"

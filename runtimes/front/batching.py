@@ -7,6 +7,7 @@ is about 0 and requests are not merged; for one whose time is all overhead the o
 """
 
 import math
+from typing import NamedTuple
 
 OVERHEAD_SHARE = 0.1
 """Part of a full batch's time that may be overhead."""
@@ -24,20 +25,31 @@ MOST_BYTES = 8 * 1024 * 1024
 """Bounds of one frame: what a lost batch may lose, and memory."""
 
 
+class CallCurve(NamedTuple):
+    """What a model call costs: n requests take `fixed_seconds + n * request_seconds` in a worker."""
+
+    fixed_seconds: float
+    request_seconds: float
+    requests_max: float
+    """Most requests that one call answers, 1 or more."""
+
+
 class BatchSize:
     """The current answer to how large a batch may be."""
 
     def __init__(self) -> None:
         self._calls = 0
-        self._weight = self._x = self._y = self._xx = self._xy = 0.0
+        self._weight = self._x = self._y = self._xx = self._xy = self._requests = 0.0
         self.overhead_seconds = math.nan
         self.seconds_per_byte = math.nan
 
-    def observe(self, size_bytes: int, seconds: float) -> None:
-        """One model call: bytes of all its requests, and its duration in the worker: a busy front hears of it late."""
+    def observe(self, requests: int, size_bytes: int, seconds: float) -> None:
+        """One model call: its requests, the bytes of all of them, and its duration in the worker, in seconds: a busy
+        front hears of its end late."""
         self._calls += 1
         for name, value in (
             ("_weight", 1.0),
+            ("_requests", float(requests)),
             ("_x", size_bytes),
             ("_y", seconds),
             ("_xx", float(size_bytes) * size_bytes),
@@ -66,12 +78,33 @@ class BatchSize:
         """Bytes of requests that one call may merge; a lone request may be larger."""
         if not self.known:
             return MOST_BYTES
-        if self.seconds_per_byte == 0.0:
-            return MOST_BYTES
-        worth = self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE
+        worth = self._worth()
         if self._calls % EXPLORES_EVERY == EXPLORES_EVERY - 1:
             worth = max(worth, EXPLORES_FACTOR * self._x / self._weight)
         return int(min(MOST_BYTES, worth))
+
+    def curve(self, *, merges: bool) -> CallCurve | None:
+        """The curve of a call of requests as large as the last ones; None before the first call.
+
+        Calls that were all of one size tell nothing of the slope: all their time then counts as each request's, which
+        is the least capacity that explains what was seen.
+        """
+        if self._weight == 0.0:
+            return None
+        mean = self._y / self._requests
+        if not merges or not self.known:
+            return CallCurve(0.0, mean, 1.0)
+        size = self._x / self._requests
+        most = max(1.0, min(MOST_REQUESTS, self._worth() / size if size > 0 else MOST_REQUESTS))
+        return CallCurve(self.overhead_seconds, self.seconds_per_byte * size, most)
+
+    def _worth(self) -> float:
+        """Bytes of a call of whose time a tenth is overhead, at most MOST_BYTES."""
+        if self.seconds_per_byte == 0.0:
+            return MOST_BYTES
+        return min(
+            MOST_BYTES, self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE
+        )
 
     def divides(self, size_bytes: int) -> bool:
         """Whether that much waiting work is worth more than one call, when more than one worker is free."""

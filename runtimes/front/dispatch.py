@@ -5,10 +5,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headrace.runtimes.front.answers import Answer, from_worker, refusal
-from headrace.runtimes.front.batching import BatchSize
+from headrace.runtimes.front.batching import BatchSize, CallCurve
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.streams import Stream
 
@@ -61,6 +61,9 @@ class Seat(Protocol):
     def free(self) -> int:
         """Batches it can take now without any waiting for another."""
 
+    def room(self) -> float:
+        """Batches it could run at once, by what its calls use of a core; 0 while it takes none."""
+
     def crowded(self, now: float) -> bool:
         """Told while requests wait that it could not take; whether it now takes more at once than before."""
 
@@ -72,6 +75,15 @@ class Seat(Protocol):
 
     def take(self, batch: Batch) -> None:
         """Starts a batch; it comes back through `Dispatcher.finished` or `Dispatcher.lost`."""
+
+
+class Calls(NamedTuple):
+    """What the workers of a pod can do."""
+
+    at_once: float
+    """Model calls that they could run side by side."""
+    curve: CallCurve | None
+    """What a call costs; None before the first."""
 
 
 class Dispatcher:
@@ -86,7 +98,7 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> None:
         self.load = load
-        self.limit = limit
+        self.limit = self.default_limit = limit
         self.timeout_seconds = timeout_seconds
         self._clock = clock
         self._queue: deque[Call] = deque()
@@ -188,6 +200,11 @@ class Dispatcher:
         self.load.refused += 1
         return self.refused()
 
+    def calls(self) -> Calls:
+        """What the workers can do, as far as it was measured."""
+        curve = self.batch_size.curve(merges=any(seat.merges for seat in self.seats))
+        return Calls(sum(seat.room() for seat in self.seats), curve)
+
     def _pump_soon(self) -> None:
         """Has calls start once nothing more is there to be read, or what waits is worth a call.
 
@@ -266,7 +283,8 @@ class Dispatcher:
         """A worker answered a batch in so many seconds of its own; None for a stream."""
         now = self._clock()
         if seconds is not None:
-            self.batch_size.observe(sum(len(call.body) for call in batch.calls), seconds)
+            self.batch_size.observe(len(batch.calls), sum(len(call.body) for call in batch.calls), seconds)
+            self.load.call_seconds += seconds
         self._seconds_per_call += 0.1 * ((now - batch.started) / len(batch.calls) - self._seconds_per_call)
         self.load.batches += 1
         self.load.batched += len(batch.calls)

@@ -55,3 +55,43 @@ class Lanes:
         elif wanted > FULL and before > 1:
             self.count = before - 1
         return self.count > before
+
+
+class CallUse:
+    """What calls use of their worker's core, and hence how many could run side by side if every core were free.
+
+    On a crowded node a call takes longer and uses no more: time in which its threads were ready and had no core is told
+    apart from time in which it waited for something else.
+    """
+
+    REMEMBERED_SECONDS = 10.0
+    """Call-seconds after which half of what was seen is forgotten: a model may change."""
+
+    def __init__(self) -> None:
+        self._called = 0.0
+        self._cpu = self._starved = 0.0
+        """What the process had used, and had waited for a core, before the calls that count."""
+
+    def begin(self, demand: Demand | None) -> None:
+        """Leaves out what the process has used so far: its start."""
+        self._called = 0.0
+        self._cpu, self._starved = (demand.cpu_seconds, demand.starved_seconds) if demand is not None else (0.0, 0.0)
+
+    def called(self, seconds: float) -> None:
+        """Takes in that a call ended which took so long in the worker."""
+        self._called += seconds
+
+    def at_once(self, demand: Demand, *, merges: bool) -> float:
+        """Calls that the worker could run side by side, 1 to MOST. A worker that merges runs one at a time, which is
+        worth more than one where it lacked a core."""
+        called = self._called
+        if called <= 0.0:
+            return 1.0
+        used, starved = demand.cpu_seconds - self._cpu, demand.starved_seconds - self._starved
+        if called > self.REMEMBERED_SECONDS:
+            self._called /= 2.0
+            self._cpu += used / 2.0
+            self._starved += starved / 2.0
+        if merges:
+            return max(1.0, called / max(called - starved, used, 0.05 * called))
+        return min(float(MOST), max(1.0, AIM * called / max(used, 1e-9)))

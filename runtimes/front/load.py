@@ -22,6 +22,8 @@ class Load:
         self.batches = 0
         self.batched = 0
         """Model calls, and requests answered by them."""
+        self.call_seconds = 0.0
+        """Seconds of model calls in their workers, of those that ended."""
         self.worker_exits = 0
 
     def settle(self) -> None:

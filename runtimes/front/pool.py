@@ -158,8 +158,11 @@ class Pool:
             if batch is not None:
                 items = frame.head["items"]
                 bodies = frames.split(frame.payload, [length for _, length in items])
+                seconds = frame.head.get("seconds")
+                if seconds is not None:
+                    slot.use.called(seconds)
                 results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
-                self._dispatcher.finished(batch, results, frame.head.get("seconds"))
+                self._dispatcher.finished(batch, results, seconds)
         elif frame.kind == Kind.CHUNK:
             slot.beat = time.monotonic()
             streaming = slot.calls.get(frame.head["call"])
@@ -197,6 +200,7 @@ class Pool:
         slot.ready = True
         slot.merges = bool(described["merges"])
         slot.warm_bytes = process.resident_bytes(slot.pid)
+        slot.use.begin(process.demand(slot.pid))
         log.info("worker %d (pid %d) is ready", slot.number, slot.pid, extra={"fields": {"model": described}})
         if self.description is None:
             self.description = described

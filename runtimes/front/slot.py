@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from headrace.runtimes.front import process
 from headrace.runtimes.front.dispatch import Batch
-from headrace.runtimes.front.lanes import Lanes
+from headrace.runtimes.front.lanes import CallUse, Lanes
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
 
@@ -38,6 +38,7 @@ class Slot:
     warm_bytes: int = 0
     """Memory it held after warm-up."""
     calls: dict[int, Batch] = field(default_factory=dict)
+    use: CallUse = field(default_factory=CallUse)
     lanes: Lanes = field(default_factory=Lanes)
 
     def width(self) -> int:
@@ -47,6 +48,14 @@ class Slot:
     def free(self) -> int:
         """Batches it can take now."""
         return self.width() - len(self.calls)
+
+    def room(self) -> float:
+        """Batches it could run at once if every core were free."""
+        if self.width() == 0:
+            return 0.0
+        demand = process.demand(self.pid)
+        found = self.use.at_once(demand, merges=self.merges) if demand is not None else 1.0
+        return max(found, float(self.lanes.count))
 
     def take(self, batch: Batch) -> None:
         """Sends a batch to the worker."""
@@ -91,6 +100,7 @@ class Slot:
         code = self.popen.wait() if self.popen is not None else None
         self.pid, self.popen, self.pidfd, self.ready, self.leaving, self.seen = 0, None, -1, False, False, None
         self.lanes = Lanes()
+        self.use = CallUse()
         if self.link is not None:
             self.link.slot = None
             self.link.close()

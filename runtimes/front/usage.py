@@ -22,6 +22,8 @@ class Usage:
         self._memory_bytes = memory_bytes
         self._root = root
         self._seen: tuple[float, float | None, float | None] | None = None
+        self._started: float | None = None
+        """CPU-seconds used when the pod was first seen ready."""
 
     def read(self) -> Ratios:
         """Ratios since the last read; the first read has no interval and gives None for CPU and I/O."""
@@ -37,6 +39,15 @@ class Usage:
                 io_ratio = min(1.0, max(0.0, (waited - self._seen[2]) / passed))
         self._seen = (now, cpu, waited)
         return Ratios(cpu_ratio=cpu_ratio, memory_ratio=self.memory_ratio(), io_wait_ratio=io_ratio)
+
+    def serving_cpu_seconds(self, *, ready: bool) -> float | None:
+        """CPU-seconds since the pod was first seen ready; None before, and where the kernel does not tell."""
+        used = self._cpu_seconds()
+        if used is None or (self._started is None and not ready):
+            return None
+        if self._started is None:
+            self._started = used
+        return used - self._started
 
     def _text(self, name: str) -> str | None:
         try:

@@ -33,12 +33,30 @@ def ask(front: Front, method: str, path: str, body: bytes = b"") -> Answer:
 
 
 def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front) -> None:
+    front.dispatcher.batch_size.observe(1, 100, 0.001)
     text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
     always = [getattr(metrics, name) for name in dir(metrics) if name.startswith("FRONT_") and "RATIO" not in name]
+    always.remove(metrics.FRONT_CPU_SECONDS)  # counts from when the pod is ready
 
     for name in always:
         assert f'{name}{{endpoint="fraud",version="v7"}} ' in text
     assert len([line for line in text.splitlines() if line.startswith("# TYPE")]) == len(set(text.split("# TYPE")[1:]))
+
+
+def test_what_a_call_costs_is_absent_until_there_was_one(front: Front) -> None:
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+
+    assert metrics.FRONT_CALLS_AT_ONCE in text
+    assert metrics.FRONT_CALL_REQUEST_SECONDS not in text
+    assert metrics.FRONT_CPU_SECONDS not in text
+
+
+def test_the_limit_of_the_runtime_is_told_whatever_was_set(front: Front) -> None:
+    ask(front, "PUT", metrics.CONCURRENCY_PATH, b'{"limit": 4}')
+
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    assert f'{metrics.FRONT_DEFAULT_LIMIT}{{endpoint="fraud",version="v7"}} 512\n' in text
+    assert f'{metrics.FRONT_CONCURRENCY_LIMIT}{{endpoint="fraud",version="v7"}} 4\n' in text
 
 
 def test_a_worker_that_leaves_is_not_counted_as_ready(front: Front) -> None:

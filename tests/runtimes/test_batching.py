@@ -9,7 +9,7 @@ def learned(overhead: float, per_byte: float, sizes: tuple[int, ...] = (100, 400
     size = BatchSize()
     for count in range(40):
         bytes_ = sizes[count % len(sizes)]
-        size.observe(bytes_, overhead + per_byte * bytes_)
+        size.observe(1, bytes_, overhead + per_byte * bytes_)
     return size
 
 
@@ -44,7 +44,7 @@ def test_a_size_that_was_learned_wrongly_is_learned_again() -> None:
     size = learned(0.0, 1e-5)  # the machine was busy with something else: it looked like time for each row
     for _ in range(200):
         count = max(1, min(64, size.most_bytes // 100))
-        size.observe(100 * count, 0.01)
+        size.observe(count, 100 * count, 0.01)
 
     assert size.most_bytes > 6400
 
@@ -53,6 +53,38 @@ def test_a_model_that_changes_is_learned_anew() -> None:
     size = learned(0.01, 0.0)
     for count in range(400):
         bytes_ = (100, 400)[count % 2]
-        size.observe(bytes_, 1e-5 * bytes_)
+        size.observe(1, bytes_, 1e-5 * bytes_)
 
     assert size.most_bytes < 400
+
+
+def test_the_curve_of_a_call_is_told_for_a_request_as_large_as_the_last_ones() -> None:
+    size = BatchSize()
+    for count in range(100):
+        requests = (1, 2, 8, 4)[count % 4]
+        size.observe(requests, 100 * requests, 0.002 + 0.0001 * requests)
+
+    curve = size.curve(merges=True)
+
+    assert curve is not None
+    assert curve.fixed_seconds == pytest.approx(0.002, rel=0.01)
+    assert curve.request_seconds == pytest.approx(0.0001, rel=0.01)
+    assert curve.requests_max == pytest.approx(180, rel=0.02)  # where overhead is a tenth of the call
+
+
+def test_calls_of_one_size_give_the_least_capacity_that_explains_them() -> None:
+    size = BatchSize()
+    assert size.curve(merges=True) is None
+    for _ in range(20):
+        size.observe(1, 100, 0.004)
+
+    assert size.curve(merges=True) == (0.0, pytest.approx(0.004), 1.0)
+
+
+def test_a_model_whose_requests_are_not_merged_has_a_curve_of_one_request() -> None:
+    size = learned(0.01, 1e-6)
+
+    curve = size.curve(merges=False)
+
+    assert curve is not None
+    assert (curve.fixed_seconds, curve.requests_max) == (0.0, 1.0)

@@ -36,6 +36,9 @@ class Worker:
     def free(self) -> int:
         return self.lanes - len(self.batches)
 
+    def room(self) -> float:
+        return float(self.lanes)
+
     def cancel(self, batch: Batch) -> None:
         self.cancelled = batch
 
@@ -61,7 +64,7 @@ class Scene:
 
     def learn_that_1000_bytes_cost_a_call(self) -> None:
         for size in (100, 5000) * 10:
-            self.dispatcher.batch_size.observe(size, 0.001 + 1e-6 * size)
+            self.dispatcher.batch_size.observe(1, size, 0.001 + 1e-6 * size)
 
     async def send(self, count: int = 1, body: bytes = b"x") -> list["asyncio.Task[Answer]"]:
         tasks = [asyncio.create_task(self.dispatcher.score("application/json", body)) for _ in range(count)]
@@ -326,7 +329,7 @@ def test_a_request_that_waits_starts_on_a_free_worker_whoever_else_was_just_answ
     async def play() -> None:
         scene = Scene(Worker(merges=True), Worker(merges=True))
         for count in range(20):
-            scene.dispatcher.batch_size.observe((10, 50)[count % 2], 2.0)  # all overhead
+            scene.dispatcher.batch_size.observe(1, (10, 50)[count % 2], 2.0)  # all overhead
         await scene.send(10)
         await scene.finish(scene.workers[0])
         await scene.send(1)
@@ -393,3 +396,20 @@ def test_counters_grow_while_requests_wait_and_run() -> None:
         assert (scene.load.arrived, scene.load.completed) == (3, 0)
 
     story(play)
+
+
+def test_what_the_workers_can_do_is_told_once_calls_were_seen() -> None:
+    async def play() -> None:
+        worker = Worker(merges=True)
+        scene = Scene(worker)
+        assert scene.dispatcher.calls() == (1.0, None)
+        scene.learn_that_1000_bytes_cost_a_call()
+        await scene.send(2)
+        await scene.finish(worker)
+        found = scene.dispatcher.calls()
+        assert found.at_once == 1.0
+        assert found.curve is not None
+        assert found.curve.fixed_seconds > 0.0
+        assert scene.load.call_seconds == 0.001
+
+    asyncio.run(play())

@@ -1,6 +1,8 @@
 """How many calls a worker runs at once follows from the CPU its calls use."""
 
-from headrace.runtimes.front.lanes import Lanes
+import pytest
+
+from headrace.runtimes.front.lanes import MOST, CallUse, Lanes
 from headrace.runtimes.front.process import Demand
 
 
@@ -58,3 +60,39 @@ def test_an_idle_time_between_is_not_taken_for_room() -> None:
 
     assert not lanes.observe(100.0, Demand(0.1, 0.0, ready=False))
     assert lanes.count == 1
+
+
+def used(cpu_share: float, starved_share: float = 0.0, *, merges: bool = False, seconds: float = 4.0) -> float:
+    """Calls at once after calls of that many seconds in all, which used and lacked a core for these shares of them."""
+    use = CallUse()
+    use.begin(Demand(7.0, 3.0, ready=False))  # its start is not a call's use
+    use.called(seconds)
+    return use.at_once(Demand(7.0 + cpu_share * seconds, 3.0 + starved_share * seconds, ready=False), merges=merges)
+
+
+def test_calls_that_wait_leave_a_core_room_for_hundreds() -> None:
+    assert used(0.001) == MOST
+    assert used(0.1) == pytest.approx(8.5)
+    assert used(1.0) == 1.0
+
+
+def test_a_worker_that_merges_runs_one_call_at_a_time_whatever_it_waits_for() -> None:
+    assert used(0.05, merges=True) == 1.0
+
+
+@pytest.mark.parametrize("merges", [True, False])
+def test_a_call_that_takes_longer_for_want_of_a_core_is_worth_no_less(merges: bool) -> None:
+    crowded = used(0.25, 0.75, merges=merges)  # four times as long as alone
+
+    assert 0.8 * 4 < crowded <= 4.0
+
+
+def test_a_model_that_begins_to_wait_is_seen() -> None:
+    use, cpu = CallUse(), 0.0
+    use.begin(Demand(0.0, 0.0, ready=False))
+    for share in [1.0] * 50 + [0.01] * 50:
+        use.called(2.0)
+        cpu += share * 2.0
+        found = use.at_once(Demand(cpu, 0.0, ready=False), merges=False)
+
+    assert found > 20.0

@@ -54,3 +54,14 @@ def test_waiting_for_io_is_read_from_pressure(tmp_path: Path) -> None:
     (tmp_path / "io.pressure").write_text("some avg10=0.00 total=999999999999\nfull avg10=0.00 total=5\n")
 
     assert usage.read().io_wait_ratio == 1.0
+
+
+def test_what_a_start_costs_is_not_counted_as_serving(tmp_path: Path) -> None:
+    usage = Usage(2.0, None, tmp_path)
+    assert usage.serving_cpu_seconds(ready=True) is None
+    (tmp_path / "cpu.stat").write_text("usage_usec 1500000\n")
+
+    assert usage.serving_cpu_seconds(ready=False) is None
+    assert usage.serving_cpu_seconds(ready=True) == 0.0
+    (tmp_path / "cpu.stat").write_text("usage_usec 1750000\n")
+    assert usage.serving_cpu_seconds(ready=False) == 0.25
