@@ -96,6 +96,8 @@ class Reconciler:
             utilisation=reading.utilisation if reading is not None else model.Utilisation(),
             cold_start_seconds=fleet.cold_start_seconds,
             pod_cores=deployment.pod_cores,
+            calls=reading.calls if reading is not None else None,
+            default_limit=reading.default_limit if reading is not None else None,
             wake=wake,
         )
         before = tracked.memory

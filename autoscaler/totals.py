@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headrace.autoscaler.engine import LoadCounters, Utilisation
+from headrace.autoscaler.engine import CallCurve, LoadCounters, Utilisation
 from headrace.autoscaler.exposition import Sample
 from headrace.contract import metrics, names
 from headrace.machinery.api_server import Key
@@ -30,7 +30,20 @@ FRONT_COUNTERS = {
     metrics.FRONT_QUEUED_SECONDS: "queued_seconds",
 }
 SUMMED = (metrics.FRONT_EXECUTING, metrics.FRONT_QUEUED)
-AVERAGED = (metrics.FRONT_CPU_RATIO, metrics.FRONT_MEMORY_RATIO, metrics.FRONT_IO_WAIT_RATIO)
+_CALLS = {
+    "fixed_seconds": metrics.FRONT_CALL_FIXED_SECONDS,
+    "request_seconds": metrics.FRONT_CALL_REQUEST_SECONDS,
+    "requests_max": metrics.FRONT_CALL_REQUESTS_MAX,
+    "at_once": metrics.FRONT_CALLS_AT_ONCE,
+    "mean_seconds": metrics.FRONT_CALL_MEAN_SECONDS,
+}
+AVERAGED = (
+    metrics.FRONT_CPU_RATIO,
+    metrics.FRONT_MEMORY_RATIO,
+    metrics.FRONT_IO_WAIT_RATIO,
+    metrics.FRONT_DEFAULT_LIMIT,
+    *_CALLS.values(),
+)
 _ENVOY_COUNTERS = {
     metrics.ENVOY_REQUESTS: "sent",
     metrics.ENVOY_RETRIES: "retried",
@@ -65,6 +78,10 @@ class Reading:
     utilisation: Utilisation = field(default_factory=Utilisation)
     limits: frozenset[int] = frozenset()
     """Admission limits in force: one, when all pods have the same."""
+    calls: CallCurve | None = None
+    """What model calls cost; None where no pod tells."""
+    default_limit: int | None = None
+    """Admission limit that the runtime chose by itself; None where no pod tells."""
 
 
 class Totals:
@@ -201,6 +218,8 @@ class _Found:
             load=load,
             utilisation=self.utilisation(),
             limits=frozenset(self.limits),
+            calls=self.calls(),
+            default_limit=self.default_limit(),
         )
 
     def _arrived(self) -> float:
@@ -227,6 +246,17 @@ class _Found:
         """Mean of a gauge over the pods that gave a usable value; None when none did."""
         values = [value for value in self.gauges.get(name, ()) if math.isfinite(value) and value >= 0]
         return math.fsum(values) / len(values) if values else None
+
+    def calls(self) -> CallCurve | None:
+        """Means over the pods that tell; None where none tells all of it."""
+        means = {field: self.mean(name) for field, name in _CALLS.items()}
+        known = {field: mean for field, mean in means.items() if mean is not None}
+        return CallCurve(**known) if len(known) == len(_CALLS) else None
+
+    def default_limit(self) -> int | None:
+        """The runtime's own limit, the mean where versions of the front differ."""
+        mean = self.mean(metrics.FRONT_DEFAULT_LIMIT)
+        return None if mean is None or not 1 <= mean <= COUNT_MAX else round(mean)
 
     def utilisation(self) -> Utilisation:
         """Means over the pods."""

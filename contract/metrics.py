@@ -33,7 +33,8 @@ FRONT_CONCURRENCY_LIMIT: Final = "headrace_concurrency_limit"
 FRONT_DEFAULT_LIMIT: Final = "headrace_concurrency_limit_default"
 """Gauge: the admission limit that the runtime chose by itself, before anybody set another."""
 
-# What a pod can do, where its front knows: engines that schedule by themselves expose none of these five.
+# What a pod can do, where its front knows: engines that schedule by themselves expose nothing of calls, and gauges are
+# absent until a call has ended.
 FRONT_CALLS: Final = "headrace_model_calls_total"
 """Counter: model calls that ended. One call may answer several requests."""
 FRONT_CALL_REQUESTS: Final = "headrace_model_calls_requests_total"
@@ -45,6 +46,8 @@ FRONT_CALL_REQUEST_SECONDS: Final = "headrace_model_call_request_seconds"
 """Gauges: the curve of a model call. A call that answers n requests takes fixed + n x request seconds."""
 FRONT_CALL_REQUESTS_MAX: Final = "headrace_model_call_requests_max"
 """Gauge: most requests that one call answers; 1 where requests are not merged."""
+FRONT_CALL_MEAN_SECONDS: Final = "headrace_model_call_mean_seconds"
+"""Gauge: seconds of the last calls over the requests that they answered."""
 FRONT_CALLS_AT_ONCE: Final = "headrace_model_calls_at_once"
 """Gauge: calls that the pod's workers can run side by side: one a worker where a call computes, hundreds where it
 waits."""
@@ -52,7 +55,8 @@ FRONT_CPU_SECONDS: Final = "headrace_pod_cpu_seconds_total"
 """Counter: CPU-seconds used by the pod (cgroup) since it became ready. What its start cost is not in it."""
 
 FRONT_CPU_RATIO: Final = "headrace_pod_cpu_ratio"
-"""Gauge: CPU used by the pod since the last scrape over its CPU limit (cgroup `cpu.stat`), 0 to 1."""
+"""Gauge: CPU used by the pod since the last scrape over its CPU limit (cgroup `cpu.stat`), 0 to 1; absent until the pod
+is ready, since what a start takes is no load."""
 FRONT_MEMORY_RATIO: Final = "headrace_pod_memory_ratio"
 """Gauge: working set over the memory limit (cgroup `memory.current` less inactive file pages), 0 to 1."""
 FRONT_IO_WAIT_RATIO: Final = "headrace_pod_io_wait_ratio"

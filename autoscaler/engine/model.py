@@ -52,18 +52,14 @@ class LoadCounters:
     """Requests waiting at `taken_at`. Used to drain a backlog and to act at once, never as a measure of load."""
     executing: float = 0.0
     """Requests executing at `taken_at`. Tells a filling system from a steady one."""
-    cpu_seconds: float | None = None
-    """CPU-seconds of ready pods, their starts left out; None where some pod does not tell. Only grows."""
-    call_seconds: float | None = None
-    """Seconds of model calls in workers, summed over calls; None where some pod does not tell. Only grows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallCurve:
-    """What the model calls of one pod cost, as its front measures them: means over the ready pods.
+    """What the model calls of one pod cost, as its front measures them: means over the ready pods that tell.
 
     A call that answers n requests takes `fixed_seconds + n * request_seconds` in a worker. Absent for engines that
-    schedule requests by themselves, and while any ready pod does not tell.
+    schedule requests by themselves, and until a call has ended.
     """
 
     fixed_seconds: float
@@ -73,6 +69,8 @@ class CallCurve:
     at_once: float
     """Calls that a pod could run side by side if every core were free: one a worker where a call computes, hundreds
     where it waits."""
+    mean_seconds: float | None = None
+    """Seconds of calls over the requests they answered, as the last ones were merged; None: not told."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,8 +167,6 @@ class Bucket:
     queued_seconds: float
     executing: float
     """Gauge at `end`."""
-    cpu_seconds: float | None = None
-    call_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,7 +42,8 @@ class Admin:
         front = self._front
         load = front.load
         load.settle()
-        usage = front.usage.read()
+        ready = front.pool.ready_workers > 0
+        usage = front.usage.read(ready=ready)
         labels = f'{metrics.ENDPOINT_METRIC_LABEL}="{front.settings.endpoint}"'
         labels += f',{metrics.VERSION_METRIC_LABEL}="{front.settings.version}"'
         lines: list[str] = []
@@ -64,8 +65,7 @@ class Admin:
         metric(metrics.FRONT_QUEUED, "gauge", load.queued)
         metric(metrics.FRONT_CONCURRENCY_LIMIT, "gauge", front.dispatcher.limit)
         metric(metrics.FRONT_DEFAULT_LIMIT, "gauge", front.dispatcher.default_limit)
-        cpu_seconds = front.usage.serving_cpu_seconds(ready=front.pool.ready_workers > 0)
-        metric(metrics.FRONT_CPU_SECONDS, "counter", cpu_seconds)
+        metric(metrics.FRONT_CPU_SECONDS, "counter", usage.cpu_seconds)
         metric(metrics.FRONT_CPU_RATIO, "gauge", usage.cpu_ratio)
         metric(metrics.FRONT_MEMORY_RATIO, "gauge", usage.memory_ratio)
         metric(metrics.FRONT_IO_WAIT_RATIO, "gauge", usage.io_wait_ratio)
@@ -76,8 +76,9 @@ class Admin:
             metric(metrics.FRONT_CALLS, "counter", load.batches)
             metric(metrics.FRONT_CALL_REQUESTS, "counter", load.batched)
             metric(metrics.FRONT_CALL_SECONDS, "counter", load.call_seconds)
-            metric(metrics.FRONT_CALLS_AT_ONCE, "gauge", calls.at_once)
             if calls.curve is not None:
+                metric(metrics.FRONT_CALLS_AT_ONCE, "gauge", calls.at_once)
+                metric(metrics.FRONT_CALL_MEAN_SECONDS, "gauge", calls.curve.mean_seconds)
                 metric(metrics.FRONT_CALL_FIXED_SECONDS, "gauge", calls.curve.fixed_seconds)
                 metric(metrics.FRONT_CALL_REQUEST_SECONDS, "gauge", calls.curve.request_seconds)
                 metric(metrics.FRONT_CALL_REQUESTS_MAX, "gauge", calls.curve.requests_max)

@@ -32,6 +32,8 @@ class CallCurve(NamedTuple):
     request_seconds: float
     requests_max: float
     """Most requests that one call answers, 1 or more."""
+    mean_seconds: float
+    """Seconds of the last calls over the requests that they answered."""
 
 
 class BatchSize:
@@ -93,10 +95,10 @@ class BatchSize:
             return None
         mean = self._y / self._requests
         if not merges or not self.known:
-            return CallCurve(0.0, mean, 1.0)
+            return CallCurve(0.0, mean, 1.0, mean)
         size = self._x / self._requests
         most = max(1.0, min(MOST_REQUESTS, self._worth() / size if size > 0 else MOST_REQUESTS))
-        return CallCurve(self.overhead_seconds, self.seconds_per_byte * size, most)
+        return CallCurve(self.overhead_seconds, self.seconds_per_byte * size, most, mean)
 
     def _worth(self) -> float:
         """Bytes of a call of whose time a tenth is overhead, at most MOST_BYTES."""

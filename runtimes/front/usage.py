@@ -7,11 +7,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Ratios:
-    """Shares of the pod's limits, 0 to 1."""
+    """Shares of the pod's limits, 0 to 1, and CPU-seconds used."""
 
     cpu_ratio: float | None
     memory_ratio: float | None
     io_wait_ratio: float | None
+    cpu_seconds: float | None
+    """CPU-seconds since the pod was first seen ready."""
 
 
 class Usage:
@@ -25,29 +27,28 @@ class Usage:
         self._started: float | None = None
         """CPU-seconds used when the pod was first seen ready."""
 
-    def read(self) -> Ratios:
-        """Ratios since the last read; the first read has no interval and gives None for CPU and I/O."""
+    def read(self, *, ready: bool = True) -> Ratios:
+        """Ratios since the last read; the first read has no interval and gives None for CPU and I/O. While the pod is
+        not `ready` there is no CPU, nor in the first read after: what a start takes is no load."""
         now = time.monotonic()
         cpu = self._cpu_seconds()
         waited = self._io_wait_seconds()
         cpu_ratio = io_ratio = None
         if self._seen is not None and now > self._seen[0]:
             passed = now - self._seen[0]
-            if cpu is not None and self._seen[1] is not None:
+            if cpu is not None and self._seen[1] is not None and self._started is not None:
                 cpu_ratio = min(1.0, max(0.0, (cpu - self._seen[1]) / passed / self._cores))
             if waited is not None and self._seen[2] is not None:
                 io_ratio = min(1.0, max(0.0, (waited - self._seen[2]) / passed))
         self._seen = (now, cpu, waited)
-        return Ratios(cpu_ratio=cpu_ratio, memory_ratio=self.memory_ratio(), io_wait_ratio=io_ratio)
-
-    def serving_cpu_seconds(self, *, ready: bool) -> float | None:
-        """CPU-seconds since the pod was first seen ready; None before, and where the kernel does not tell."""
-        used = self._cpu_seconds()
-        if used is None or (self._started is None and not ready):
-            return None
-        if self._started is None:
-            self._started = used
-        return used - self._started
+        if self._started is None and ready:
+            self._started = cpu
+        return Ratios(
+            cpu_ratio=cpu_ratio,
+            memory_ratio=self.memory_ratio(),
+            io_wait_ratio=io_ratio,
+            cpu_seconds=None if cpu is None or self._started is None else cpu - self._started,
+        )
 
     def _text(self, name: str) -> str | None:
         try:

@@ -194,3 +194,40 @@ def test_who_is_known_to_a_balancer() -> None:
     scrape(_front("a", 1), _envoy("lb", 0))
     assert scrape.totals.balanced(KEY)
     assert not scrape.totals.balanced(("endpoint-other", "v1"))
+
+
+def _calls(address: str, seconds: float) -> list[Sample]:
+    values = {
+        metrics.FRONT_CALL_FIXED_SECONDS: seconds,
+        metrics.FRONT_CALL_REQUEST_SECONDS: seconds / 100,
+        metrics.FRONT_CALL_REQUESTS_MAX: 256.0,
+        metrics.FRONT_CALL_MEAN_SECONDS: seconds / 10,
+        metrics.FRONT_CALLS_AT_ONCE: 1.0,
+        metrics.FRONT_DEFAULT_LIMIT: 256.0,
+    }
+    return [Sample(address, name, LABELS, value) for name, value in values.items()]
+
+
+def test_what_calls_cost_is_the_mean_of_the_pods_that_tell() -> None:
+    scrape = Scrapes("a", "b", "old")
+    scrape(_front("a", 10), _calls("a", 0.002), _front("b", 10), _calls("b", 0.004), _front("old", 10))
+
+    assert scrape.reading.calls is not None
+    assert scrape.reading.calls.fixed_seconds == pytest.approx(0.003)
+    assert scrape.reading.calls.at_once == 1.0
+    assert scrape.reading.default_limit == 256
+
+
+def test_fronts_that_tell_nothing_of_calls_leave_them_unknown() -> None:
+    scrape = Scrapes("old")
+    scrape(_front("old", 10))
+
+    assert scrape.reading.calls is None
+    assert scrape.reading.default_limit is None
+
+
+def test_a_curve_that_is_no_number_is_unknown() -> None:
+    scrape = Scrapes("a")
+    scrape(_front("a", 10), _calls("a", math.nan))
+
+    assert scrape.reading.calls is None

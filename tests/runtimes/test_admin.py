@@ -46,7 +46,8 @@ def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front)
 def test_what_a_call_costs_is_absent_until_there_was_one(front: Front) -> None:
     text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
 
-    assert metrics.FRONT_CALLS_AT_ONCE in text
+    assert metrics.FRONT_CALLS in text
+    assert metrics.FRONT_CALLS_AT_ONCE not in text
     assert metrics.FRONT_CALL_REQUEST_SECONDS not in text
     assert metrics.FRONT_CPU_SECONDS not in text
 

@@ -78,7 +78,7 @@ def test_calls_of_one_size_give_the_least_capacity_that_explains_them() -> None:
     for _ in range(20):
         size.observe(1, 100, 0.004)
 
-    assert size.curve(merges=True) == (0.0, pytest.approx(0.004), 1.0)
+    assert size.curve(merges=True) == (0.0, pytest.approx(0.004), 1.0, pytest.approx(0.004))
 
 
 def test_a_model_whose_requests_are_not_merged_has_a_curve_of_one_request() -> None:

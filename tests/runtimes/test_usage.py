@@ -58,10 +58,14 @@ def test_waiting_for_io_is_read_from_pressure(tmp_path: Path) -> None:
 
 def test_what_a_start_costs_is_not_counted_as_serving(tmp_path: Path) -> None:
     usage = Usage(2.0, None, tmp_path)
-    assert usage.serving_cpu_seconds(ready=True) is None
-    (tmp_path / "cpu.stat").write_text("usage_usec 1500000\n")
+    assert usage.read(ready=True).cpu_seconds is None
+    (tmp_path / "cpu.stat").write_text("usage_usec 1000000\n")
+    assert usage.read(ready=False).cpu_seconds is None
+    (tmp_path / "cpu.stat").write_text("usage_usec 900000000000\n")
 
-    assert usage.serving_cpu_seconds(ready=False) is None
-    assert usage.serving_cpu_seconds(ready=True) == 0.0
-    (tmp_path / "cpu.stat").write_text("usage_usec 1750000\n")
-    assert usage.serving_cpu_seconds(ready=False) == 0.25
+    first = usage.read(ready=True)
+    assert (first.cpu_ratio, first.cpu_seconds) == (None, 0.0)
+    (tmp_path / "cpu.stat").write_text("usage_usec 900000250000\n")
+    later = usage.read(ready=False)
+    assert later.cpu_seconds == pytest.approx(0.25)
+    assert later.cpu_ratio is not None
