@@ -4,7 +4,20 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from headrace.autoscaler.engine import holding, horizontal, learning, model, signals, staffing, vertical, windows
+from headrace.autoscaler.engine import (
+    belief,
+    bursts,
+    capacity,
+    holding,
+    horizontal,
+    learning,
+    model,
+    room,
+    signals,
+    vertical,
+    windows,
+)
+from headrace.autoscaler.engine.capacity import Capacity
 from headrace.autoscaler.engine.model import (
     Bucket,
     Cycle,
@@ -16,12 +29,10 @@ from headrace.autoscaler.engine.model import (
 )
 from headrace.contract.apa import AutoscalerSpec
 
-BURST_MAX = 4096.0
-"""Largest factor on the variance of arrivals: bursts of four thousand requests at once."""
-BURST_FACTOR = 3.0
-"""Times the wait that queueing theory expects, before bursts are the explanation."""
-BURST_KEEP_SECONDS = 3600.0
-"""How long a learned burst is believed without being seen again."""
+LITTLE_SHARE = 0.1
+"""Of the load, or of a pod: work that waits in any pod that merges what comes while it computes."""
+DRAIN_SECONDS = 30.0
+"""How long what waits may take to be drained once the pods ordered for it serve."""
 
 
 def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float) -> tuple[Decision, Memory]:
@@ -32,13 +43,14 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
     """
     lower, upper, cap_code = bounds(spec)
     current = memory.replicas if memory.replicas is not None else max(0, observation.pods.desired)
-    concurrency = vertical.start(spec, memory.profile, observation.pod_cores)
+    concurrency = vertical.start(spec, memory.profile, observation)
     read = signals.read(observation, memory, now)
     reasons: list[Reason] = []
     inputs: dict[str, float] = {"ready": observation.pods.ready, "current": current}
     held = isinstance(read, Reason)
     wanted = current if held or memory.wanted is None else memory.wanted
     share = memory.target_share
+    slots = memory.pod_slots if memory.pod_slots > 0 else float(concurrency)
     after = memory
     if isinstance(read, Reason):
         reasons.append(read)
@@ -58,22 +70,27 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
             after = sized.memory
             reasons.extend(sized.reasons)
             inputs |= sized.inputs
-            share = sized.share
+            share, slots = sized.share, sized.slots
             if sized.wanted is not None:
                 wanted = sized.wanted
+    wanted, after, short = room.limited(after, observation.pods, wanted, now)
+    if short is not None:
+        reasons.insert(0, short)
     if observation.wake and wanted == 0:
         wanted = 1
         reasons.append(Reason(code=model.WOKEN, message="a wake-up call arrived"))
         after = replace(after, last_arrival=now)
     replicas = max(lower, min(upper, wanted))
-    reasons.extend(_constraints(spec, observation, wanted=wanted, replicas=replicas, cap_code=cap_code))
+    reasons.extend(
+        _constraints(spec, observation, wanted=wanted, replicas=replicas, cap_code=cap_code, told=short is not None)
+    )
     if not reasons:
         reasons.append(Reason(code=model.STEADY, message="between two looks"))
     decision = Decision(
         at=now,
         replicas=replicas,
         concurrency=concurrency,
-        target=round(share * concurrency, 6),
+        target=round(share * slots, 6),
         held=held,
         reasons=tuple(reasons),
         inputs=inputs,
@@ -100,8 +117,9 @@ def bounds(spec: AutoscalerSpec) -> tuple[int, int, str]:
 
 
 def _constraints(
-    spec: AutoscalerSpec, observation: Observation, *, wanted: int, replicas: int, cap_code: str
+    spec: AutoscalerSpec, observation: Observation, *, wanted: int, replicas: int, cap_code: str, told: bool
 ) -> list[Reason]:
+    """What bounds and pods say; `told`: that some lack room was said already."""
     found = []
     if replicas < wanted:
         limit = "the budget" if cap_code == model.BUDGET_REACHED else "maxReplicas"
@@ -109,7 +127,7 @@ def _constraints(
     elif replicas > wanted:
         found.append(Reason(code=model.BOUNDS, message=f"minReplicas = {spec.min_replicas} keeps {replicas}"))
     pods = observation.pods
-    if pods.unschedulable > 0:
+    if pods.unschedulable > 0 and not told:
         found.append(
             Reason(code=model.CAPACITY_SHORT, message=f"{pods.unschedulable} pods wait for a node that has room")
         )
@@ -147,6 +165,8 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         point=Cycle(),
         cycle=Cycle(),
         changed_at=0.0,
+        backlog_since=None,
+        trial=None,
     )
 
 
@@ -154,6 +174,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
     """The memory with one more bucket, and the service time learned from it."""
     buckets = windows.push(memory.buckets, bucket)
     profile = learning.service_time(memory.profile, buckets)
+    profile = capacity.learned(profile, observation, seconds=bucket.seconds, completed=bucket.completed)
     surprises = memory.surprises
     point = learning.add(memory.point, bucket, observation)
     if learning.ready_for_point(point, period=windows.PERIOD_SECONDS):
@@ -161,7 +182,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         surprises = surprises + 1 if surprised else 0
         point = Cycle()
     swing, swing_arrived = windows.swing(memory, buckets)
-    return replace(
+    absorbed = replace(
         memory,
         load=observation.load,
         taken_at=bucket.end,
@@ -175,6 +196,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         cycle=learning.add(memory.cycle, bucket, observation),
         last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
     )
+    return belief.recovered(absorbed, observation, bucket.seconds)
 
 
 class _Sized(NamedTuple):
@@ -184,6 +206,8 @@ class _Sized(NamedTuple):
     wanted: int | None
     """Pods before bounds; None: as before."""
     share: float
+    slots: float
+    """Of a pod."""
     reasons: tuple[Reason, ...]
     inputs: dict[str, float]
 
@@ -202,8 +226,19 @@ def _horizontal(
     queued = observation.load.queued if observation.load is not None else 0.0
     start = horizontal.cold_start(spec, observation)
     hold = holding.seconds(memory, start, now)
-    slots = observation.pods.ready * concurrency
-    demand = horizontal.measure(memory, queued=queued, start_seconds=start, slots=slots)
+    ready = observation.pods.ready
+    pod = capacity.at_best(observation, memory.profile, concurrency=concurrency)
+    reasons: list[Reason] = []
+    memory, crowded = belief.judged(memory, observation, pod, now, start_seconds=start)
+    if crowded is not None:
+        reasons.append(crowded)
+    if not pod.measured:
+        pod = replace(pod, seconds=belief.service_seconds(memory, pod.seconds))
+    memory = _counted_in(memory, pod)
+    drains = not pod.measured or _drains(memory, now, start)
+    demand = horizontal.measure(memory, queued=queued, start_seconds=start, ready=ready, capacity=pod, drains=drains)
+    if pod.measured:
+        memory = _waiting(memory, queued * (pod.seconds or 0.0) > LITTLE_SHARE * max(demand.offered, pod.slots), now)
     if looks:
         peak = Peak(at=now, slots=demand.proven / demand.share)
         wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / demand.share)
@@ -219,17 +254,20 @@ def _horizontal(
         memory=memory,
         now=now,
         current=current,
-        concurrency=concurrency,
+        capacity=pod,
         demand=demand,
         hold=hold,
     )
     decided = horizontal.replicas(situation) if looks else None
+    if decided is not None:
+        decided, memory = _believed(decided, memory, observation, pod, current=current, now=now)
     taken = horizontal.taken_back(situation) if decided is None or decided[0] == current else None
     found = [each for each in (decided, taken) if each is not None]
     wanted = found[-1][0] if found else None
     if wanted is not None:
-        short = demand.proven > current * concurrency
+        short = demand.proven > current * pod.slots
         memory = holding.learn(memory, now, current=current, wanted=wanted, short=short, start_seconds=start, hold=hold)
+    reasons.extend(reason for _, reason in found)
     share = demand.share if looks else memory.target_share
     inputs = {
         "rate": demand.rate,
@@ -242,8 +280,59 @@ def _horizontal(
         "share": share,
         "hold_seconds": hold,
         "cold_start_seconds": start,
+        "pod_slots": pod.slots,
+        "pod_rate": pod.rate if pod.rate is not None else 0.0,
     }
-    return _Sized(memory, wanted, share, tuple(reason for _, reason in found), inputs)
+    return _Sized(memory, wanted, share, pod.slots, tuple(reasons), inputs)
+
+
+def _believed(
+    decided: tuple[int, Reason], memory: Memory, observation: Observation, pod: Capacity, *, current: int, now: float
+) -> tuple[tuple[int, Reason], Memory]:
+    """The decision as far as more pods are believed in, and the memory with what is tried."""
+    wanted, reason = decided
+    if wanted > current and not pod.measured and current > 0:
+        if now < memory.barred_until:
+            crowded = Reason(code=model.CROWDED, message=f"{wanted} would be ordered, but more pods did not help")
+            return (current, crowded), memory
+        if memory.trial is None:
+            memory = replace(memory, trial=belief.begun(memory, observation, now))
+    elif wanted <= current and pod.measured:
+        tried, memory, trying = belief.tried(memory, observation, current, now)
+        if trying is not None:
+            return (tried, trying), memory
+        if memory.trial is not None:
+            return (current, Reason(code=model.HOLDING, message="it is seen whether more pods help")), memory
+    return (wanted, reason), memory
+
+
+def _counted_in(memory: Memory, pod: Capacity) -> Memory:
+    """The memory with needs counted in slots of this pod: what is remembered of pods that were measured another way is
+    as many pods."""
+    before, slots = memory.pod_slots, pod.slots if pod.measured else 0.0
+    if before == slots:
+        return memory
+    if before <= 0 or slots <= 0:
+        return replace(memory, pod_slots=slots, peaks=(), wishes=())
+    scale = slots / before
+    return replace(
+        memory,
+        pod_slots=slots,
+        peaks=tuple(Peak(at=peak.at, slots=peak.slots * scale) for peak in memory.peaks),
+        wishes=tuple(Peak(at=wish.at, slots=wish.slots * scale) for wish in memory.wishes),
+    )
+
+
+def _waiting(memory: Memory, waits: bool, now: float) -> Memory:
+    """The memory of since when more than a little waits."""
+    if not waits:
+        return replace(memory, backlog_since=None) if memory.backlog_since is not None else memory
+    return replace(memory, backlog_since=now) if memory.backlog_since is None else memory
+
+
+def _drains(memory: Memory, now: float, start_seconds: float) -> bool:
+    """Whether what waits may be a backlog: one that outlasts the pods ordered for it is none that pods drain."""
+    return memory.backlog_since is None or now - memory.backlog_since < start_seconds + DRAIN_SECONDS
 
 
 class _Look:
@@ -269,49 +358,28 @@ def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, no
         memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
     if now - looked_at < vertical.PERIOD_SECONDS - 1e-6:
         return _Look(memory, current, tuple(reasons))
-    moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
-    if moved.reason is not None:
-        reasons.append(moved.reason)
-    burst, bursty = _burst(memory, observation, now)
-    if bursty is not None:
-        reasons.append(bursty)
-    raised = moved.concurrency > current
+    if memory.profile.calls is not None:
+        limit, reason = vertical.held(spec, memory.profile, observation, current=current)
+        profile, streak, burst = replace(memory.profile, exploring=False), 0, 1.0
+    else:
+        moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
+        limit, reason, profile, streak = moved.concurrency, moved.reason, moved.profile, moved.streak
+        burst, bursty = bursts.factor(memory, observation, now)
+        if bursty is not None:
+            reasons.append(bursty)
+    if reason is not None:
+        reasons.insert(0, reason)
     return _Look(
         replace(
             memory,
             vertical_at=now,
             cycle=Cycle(),
-            profile=moved.profile,
-            streak=moved.streak,
+            profile=profile,
+            streak=streak,
             burst=burst,
             # Fewer pods for a raised limit is a scale-down, and waits as long.
-            changed_at=now if raised else memory.changed_at,
+            changed_at=now if limit > current else memory.changed_at,
         ),
-        moved.concurrency,
+        limit,
         tuple(reasons),
     )
-
-
-def _burst(memory: Memory, observation: Observation, now: float) -> tuple[float, Reason | None]:
-    """The burst factor after a cycle: doubled while requests wait far longer than a Poisson stream would make them."""
-    cycle, pods = memory.cycle, observation.pods
-    service, limit = memory.profile.service_seconds, memory.profile.concurrency
-    if cycle.arrived < windows.ENOUGH_ARRIVALS or cycle.pod_seconds <= 0 or service is None or limit is None:
-        return memory.burst, None
-    wait = cycle.queued_seconds / cycle.arrived
-    slots = cycle.pod_seconds / cycle.seconds * limit
-    offered = cycle.arrived / cycle.seconds * service
-    if pods.ready < pods.desired or now - memory.scaled_at < 2.0 * vertical.PERIOD_SECONDS:
-        return memory.burst, None  # short of pods, which explains any wait
-    expected = staffing.mean_wait(offered, slots, service)
-    noticed = max(staffing.WAIT_SECONDS, staffing.SLACK_SHARE * service)
-    if wait > max(noticed, BURST_FACTOR * expected) and memory.burst < BURST_MAX:
-        reason = Reason(
-            code=model.BURSTY,
-            message=f"requests wait {wait * 1000:.0f} ms, theory expects {expected * 1000:.1f} ms: they come in bursts",
-        )
-        return memory.burst * 2.0, reason
-    if memory.burst > 1.0 and wait < 0.1 * staffing.WAIT_SECONDS:
-        keep = 0.5 ** (cycle.seconds / BURST_KEEP_SECONDS)
-        return max(1.0, memory.burst * keep), None
-    return memory.burst, None

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from headrace.autoscaler.engine import holding, model, staffing, windows
+from headrace.autoscaler.engine.capacity import Capacity
 from headrace.autoscaler.engine.model import Memory, Observation, Reason
 from headrace.contract.apa import AutoscalerSpec
 
@@ -71,13 +72,16 @@ def cold_start(spec: AutoscalerSpec, observation: Observation) -> float:
     return spec.cold_start_seconds
 
 
-def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float) -> Demand:
-    """The demand in the last minute's buckets (at least one) and the queue; `slots` can execute now."""
+def measure(
+    memory: Memory, *, queued: float, start_seconds: float, ready: int, capacity: Capacity, drains: bool = True
+) -> Demand:
+    """The demand in the last minute's buckets (at least one) and the queue, in slots of pods of that capacity, of which
+    so many are ready; `drains`: whether what waits is a backlog that more pods drain."""
     buckets = memory.buckets
     spread = _spread(memory)
     mean, arrived, seconds = windows.mean_rate(buckets)
     proven, fresh, stretch = windows.proven_rate(buckets, spread)
-    service = memory.profile.service_seconds
+    service = capacity.seconds
     if service is None:
         # Nothing completed yet, so nothing is known of the service time: the requests in flight are the load.
         newest = buckets[-1]
@@ -95,7 +99,7 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
     lag = windows.slow_trend(memory.coarse, spread) * seconds / 2.0
     rate, age = (fresh, stretch / 2.0) if proven > mean + lag else (mean, seconds / 2.0)
     offered = rate * service
-    share = _share(rate, service, memory)
+    share = _share(rate, service, memory, capacity.slots)
     horizon = min(age + start_seconds + windows.PERIOD_SECONDS, HORIZON_SECONDS_MAX)
     growth = windows.trend(buckets, spread, memory.coarse) * horizon * service
     # What rises again within the longest window is expected to rise as far as it did, within twice the tolerance.
@@ -103,7 +107,8 @@ def measure(memory: Memory, *, queued: float, start_seconds: float, slots: float
     if offered < known:
         growth = min(growth, known - offered)
     # Waiting now, and what will have joined it when a pod ordered now serves.
-    waiting = queued * service + max(0.0, offered + growth / 2.0 - slots) * start_seconds
+    short = offered + growth / 2.0 - ready * capacity.slots
+    waiting = queued * service + max(0.0, short) * start_seconds if drains else 0.0
     fall = windows.fall(memory.coarse, spread) if growth == 0 and proven <= mean else 0.0
     doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / seconds
     return Demand(
@@ -140,14 +145,12 @@ def _swing(memory: Memory) -> float:
     return max(0.0, memory.swing / memory.swing_arrived) if memory.swing_arrived > 0 else 0.0
 
 
-def _share(rate: float, service: float, memory: Memory) -> float:
-    """Share of the slots to fill. What counts of a second differ by more than Poisson's is a rate that swings: short
-    requests see each second's, long ones the mean of their own time."""
+def _share(rate: float, service: float, memory: Memory, slots: float) -> float:
+    """Share of the slots to fill, where a pod has `slots`. What counts of a second differ by more than Poisson's is a
+    rate that swings: short requests see each second's, long ones the mean of their own time."""
     offered = rate * service
     beyond = max(0.0, (1.0 - SWING_DOUBT) * (1.0 + _swing(memory) * rate) - 1.0)
     swing = service * math.sqrt(rate * beyond / max(1.0, service))
-    learned = memory.profile.concurrency
-    slots = 1 if learned is None else learned  # of a pod
     share = staffing.target_share(offered, swing, service, slots)
     burst = memory.burst
     if burst > 1.0 and offered > 0:
@@ -167,8 +170,8 @@ class Situation:
     now: float
     current: int
     """Pods asked for."""
-    concurrency: int
-    """Requests at once that a pod admits."""
+    capacity: Capacity
+    """What a pod can do."""
     demand: Demand
     hold: float
     """Seconds for which a need is remembered."""
@@ -180,8 +183,8 @@ class Situation:
 
     @property
     def target(self) -> float:
-        """Requests at once that a pod should have."""
-        return self.demand.share * self.concurrency
+        """Slots of a pod that should be busy."""
+        return self.demand.share * self.capacity.slots
 
     @property
     def warm_for(self) -> float:
@@ -223,7 +226,7 @@ def replicas(of: Situation) -> tuple[int, Reason]:
         if quiet_since is not None and of.now - quiet_since >= idle:
             return 0, Reason(code=model.IDLE, message=f"no request for {of.now - quiet_since:.0f} s: asleep")
     remembered = windows.highest(memory.wishes, of.now - of.hold)
-    kept = max(comfortable, _ceil(remembered / of.concurrency))
+    kept = max(comfortable, _ceil(remembered / of.capacity.slots))
     if demand.ebbing is not None and of.queued == 0:
         kept = max(1, _ceil(demand.ebbing / of.target))  # what has been falling for minutes is not remembered
     if not of.cuts_enough(kept):
@@ -240,7 +243,7 @@ def replicas(of: Situation) -> tuple[int, Reason]:
         )
     return kept, Reason(
         code=model.SCALE_DOWN,
-        message=f"{remembered:.1f} slots at {of.concurrency} a pod were most in {of.hold:.0f} s: {kept}",
+        message=f"{remembered:.1f} slots at {of.capacity.slots:.3g} a pod were most in {of.hold:.0f} s: {kept}",
     )
 
 

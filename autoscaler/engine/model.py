@@ -29,6 +29,9 @@ LIMIT_REACHED: Final = "LimitReached"
 BUDGET_REACHED: Final = "BudgetReached"
 BOUNDS: Final = "Bounds"
 CAPACITY_SHORT: Final = "CapacityShort"
+CROWDED: Final = "Crowded"
+TRYING: Final = "Trying"
+GUESSED: Final = "Guessed"
 PODS_FAILING: Final = "PodsFailing"
 CONCURRENCY_UP: Final = "ConcurrencyUp"
 CONCURRENCY_DOWN: Final = "ConcurrencyDown"
@@ -216,6 +219,21 @@ class Profile:
     cpu_per_request: float = 0.0
     """Largest share of a pod's CPU that one executing request was seen to use; 0: not known."""
     tensor_per_request: float = 0.0
+    calls: CallCurve | None = None
+    """What model calls were last told to cost: known of pods that have just started too."""
+    call_rate: float = 0.0
+    """Requests a second for which a pod's workers have time, at the best that the last minutes showed; 0: unknown."""
+    cpu_busy: float = 0.0
+    """Decayed CPU-seconds behind the cost of a request."""
+    cpu_done: float = 0.0
+    """Decayed completions behind it."""
+    seen_rate: float = 0.0
+    """Requests a second that a full pod was seen to complete, where that is less than anything else says; 0: never."""
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """CPU-seconds of a request; None until known."""
+        return self.cpu_busy / self.cpu_done if self.cpu_done > 0 and self.cpu_busy > 0 else None
 
     @property
     def service_seconds(self) -> float | None:
@@ -251,6 +269,21 @@ class Cycle:
     tensor: float = 0.0
     waiting: float = 0.0
     """The larger of I/O wait and memory bandwidth: what slows requests down without a core being busy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """An order of pods of which it is not seen yet whether it helps: how things stood before."""
+
+    at: float
+    pods: int
+    """Ready."""
+    completed: float
+    """Requests completed a second."""
+    waited: float
+    """Mean seconds that a request waited in its pod."""
+    service_seconds: float
+    """Mean seconds that a request executed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -300,6 +333,22 @@ class Memory:
     """Seconds for which a need is remembered, learned from pods that were taken away too soon; 0: nothing learned."""
     hold_learned_at: float = 0.0
     """When it was learned; it is not believed for ever."""
+    pod_slots: float = 0.0
+    """Slots of a pod, at the last look, in which peaks and wishes are counted; 0: the concurrency limit."""
+    backlog_since: float | None = None
+    """Since when more than a little waits; None: nothing does."""
+    trial: Trial | None = None
+    """The order of pods that has not proven itself yet."""
+    failures: int = 0
+    """Orders in a row that did not help."""
+    barred_until: float = 0.0
+    """Until when no more pods are ordered for what pods do not help."""
+    fits: int | None = None
+    """Pods for which nodes had room when some found none; None: no pod lacked room for a while."""
+    fits_at: float = 0.0
+    """When that was last seen."""
+    spare: int = 1
+    """Pods ordered beyond those: doubled each time that all were placed."""
     scaled_at: float = 0.0
     """When the number of pods last changed."""
     target_share: float = field(default=0.7)

@@ -36,7 +36,7 @@ SWINGS = tuple(
 """Deviations and the share of a normal law about them; what is below the first leaves no one waiting."""
 
 
-def target_share(offered: float, swing: float, service_seconds: float, concurrency: int) -> float:
+def target_share(offered: float, swing: float, service_seconds: float, concurrency: float) -> float:
     """Share of the slots to fill, LOWEST_SHARE to HIGHEST_SHARE, so that WAIT_SHARE wait longer than their slack.
 
     offered in Erlang; swing: deviation in Erlang of the load about it from second to second, a Poisson stream's noise

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from headrace.autoscaler.engine import curve, learning, model
-from headrace.autoscaler.engine.model import Cycle, Profile, Reason
+from headrace.autoscaler.engine.model import Cycle, Observation, Profile, Reason
 from headrace.contract.apa import AutoscalerSpec
 
 PERIOD_SECONDS = 30.0
@@ -43,12 +43,20 @@ class Move:
     """None: quiet."""
 
 
-def start(spec: AutoscalerSpec, profile: Profile, pod_cores: float | None) -> int:
-    """The hard limit before anything was learned: the profile's, the spec's, the cores of a pod, or 4."""
-    if profile.concurrency is not None:
+def start(spec: AutoscalerSpec, profile: Profile, observation: Observation) -> int:
+    """The hard limit before anything was learned: the profile's, the spec's, the runtime's, the cores of a pod, or 4.
+
+    A pod whose front hands its workers no more than they can run keeps the runtime's own limit: only memory lowers it.
+    """
+    pod_cores = observation.pod_cores
+    if profile.calls is not None and observation.default_limit is not None and not _memory_rises(profile):
+        chosen = observation.default_limit if spec.initial_concurrency is None else spec.initial_concurrency
+    elif profile.concurrency is not None:
         chosen = profile.concurrency
     elif spec.initial_concurrency is not None:
         chosen = spec.initial_concurrency
+    elif observation.default_limit is not None:
+        chosen = observation.default_limit
     elif pod_cores is not None and math.isfinite(pod_cores) and pod_cores > 0:
         chosen = math.ceil(pod_cores)
     else:
@@ -61,6 +69,37 @@ def bounded(spec: AutoscalerSpec, concurrency: int) -> int:
     return max(spec.min_concurrency, min(spec.max_concurrency, concurrency))
 
 
+def _memory_rises(profile: Profile) -> bool:
+    """Whether requests were proven to take memory of a pod that it may run out of."""
+    return math.isfinite(min(learning.ceiling(profile.memory, MEMORY_MARK), _gpu_memory(profile)))
+
+
+def _gpu_memory(profile: Profile) -> float:
+    return learning.ceiling(profile.gpu_memory, GPU_MEMORY_MARK)
+
+
+def held(
+    spec: AutoscalerSpec, profile: Profile, observation: Observation, *, current: int
+) -> tuple[int, Reason | None]:
+    """The limit of a pod whose front knows what its workers can run: the runtime's own, or what memory allows."""
+    most = observation.default_limit if spec.initial_concurrency is None else spec.initial_concurrency
+    if most is None:
+        return current, None
+    room, cause = min((learning.ceiling(profile.memory, MEMORY_MARK), "memory"), (_gpu_memory(profile), "GPU memory"))
+    wanted = bounded(spec, max(1, round(min(room, most))))
+    if abs(wanted - current) <= max(0.5, DEAD_ZONE * current) and wanted != bounded(spec, most):
+        return current, None
+    lowered = max(wanted, math.ceil(SHRINK * current))
+    if wanted < current:
+        return lowered, Reason(
+            code=model.CONCURRENCY_DOWN, message=f"{cause} is full at {room:.0f} requests a pod: {current} to {lowered}"
+        )
+    raised = min(wanted, math.floor(STARTING_GROWTH * current))
+    if raised <= current:
+        return current, None
+    return raised, Reason(code=model.CONCURRENCY_UP, message=f"memory has room: {current} to {raised} requests a pod")
+
+
 def goal(profile: Profile, current: int) -> tuple[float, str]:
     """Best concurrency as far as known, and what sets it; infinite while nothing does."""
     law = curve.optimum(profile.latency, current)
@@ -68,7 +107,7 @@ def goal(profile: Profile, current: int) -> tuple[float, str]:
     limits = [
         (law if law is not None else math.inf if profile.exploring else float(current), "throughput over latency"),
         (learning.ceiling(profile.memory, MEMORY_MARK), "memory"),
-        (learning.ceiling(profile.gpu_memory, GPU_MEMORY_MARK), "GPU memory"),
+        (_gpu_memory(profile), "GPU memory"),
         (_per_request(profile.cpu_per_request), "CPU"),
         (_per_request(profile.tensor_per_request), "tensor cores"),
     ]

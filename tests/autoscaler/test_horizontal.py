@@ -6,7 +6,10 @@ import pytest
 from scaling_story import Story
 
 from headrace.autoscaler.engine import Memory, PodCounts, Profile, horizontal, model, windows
+from headrace.autoscaler.engine.capacity import REQUESTS, Capacity
 from headrace.autoscaler.engine.model import Bucket
+
+POD = Capacity(slots=4.0, seconds=0.05, source=REQUESTS)
 
 
 def test_a_step_gets_its_pods_in_the_first_second_and_not_many_more(story: Story) -> None:
@@ -90,20 +93,22 @@ def test_pending_pods_do_not_ask_for_more_pods(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pods", "code"),
+    ("pods", "code", "ordered"),
     [
-        (PodCounts(desired=1, ready=1, unschedulable=3), model.CAPACITY_SHORT),
-        (PodCounts(desired=1, ready=1, failing=3), model.PODS_FAILING),
+        (PodCounts(desired=1, ready=1, unschedulable=3), model.CAPACITY_SHORT, 2),  # what fits, and one more
+        (PodCounts(desired=1, ready=1, failing=3), model.PODS_FAILING, 4),  # 5 slots of load and half for the queue
     ],
 )
-def test_pods_that_cannot_start_are_a_condition_and_no_loop(story: Story, pods: PodCounts, code: str) -> None:
+def test_pods_that_cannot_start_are_a_condition_and_no_loop(
+    story: Story, pods: PodCounts, code: str, ordered: int
+) -> None:
     story.run(30, 40)
     story.pods = pods
     story.run(60, 100)
 
     assert story.decision is not None
     assert story.decision.has(code)
-    assert {decision.replicas for decision in story.log[-30:]} == {4}  # 5 slots of load and half as many for the queue
+    assert {decision.replicas for decision in story.log[-30:]} == {ordered}
 
 
 def test_bounds_hold_and_say_so(story: Story) -> None:
@@ -268,9 +273,9 @@ def test_what_a_line_of_minutes_explains_is_no_step() -> None:
         buckets, coarse = windows.push(memory.buckets, bucket), windows.push_coarse(memory.coarse, bucket)
         memory = Memory(profile=memory.profile, buckets=buckets, coarse=coarse)
 
-    demand = horizontal.measure(memory, queued=0.0, start_seconds=10.0, slots=40.0)
+    demand = horizontal.measure(memory, queued=0.0, start_seconds=10.0, ready=10, capacity=POD)
     without = horizontal.measure(
-        Memory(profile=memory.profile, buckets=memory.buckets), queued=0.0, start_seconds=10.0, slots=40.0
+        Memory(profile=memory.profile, buckets=memory.buckets), queued=0.0, start_seconds=10.0, ready=10, capacity=POD
     )
 
     assert without.rate == 300

@@ -1,0 +1,158 @@
+"""Belief: more pods are believed in only while completions rise.
+
+What a pod can do is a measurement, and may be wrong: a model that got slower, a lock that all calls share, a node whose
+cores others use. Two rules keep such an error from ordering pods without end.
+
+Where the capacity of a pod is measured, pods that are full although they should have room are tried with some more. If
+completions rise, or what waits halves, the rate at which full pods were seen to complete is their capacity from now on.
+If not, the pods go again, and the next trial waits twice as long.
+
+Where the capacity is guessed from the time that requests take, that time counts as at most SLOWER times what it was
+when pods were last ordered, until those pods serve: if requests then take longer and completions did not follow, pods
+slow each other down, and no more are ordered for a while.
+"""
+
+import math
+from dataclasses import replace
+
+from headrace.autoscaler.engine import model
+from headrace.autoscaler.engine.capacity import Capacity
+from headrace.autoscaler.engine.model import Bucket, Memory, Observation, Reason, Trial
+
+SEEN_SECONDS = 10.0
+"""Newest seconds by which pods are judged full: two horizontal periods."""
+SETTLED_SECONDS = 15.0
+"""After a change pods are judged when they have served so long: a look-back, less the time for which it is judged."""
+FULL_SECONDS = 0.05
+FULL_CALLS = 3.0
+"""A pod is full when requests wait on average for longer than this and this many calls."""
+STEP_SHARE = 0.25
+"""Pods tried, over those there are; at least one."""
+GAIN = 0.3
+"""Of the completions that pods should add in proportion, share that they must: a third, as queues hide the rest."""
+RELIEF = 0.5
+"""Or what requests wait, over what they waited before."""
+SLOWER = 2.0
+"""Times the service time at the last order: more is not believed to be load before the order has proven itself."""
+BARRED_SECONDS = 60.0
+BARRED_SECONDS_MAX = 3600.0
+"""How long no more pods are ordered after an order that did not help: a minute, doubled up to an hour."""
+SEEN_KEEP_SECONDS = 500.0
+"""Time constant with which a capacity that was seen recovers: what slowed pods down may have gone."""
+
+
+def recent(memory: Memory) -> Bucket | None:
+    """The newest SEEN_SECONDS of load in one bucket; None while there are fewer."""
+    seconds = arrived = completed = executing = queued = 0.0
+    for bucket in reversed(memory.buckets):
+        seconds += bucket.seconds
+        arrived += bucket.arrived
+        completed += bucket.completed
+        executing += bucket.executing_seconds
+        queued += bucket.queued_seconds
+        if seconds >= SEEN_SECONDS - 1e-6:
+            return Bucket(
+                end=memory.buckets[-1].end,
+                seconds=seconds,
+                arrived=arrived,
+                completed=completed,
+                executing_seconds=executing,
+                queued_seconds=queued,
+                executing=memory.buckets[-1].executing,
+            )
+    return None
+
+
+def begun(memory: Memory, observation: Observation, now: float) -> Trial | None:
+    """How things stand now, for an order of pods that is made now; None while too little was seen."""
+    seen = recent(memory)
+    if seen is None or seen.completed <= 0 or observation.pods.ready == 0:
+        return None
+    return Trial(
+        at=now,
+        pods=observation.pods.ready,
+        completed=seen.completed / seen.seconds,
+        waited=seen.queued_seconds / max(seen.arrived, 1.0),
+        service_seconds=seen.executing_seconds / seen.completed,
+    )
+
+
+def judged(
+    memory: Memory, observation: Observation, capacity: Capacity, now: float, *, start_seconds: float
+) -> tuple[Memory, Reason | None]:
+    """The memory after the order that is on trial was judged, if its pods have served long enough."""
+    trial = memory.trial
+    seen = recent(memory)
+    if trial is None or seen is None or now - trial.at < start_seconds + SETTLED_SECONDS:
+        return memory, None
+    pods = observation.pods
+    if pods.ready < pods.desired and now - trial.at < 2.0 * start_seconds + 2.0 * SETTLED_SECONDS:
+        return memory, None  # late, or there is no room for them
+    added = pods.ready / trial.pods - 1.0
+    rate, waited = seen.completed / seen.seconds, seen.queued_seconds / max(seen.arrived, 1.0)
+    rose = rate >= trial.completed * (1.0 + GAIN * max(0.0, added))
+    memory = replace(memory, trial=None)
+    if capacity.measured:
+        if added > 0 and (rose or waited <= RELIEF * trial.waited):
+            learned = trial.completed / trial.pods if rose else rate / pods.ready
+            return replace(memory, failures=0, profile=replace(memory.profile, seen_rate=learned)), None
+        return _barred(memory, trial, now, f"completions stay at {rate:.1f} a second")
+    slower = seen.executing_seconds / max(seen.completed, 1.0) > trial.service_seconds * (1.0 + GAIN)
+    if added > 0 and slower and not rose:
+        return _barred(memory, trial, now, "requests take longer and completions do not rise")
+    return replace(memory, failures=0), None
+
+
+def _barred(memory: Memory, trial: Trial, now: float, cause: str) -> tuple[Memory, Reason]:
+    seconds = min(BARRED_SECONDS_MAX, BARRED_SECONDS * 2.0**memory.failures)
+    barred = replace(memory, failures=min(memory.failures + 1, 10), barred_until=now + seconds)
+    message = f"more than {trial.pods} pods do not help, {cause}: none is added for {seconds:.0f} s"
+    return barred, Reason(code=model.CROWDED, message=message)
+
+
+def full(memory: Memory, observation: Observation, now: float) -> bool:
+    """Whether the pods that were ordered all serve, have settled, and leave requests waiting far longer than calls."""
+    pods, calls = observation.pods, memory.profile.calls
+    seen = recent(memory)
+    if seen is None or calls is None or seen.arrived < SEEN_SECONDS:
+        return False
+    if pods.ready == 0 or pods.ready < pods.desired or now - memory.scaled_at < SETTLED_SECONDS:
+        return False
+    call = calls.fixed_seconds + calls.requests_max * calls.request_seconds
+    return seen.queued_seconds / seen.arrived > FULL_SECONDS + FULL_CALLS * call
+
+
+def tried(memory: Memory, observation: Observation, current: int, now: float) -> tuple[int, Memory, Reason | None]:
+    """(pods, memory, reason) where full pods are tried with some more; the present count and no reason otherwise."""
+    if memory.trial is not None or now < memory.barred_until or not full(memory, observation, now):
+        return current, memory, None
+    trial = begun(memory, observation, now)
+    if trial is None:
+        return current, memory, None
+    wanted = current + max(1, math.ceil(STEP_SHARE * current))
+    reason = Reason(
+        code=model.TRYING,
+        message=(
+            f"requests wait {trial.waited * 1000:.0f} ms in {current} pods that should have room:"
+            f" {wanted} are tried, and kept if completions rise"
+        ),
+    )
+    return wanted, replace(memory, trial=trial), reason
+
+
+def service_seconds(memory: Memory, seconds: float | None) -> float | None:
+    """The service time that counts where the capacity of a pod is guessed."""
+    if seconds is None or memory.trial is None:
+        return seconds
+    return min(seconds, SLOWER * memory.trial.service_seconds) if memory.trial.service_seconds > 0 else seconds
+
+
+def recovered(memory: Memory, observation: Observation, seconds: float) -> Memory:
+    """The memory after so many seconds: a capacity that was seen is raised by what pods complete, and recovers."""
+    rate, ready = memory.profile.seen_rate, observation.pods.ready
+    newest = memory.buckets[-1]
+    if rate <= 0 or ready == 0 or newest.seconds <= 0:
+        return memory
+    seen = newest.completed / newest.seconds / ready
+    grown = max(seen, rate * math.exp(seconds / SEEN_KEEP_SECONDS))
+    return replace(memory, profile=replace(memory.profile, seen_rate=grown))

@@ -1,0 +1,113 @@
+"""What one pod can do at its best: how many requests it serves side by side, and for how long each.
+
+A pod is not its concurrency limit. Where its front measures what model calls cost, the pod is a station of servers:
+its workers at the best of their call curve, or its cores at the CPU-seconds that a request costs, whichever does less.
+Neither grows when a node is full, a neighbour is loud or pods start, as the time that a request takes does; so pods
+that slow each other down are never read as load. Where nothing of this is known, the concurrency limit and the time
+that requests take stand in for it, and the decision says that it is a guess.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from headrace.autoscaler.engine.model import CallCurve, Observation, Profile
+from headrace.autoscaler.engine.signals import share
+
+CALLS = "calls"
+CPU = "CPU"
+SEEN = "what full pods completed"
+REQUESTS = "requests in a pod"
+
+BEST_KEEP_SECONDS = 100.0
+"""Time constant with which the best that calls were seen to allow fades: over a minute a full node hides it."""
+CPU_HALF_LIFE_SECONDS = 60.0
+"""Half-life of the CPU-seconds of a request, as of the service time."""
+LEAST_SHARE = 0.25
+"""Of the CPU-seconds a request costs now: least that it is believed to cost in larger calls."""
+SECONDS_MAX = 3600.0
+"""A call that is told to take longer is no call."""
+CALLS_MAX = 1e6
+"""A pod that is told to run more calls at once, or more requests in one, is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """What one pod can do."""
+
+    slots: float
+    """Requests served side by side."""
+    seconds: float | None
+    """Time of each; None until one completed."""
+    source: str
+    """What sets it: CALLS, CPU, SEEN or REQUESTS."""
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second that the pod completes when every slot is busy."""
+        return self.slots / self.seconds if self.seconds is not None and self.seconds > 0 else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a front told what it can do; else it is guessed from the requests in the pod."""
+        return self.source != REQUESTS
+
+
+def sound(calls: CallCurve | None) -> CallCurve | None:
+    """The curve, if it can be one: finite, not negative, of some time and within reason; else None."""
+    if calls is None:
+        return None
+    seconds, counts = (calls.fixed_seconds, calls.request_seconds), (calls.requests_max, calls.at_once)
+    if not all(math.isfinite(value) and 0 <= value <= SECONDS_MAX for value in seconds):
+        return None
+    if not all(math.isfinite(value) and 1 <= value <= CALLS_MAX for value in counts):
+        return None
+    return calls if sum(seconds) > 0 else None
+
+
+def each_seconds(calls: CallCurve) -> float:
+    """Seconds of a worker's time for one request, in calls as full as they are worth making."""
+    return calls.fixed_seconds / calls.requests_max + calls.request_seconds
+
+
+def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> Capacity:
+    """Capacity of a pod that admits `concurrency` requests at once."""
+    calls = profile.calls
+    if calls is None or profile.call_rate <= 0:
+        return Capacity(slots=float(concurrency), seconds=profile.service_seconds, source=REQUESTS)
+    slots = min(calls.at_once, float(concurrency))
+    best = Capacity(slots=slots, seconds=calls.at_once / profile.call_rate, source=CALLS)
+    cores, cost = observation.pod_cores, profile.cpu_seconds
+    if cores is not None and math.isfinite(cores) and cores > 0 and cost is not None:
+        saved = 0.0 if calls.mean_seconds is None else max(0.0, min(calls.mean_seconds, cost) - each_seconds(calls))
+        cost = max(cost - saved, LEAST_SHARE * cost)
+        servers = max(1.0, cores)  # half a core is one server at half the speed
+        best = min(best, Capacity(slots=servers, seconds=cost * servers / cores, source=CPU), key=_rate)
+    if profile.seen_rate > 0:
+        seen = Capacity(slots=best.slots, seconds=best.slots / profile.seen_rate, source=SEEN)
+        best = min(best, seen, key=_rate)
+    return best
+
+
+def _rate(capacity: Capacity) -> float:
+    rate = capacity.rate
+    return math.inf if rate is None else rate
+
+
+def learned(profile: Profile, observation: Observation, *, seconds: float, completed: float) -> Profile:
+    """The profile after so many seconds in which so many requests completed: the best rate that calls were seen to
+    allow, and the CPU-seconds of a request."""
+    calls = sound(observation.calls)
+    if calls is None:
+        return profile
+    rate = calls.at_once / each_seconds(calls)
+    call_rate = max(rate, profile.call_rate * math.exp(-seconds / BEST_KEEP_SECONDS))
+    profile = replace(profile, calls=calls, call_rate=call_rate)
+    used, cores = share(observation.utilisation.cpu), observation.pod_cores
+    if used is None or cores is None or not 0 < cores < math.inf or completed <= 0:
+        return profile
+    keep = 0.5 ** (seconds / CPU_HALF_LIFE_SECONDS)
+    return replace(
+        profile,
+        cpu_busy=keep * profile.cpu_busy + used * cores * observation.pods.ready * seconds,
+        cpu_done=keep * profile.cpu_done + completed,
+    )
