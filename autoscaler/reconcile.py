@@ -97,7 +97,7 @@ class Reconciler:
             cold_start_seconds=fleet.cold_start_seconds,
             pod_cores=deployment.pod_cores,
             calls=reading.calls if reading is not None else None,
-            default_limit=reading.default_limit if reading is not None else None,
+            default_limit=_default_limit(reading),
             wake=wake,
         )
         before = tracked.memory
@@ -295,6 +295,13 @@ class Reconciler:
         except TemporaryError as error:
             telemetry.api_failures.labels("event").inc()
             log.debug("event on %s/%s not recorded: %s", *key, error)
+
+
+def _default_limit(reading: Reading | None) -> int | None:
+    """The limit that the runtime chose; of fronts that do not tell, the highest in force."""
+    if reading is None or (reading.default_limit is None and not reading.limits):
+        return None
+    return reading.default_limit if reading.default_limit is not None else max(1, *reading.limits)
 
 
 def _round(key: Key, now: float) -> int:

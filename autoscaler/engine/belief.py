@@ -4,8 +4,8 @@ What a pod can do is a measurement, and may be wrong: a model that got slower, a
 cores others use. Two rules keep such an error from ordering pods without end.
 
 Where the capacity of a pod is measured, pods that are full although they should have room are tried with some more. If
-completions rise, or what waits halves, the rate at which full pods were seen to complete is their capacity from now on.
-If not, the pods go again, and the next trial waits twice as long.
+completions rise, or requests spend half the time in them, the rate at which full pods were seen to complete is their
+capacity from now on. If not, the pods go again, and the next trial waits twice as long.
 
 Where the capacity is guessed from the time that requests take, that time counts as at most SLOWER times what it was
 when pods were last ordered, until those pods serve: if requests then take longer and completions did not follow, pods
@@ -31,7 +31,7 @@ STEP_SHARE = 0.25
 GAIN = 0.3
 """Of the completions that pods should add in proportion, share that they must: a third, as queues hide the rest."""
 RELIEF = 0.5
-"""Or what requests wait, over what they waited before."""
+"""Or time that requests spend in a pod, over what they spent before."""
 SLOWER = 2.0
 """Times the service time at the last order: more is not believed to be load before the order has proven itself."""
 BARRED_SECONDS = 60.0
@@ -72,7 +72,7 @@ def begun(memory: Memory, observation: Observation, now: float) -> Trial | None:
         at=now,
         pods=observation.pods.ready,
         completed=seen.completed / seen.seconds,
-        waited=seen.queued_seconds / max(seen.arrived, 1.0),
+        spent=_spent(seen),
         service_seconds=seen.executing_seconds / seen.completed,
     )
 
@@ -89,11 +89,11 @@ def judged(
     if pods.ready < pods.desired and now - trial.at < 2.0 * start_seconds + 2.0 * SETTLED_SECONDS:
         return memory, None  # late, or there is no room for them
     added = pods.ready / trial.pods - 1.0
-    rate, waited = seen.completed / seen.seconds, seen.queued_seconds / max(seen.arrived, 1.0)
+    rate = seen.completed / seen.seconds
     rose = rate >= trial.completed * (1.0 + GAIN * max(0.0, added))
     memory = replace(memory, trial=None)
     if capacity.measured:
-        if added > 0 and (rose or waited <= RELIEF * trial.waited):
+        if added > 0 and (rose or _spent(seen) <= RELIEF * trial.spent):
             learned = trial.completed / trial.pods if rose else rate / pods.ready
             return replace(memory, failures=0, profile=replace(memory.profile, seen_rate=learned)), None
         return _barred(memory, trial, now, f"completions stay at {rate:.1f} a second")
@@ -133,11 +133,16 @@ def tried(memory: Memory, observation: Observation, current: int, now: float) ->
     reason = Reason(
         code=model.TRYING,
         message=(
-            f"requests wait {trial.waited * 1000:.0f} ms in {current} pods that should have room:"
+            f"requests spend {trial.spent * 1000:.0f} ms in {current} pods that should have room:"
             f" {wanted} are tried, and kept if completions rise"
         ),
     )
     return wanted, replace(memory, trial=trial), reason
+
+
+def _spent(seen: Bucket) -> float:
+    """Mean seconds that a request spends in a pod, waiting and executing."""
+    return (seen.queued_seconds + seen.executing_seconds) / max(seen.completed, 1.0)
 
 
 def service_seconds(memory: Memory, seconds: float | None) -> float | None:

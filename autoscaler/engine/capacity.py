@@ -20,9 +20,9 @@ REQUESTS = "requests in a pod"
 
 BEST_KEEP_SECONDS = 100.0
 """Time constant with which the best that calls were seen to allow fades: over a minute a full node hides it."""
-CPU_HALF_LIFE_SECONDS = 60.0
-"""Half-life of the CPU-seconds of a request, as of the service time."""
-LEAST_SHARE = 0.25
+CPU_HALF_LIFE_SECONDS = 20.0
+"""Half-life of the CPU-seconds of a request: a look-back. A kernel counts them exactly."""
+LEAST_SHARE = 0.5
 """Of the CPU-seconds a request costs now: least that it is believed to cost in larger calls."""
 SECONDS_MAX = 3600.0
 """A call that is told to take longer is no call."""
@@ -40,16 +40,13 @@ class Capacity:
     """Time of each; None until one completed."""
     source: str
     """What sets it: CALLS, CPU, SEEN or REQUESTS."""
+    measured: bool = True
+    """Whether a front told what its calls cost; else the capacity is a guess."""
 
     @property
     def rate(self) -> float | None:
         """Requests a second that the pod completes when every slot is busy."""
         return self.slots / self.seconds if self.seconds is not None and self.seconds > 0 else None
-
-    @property
-    def measured(self) -> bool:
-        """Whether a front told what it can do; else it is guessed from the requests in the pod."""
-        return self.source != REQUESTS
 
 
 def sound(calls: CallCurve | None) -> CallCurve | None:
@@ -71,21 +68,33 @@ def each_seconds(calls: CallCurve) -> float:
 
 def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> Capacity:
     """Capacity of a pod that admits `concurrency` requests at once."""
-    calls = profile.calls
+    calls, known = profile.calls, observation.default_limit is not None
     if calls is None or profile.call_rate <= 0:
-        return Capacity(slots=float(concurrency), seconds=profile.service_seconds, source=REQUESTS)
+        guess = Capacity(slots=float(concurrency), seconds=profile.service_seconds, source=REQUESTS, measured=False)
+        cores = _of_cores(observation, profile.cpu_seconds) if known else None
+        return guess if cores is None else min(guess, replace(cores, measured=False), key=_rate)
     slots = min(calls.at_once, float(concurrency))
     best = Capacity(slots=slots, seconds=calls.at_once / profile.call_rate, source=CALLS)
-    cores, cost = observation.pod_cores, profile.cpu_seconds
-    if cores is not None and math.isfinite(cores) and cores > 0 and cost is not None:
-        saved = 0.0 if calls.mean_seconds is None else max(0.0, min(calls.mean_seconds, cost) - each_seconds(calls))
+    cost = profile.cpu_seconds
+    if cost is not None and calls.mean_seconds is not None:
+        saved = max(0.0, min(calls.mean_seconds, cost) - each_seconds(calls))
         cost = max(cost - saved, LEAST_SHARE * cost)
-        servers = max(1.0, cores)  # half a core is one server at half the speed
-        best = min(best, Capacity(slots=servers, seconds=cost * servers / cores, source=CPU), key=_rate)
+    cores = _of_cores(observation, cost)
+    if cores is not None:
+        best = min(best, cores, key=_rate)
     if profile.seen_rate > 0:
         seen = Capacity(slots=best.slots, seconds=best.slots / profile.seen_rate, source=SEEN)
         best = min(best, seen, key=_rate)
     return best
+
+
+def _of_cores(observation: Observation, cost: float | None) -> Capacity | None:
+    """Capacity of the pod's cores where a request costs so many CPU-seconds; None where either is unknown."""
+    cores = observation.pod_cores
+    if cores is None or not 0 < cores < math.inf or cost is None:
+        return None
+    servers = max(1.0, cores)  # half a core is one server at half the speed
+    return Capacity(slots=servers, seconds=cost * servers / cores, source=CPU)
 
 
 def _rate(capacity: Capacity) -> float:
@@ -97,11 +106,10 @@ def learned(profile: Profile, observation: Observation, *, seconds: float, compl
     """The profile after so many seconds in which so many requests completed: the best rate that calls were seen to
     allow, and the CPU-seconds of a request."""
     calls = sound(observation.calls)
-    if calls is None:
-        return profile
-    rate = calls.at_once / each_seconds(calls)
-    call_rate = max(rate, profile.call_rate * math.exp(-seconds / BEST_KEEP_SECONDS))
-    profile = replace(profile, calls=calls, call_rate=call_rate)
+    if calls is not None:
+        rate = calls.at_once / each_seconds(calls)
+        call_rate = max(rate, profile.call_rate * math.exp(-seconds / BEST_KEEP_SECONDS))
+        profile = replace(profile, calls=calls, call_rate=call_rate)
     used, cores = share(observation.utilisation.cpu), observation.pod_cores
     if used is None or cores is None or not 0 < cores < math.inf or completed <= 0:
         return profile

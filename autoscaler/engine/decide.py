@@ -268,6 +268,10 @@ def _horizontal(
         short = demand.proven > current * pod.slots
         memory = holding.learn(memory, now, current=current, wanted=wanted, short=short, start_seconds=start, hold=hold)
     reasons.extend(reason for _, reason in found)
+    if looks and not pod.measured and (observation.calls is not None or observation.default_limit is None):
+        reasons.append(
+            Reason(code=model.GUESSED, message=f"no front tells what a pod can do: guessed from {pod.source}")
+        )
     share = demand.share if looks else memory.target_share
     inputs = {
         "rate": demand.rate,
@@ -332,6 +336,8 @@ def _waiting(memory: Memory, waits: bool, now: float) -> Memory:
 
 def _drains(memory: Memory, now: float, start_seconds: float) -> bool:
     """Whether what waits may be a backlog: one that outlasts the pods ordered for it is none that pods drain."""
+    if now < memory.barred_until:
+        return False
     return memory.backlog_since is None or now - memory.backlog_since < start_seconds + DRAIN_SECONDS
 
 

@@ -280,8 +280,8 @@ class Trial:
     """Ready."""
     completed: float
     """Requests completed a second."""
-    waited: float
-    """Mean seconds that a request waited in its pod."""
+    spent: float
+    """Mean seconds that a request spent in its pod, waiting and executing."""
     service_seconds: float
     """Mean seconds that a request executed."""
 
