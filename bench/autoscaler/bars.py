@@ -74,7 +74,8 @@ def _cost(row: Row) -> float:
     return row.medians["pod_seconds"]
 
 
-def _no_worse(one: Row, other: Row) -> bool:
+def no_worse(one: Row, other: Row) -> bool:
+    """Whether it is neither late more often nor dearer."""
     return _late(one) <= _late(other) + TIE_VIOLATIONS and _cost(one) <= _cost(other) * (1 + TIE_COST)
 
 
@@ -83,7 +84,7 @@ def dominated_by(ours: Row, peers: Iterable[Row]) -> list[str]:
     return [
         peer.system
         for peer in peers
-        if _no_worse(peer, ours)
+        if no_worse(peer, ours)
         and (_late(peer) < _late(ours) - TIE_VIOLATIONS or _cost(peer) < _cost(ours) * (1 - TIE_COST))
     ]
 
@@ -123,7 +124,7 @@ def comparisons(rows: Sequence[Row]) -> list[Bar]:
         if over:
             dominated.append(f"{case} ({', '.join(over)})")
         best = best_settings(peers)
-        if all(_no_worse(ours, peer) for peer in best.values()):
+        if all(no_worse(ours, peer) for peer in best.values()):
             better.append(case)
         else:
             fewer = [peer.system for peer in best.values() if _late(peer) < _late(ours) - TIE_VIOLATIONS]

@@ -4,6 +4,7 @@ Apa is the shipped engine, the object the controller calls. Kpa, Hpa, Keda and R
 in a process beside (peers/). Literal is the published rule read literally. Bounds are applied to all alike by the run.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -11,9 +12,9 @@ import subprocess
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
-from headrace.autoscaler.engine import LoadCounters, Memory, Observation, PodCounts, Utilisation, decide
+from headrace.autoscaler.engine import CallCurve, LoadCounters, Memory, Observation, PodCounts, Utilisation, decide
 from headrace.contract.apa import AutoscalerSpec
 
 
@@ -38,6 +39,16 @@ class Stats:
     gpu_memory: float | None
     tensor: float
     cold_start_seconds: float
+    unschedulable: int = 0
+    """Ordered, and no node has room."""
+    cpu_seconds: float = 0.0
+    """Used by ready pods."""
+    call_seconds: float = 0.0
+    """Spent in model calls."""
+    calls: CallCurve | None = None
+    """What a model call costs, as a front measures it; None: not told."""
+    default_limit: int | None = None
+    """Concurrency limit that the pods chose by themselves; None: not told."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +75,7 @@ class Wanted:
 
 
 NOTHING = Wanted()
+Told = TypeVar("Told")
 
 
 class Policy(Protocol):
@@ -74,6 +86,12 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Ends what the policy started."""
+
+
+def _fitting(kind: type[Told], **fields: Any) -> Told:
+    """An object of the engine's, of the fields that this engine has."""
+    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    return kind(**{name: value for name, value in fields.items() if name in known})
 
 
 class Apa:
@@ -98,20 +116,30 @@ class Apa:
             self.spec,
             Observation(
                 taken_at=now,
-                load=LoadCounters(
+                load=_fitting(
+                    LoadCounters,
                     arrived=stats.arrived,
                     completed=stats.completed,
                     executing_seconds=stats.executing_seconds,
                     queued_seconds=stats.queued_seconds,
                     queued=stats.queued,
                     executing=stats.executing,
+                    cpu_seconds=stats.cpu_seconds,
+                    call_seconds=stats.call_seconds,
                 ),
-                pods=PodCounts(desired=stats.desired, ready=stats.ready, starting=stats.starting),
+                pods=PodCounts(
+                    desired=stats.desired,
+                    ready=stats.ready,
+                    starting=stats.starting,
+                    unschedulable=stats.unschedulable,
+                ),
                 utilisation=Utilisation(
                     cpu=stats.cpu, memory=stats.memory, gpu_memory=stats.gpu_memory, tensor=stats.tensor
                 ),
                 cold_start_seconds=stats.cold_start_seconds,
                 pod_cores=self.cores,
+                calls=stats.calls,
+                default_limit=stats.default_limit,
             ),
             self.memory,
             now,
