@@ -12,6 +12,7 @@ from headrace.autoscaler.engine import (
     horizontal,
     learning,
     model,
+    noise,
     room,
     signals,
     vertical,
@@ -156,6 +157,8 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         coarse=(),
         peaks=(),
         wishes=(),
+        published=(),
+        noise=0.0,
         released=(),
         hold_learned_at=0.0,
         history_start=now,
@@ -246,7 +249,13 @@ def _horizontal(
             memory,
             peaks=windows.push_peak(memory.peaks, peak, keep_seconds=holding.SECONDS_MAX),
             wishes=windows.push_peak(memory.wishes, wish, keep_seconds=holding.SECONDS_MAX),
+            published=windows.push_peak(
+                memory.published,
+                noise.published(memory, demand.service_seconds, queued=not pod.measured),
+                keep_seconds=holding.SECONDS_MAX,
+            ),
             horizontal_at=now,
+            noise=noise.learned(memory),
         )
     situation = horizontal.Situation(
         spec=spec,
@@ -317,13 +326,18 @@ def _counted_in(memory: Memory, pod: Capacity) -> Memory:
     if before == slots:
         return memory
     if before <= 0 or slots <= 0:
-        return replace(memory, pod_slots=slots, peaks=(), wishes=())
+        return replace(memory, pod_slots=slots, peaks=(), wishes=(), published=())
     scale = slots / before
+
+    def scaled(peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
+        return tuple(Peak(at=peak.at, slots=peak.slots * scale) for peak in peaks)
+
     return replace(
         memory,
         pod_slots=slots,
-        peaks=tuple(Peak(at=peak.at, slots=peak.slots * scale) for peak in memory.peaks),
-        wishes=tuple(Peak(at=wish.at, slots=wish.slots * scale) for wish in memory.wishes),
+        peaks=scaled(memory.peaks),
+        wishes=scaled(memory.wishes),
+        published=scaled(memory.published),
     )
 
 

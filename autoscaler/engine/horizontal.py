@@ -8,7 +8,7 @@ backlog is drained in a second within a bound, and growth is carried forward to 
 import math
 from dataclasses import dataclass
 
-from headrace.autoscaler.engine import holding, model, staffing, windows
+from headrace.autoscaler.engine import holding, model, noise, staffing, windows
 from headrace.autoscaler.engine.capacity import Capacity
 from headrace.autoscaler.engine.model import Memory, Observation, Reason
 from headrace.contract.apa import AutoscalerSpec
@@ -210,6 +210,8 @@ def replicas(of: Situation) -> tuple[int, Reason]:
         return 0, Reason(code=model.IDLE, message="no request, no pod")
     if demand.service_seconds == 0:
         comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
+    if noise.rules(memory) and (of.spec.min_replicas > 0 or of.queued > 0 or executing > 0):
+        return _published(of)
     needed = _ceil((demand.proven + demand.growth + demand.backlog) / of.target)
     if needed > current and comfortable > current:
         return comfortable, Reason(
@@ -247,6 +249,19 @@ def replicas(of: Situation) -> tuple[int, Reason]:
     )
 
 
+def _published(of: Situation) -> tuple[int, Reason]:
+    """Pods by the published rule, for a load that is noise about a steady mean."""
+    most = windows.highest(of.memory.published, of.now - holding.SECONDS_MAX)
+    wanted = max(1, _ceil(most / (noise.SHARE * of.capacity.slots)))
+    message = (
+        f"noise of {math.sqrt(of.memory.noise):.2f} of a steady mean: {most:.1f} requests at once were most in"
+        f" {holding.SECONDS_MAX:.0f} s, over {noise.SHARE} of {of.capacity.slots:.3g} a pod = {wanted}"
+    )
+    if wanted < of.current and of.warm_for < holding.SECONDS_MAX:
+        return of.current, Reason(code=model.HOLDING, message=f"{message}; history of {of.warm_for:.0f} s")
+    return wanted, Reason(code=model.NOISY, message=message)
+
+
 def taken_back(of: Situation) -> tuple[int, Reason] | None:
     """Pods without those that were ordered for what is gone, and the cause; None while nothing is to be taken back.
 
@@ -255,6 +270,8 @@ def taken_back(of: Situation) -> tuple[int, Reason] | None:
     Where a load was seen to return (a learned window) it stays.
     """
     ready = of.observation.pods.ready
+    if noise.rules(of.memory):
+        return None
     if not 0 < ready < of.current or of.observation.load is None or of.queued > 0:
         return None
     if of.hold > holding.usual(cold_start(of.spec, of.observation)) or of.warm_for < of.hold:

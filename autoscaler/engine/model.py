@@ -32,6 +32,7 @@ CAPACITY_SHORT: Final = "CapacityShort"
 CROWDED: Final = "Crowded"
 TRYING: Final = "Trying"
 GUESSED: Final = "Guessed"
+NOISY: Final = "Noisy"
 PODS_FAILING: Final = "PodsFailing"
 CONCURRENCY_UP: Final = "ConcurrencyUp"
 CONCURRENCY_DOWN: Final = "ConcurrencyDown"
@@ -323,6 +324,10 @@ class Memory:
     """Sum of the excess of the arrivals' variance over Poisson's, by the arrivals of a bucket: fading, over minutes."""
     swing_arrived: float = 0.0
     """Sum of the squares of these arrivals. swing / swing_arrived is the relative variance of the rate itself."""
+    noise: float = 0.0
+    """Relative variance of the rate about its mean within a minute, beyond a Poisson stream's: fading, over minutes."""
+    published: tuple[Peak, ...] = ()
+    """Requests at once by the published rule, the highest of its window and what came after each."""
     burst: float = 1.0
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0

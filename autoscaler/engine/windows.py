@@ -52,7 +52,7 @@ def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
 
 def push_coarse(coarse: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
     """The same in stretches of COARSE_SECONDS over COARSE_KEPT_SECONDS; the newest may be unfinished."""
-    if coarse and not _finished(coarse[-1]):
+    if coarse and not finished(coarse[-1]):
         last = coarse[-1]
         merged = Bucket(
             end=bucket.end,
@@ -68,7 +68,8 @@ def push_coarse(coarse: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...
     return (*(old for old in coarse if old.end > horizon), bucket)
 
 
-def _finished(stretch: Bucket) -> bool:
+def finished(stretch: Bucket) -> bool:
+    """Whether a stretch is whole."""
     return stretch.seconds >= COARSE_SECONDS - 1e-6
 
 
@@ -170,7 +171,7 @@ def fall(coarse: Sequence[Bucket], spread: float) -> float:
 
 
 def _steepest(buckets: Sequence[Bucket], counts: Sequence[int], spread: float, sign: float) -> float:
-    done = buckets if not buckets or counts is TREND_POINTS or _finished(buckets[-1]) else buckets[:-1]
+    done = buckets if not buckets or counts is TREND_POINTS or finished(buckets[-1]) else buckets[:-1]
     points = [(bucket.end - bucket.seconds / 2, sign * bucket.arrived, bucket.seconds) for bucket in done]
     return max((_rise(points[-count:], spread) for count in counts if count <= len(points)), default=0.0)
 
