@@ -159,6 +159,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         wishes=(),
         published=(),
         noise=0.0,
+        noisy=0.0,
         released=(),
         hold_learned_at=0.0,
         history_start=now,
@@ -243,6 +244,7 @@ def _horizontal(
     if pod.measured:
         memory = _waiting(memory, queued * (pod.seconds or 0.0) > LITTLE_SHARE * max(demand.offered, pod.slots), now)
     if looks:
+        memory = noise.learned(memory)
         peak = Peak(at=now, slots=demand.proven / demand.share)
         wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / demand.share)
         memory = replace(
@@ -251,11 +253,10 @@ def _horizontal(
             wishes=windows.push_peak(memory.wishes, wish, keep_seconds=holding.SECONDS_MAX),
             published=windows.push_peak(
                 memory.published,
-                noise.published(memory, demand.service_seconds, queued=not pod.measured),
+                noise.published(memory, demand.service_seconds, queued=memory.noisy > 0 and not pod.measured),
                 keep_seconds=holding.SECONDS_MAX,
             ),
             horizontal_at=now,
-            noise=noise.learned(memory),
         )
     situation = horizontal.Situation(
         spec=spec,

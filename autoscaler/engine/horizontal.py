@@ -210,7 +210,7 @@ def replicas(of: Situation) -> tuple[int, Reason]:
         return 0, Reason(code=model.IDLE, message="no request, no pod")
     if demand.service_seconds == 0:
         comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
-    if noise.rules(memory) and (of.spec.min_replicas > 0 or of.queued > 0 or executing > 0):
+    if memory.noisy > 0 and (of.spec.min_replicas > 0 or of.queued > 0 or executing > 0):
         return _published(of)
     needed = _ceil((demand.proven + demand.growth + demand.backlog) / of.target)
     if needed > current and comfortable > current:
@@ -254,7 +254,7 @@ def _published(of: Situation) -> tuple[int, Reason]:
     most = windows.highest(of.memory.published, of.now - holding.SECONDS_MAX)
     wanted = max(1, _ceil(most / (noise.SHARE * of.capacity.slots)))
     message = (
-        f"noise of {math.sqrt(of.memory.noise):.2f} of a steady mean: {most:.1f} requests at once were most in"
+        f"noise of {of.memory.noisy:.2f} of a steady mean: {most:.1f} requests at once were most in"
         f" {holding.SECONDS_MAX:.0f} s, over {noise.SHARE} of {of.capacity.slots:.3g} a pod = {wanted}"
     )
     if wanted < of.current and of.warm_for < holding.SECONDS_MAX:
@@ -270,7 +270,7 @@ def taken_back(of: Situation) -> tuple[int, Reason] | None:
     Where a load was seen to return (a learned window) it stays.
     """
     ready = of.observation.pods.ready
-    if noise.rules(of.memory):
+    if of.memory.noisy > 0:
         return None
     if not 0 < ready < of.current or of.observation.load is None or of.queued > 0:
         return None

@@ -326,6 +326,8 @@ class Memory:
     """Sum of the squares of these arrivals. swing / swing_arrived is the relative variance of the rate itself."""
     noise: float = 0.0
     """Relative variance of the rate about its mean within a minute, beyond a Poisson stream's: fading, over minutes."""
+    noisy: float = 0.0
+    """Relative deviation of a load that is noise about a steady mean; 0: the load is none."""
     published: tuple[Peak, ...] = ()
     """Requests at once by the published rule, the highest of its window and what came after each."""
     burst: float = 1.0

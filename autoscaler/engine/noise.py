@@ -7,6 +7,7 @@ mean of 20 s over seven tenths of a pod's slots, and the most of five minutes. I
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from headrace.autoscaler.engine import windows
 from headrace.autoscaler.engine.model import Bucket, Memory, Peak
@@ -20,41 +21,46 @@ KEEP_SECONDS = 150.0
 """Time constant with which a height is remembered, as a swing is."""
 ENOUGH_SECONDS = 30
 """Of a minute, before its height means anything."""
+LEAST_HEIGHT = 0.1
+"""The same once a load counts as noise."""
 ALIKE = 0.1
 """Minutes differ by no more than this share of their mean, or"""
-ALIKE_HEIGHTS = 0.5
-"""by this share of the noise's height: minutes of white noise differ by a third of it."""
-STRETCHES = 12
-"""Stretches of ten seconds before minutes can be compared: two minutes."""
+ALIKE_HEIGHTS = 1.5
+"""by so many times the noise's height. A line of any slope differs by 2.8 times what it deviates from its mean, a step
+by twice that; minutes of white noise by a third, of noise that lasts a quarter of a minute by one and a half."""
+STILL_ALIKE_HEIGHTS = 1.9
+"""The same once a load counts as noise: still less than a step."""
+STRETCHES = 9
+"""Stretches of ten seconds before minutes can be compared: a minute and a half."""
 MINUTE_STRETCHES = 6
 
 
 def height_square(buckets: Sequence[Bucket]) -> float | None:
-    """Relative variance of the rate about its mean in the last minute, a Poisson stream's noise taken off; None where
-    too little is known."""
-    if len(buckets) < ENOUGH_SECONDS:
-        return None
+    """Relative variance of the rate about its mean, less a Poisson stream's noise; None where too little is known."""
     seconds = sum(bucket.seconds for bucket in buckets)
-    mean = sum(bucket.arrived for bucket in buckets) / seconds
-    if mean <= 0:
+    if seconds < ENOUGH_SECONDS:
         return None
+    arrived = sum(bucket.arrived for bucket in buckets)
+    if arrived <= 0:
+        return None
+    mean = arrived / seconds
     squares = sum((bucket.arrived / bucket.seconds - mean) ** 2 * bucket.seconds for bucket in buckets) / seconds
-    return max(0.0, squares / mean**2 - 1.0 / mean)
+    return max(0.0, squares / mean**2 - len(buckets) / arrived)
 
 
-def learned(memory: Memory) -> float:
-    """`noise` of the memory after one more look."""
+def learned(memory: Memory) -> Memory:
+    """The memory after one more look: how high the noise is, in the seconds of minutes or in stretches of ten of them,
+    and whether it rules."""
     found = height_square(memory.buckets)
     if found is None:
-        return memory.noise
+        return memory
     keep = math.exp(-windows.PERIOD_SECONDS / KEEP_SECONDS)
-    return found if memory.noise == 0 else keep * memory.noise + (1.0 - keep) * found
-
-
-def rules(memory: Memory) -> bool:
-    """Whether the load is noise about a steady mean."""
-    height = math.sqrt(memory.noise)
-    return height >= HEIGHT and _alike(memory.coarse, max(ALIKE, ALIKE_HEIGHTS * height))
+    height = found if memory.noise == 0 else keep * memory.noise + (1.0 - keep) * found
+    slow = height_square(memory.coarse)
+    deviation = math.sqrt(max(height, 0.0 if slow is None else slow))
+    least, heights = (LEAST_HEIGHT, STILL_ALIKE_HEIGHTS) if memory.noisy > 0 else (HEIGHT, ALIKE_HEIGHTS)
+    rules = deviation >= least and _alike(memory.coarse, max(ALIKE, heights * deviation))
+    return replace(memory, noise=height, noisy=deviation if rules else 0.0)
 
 
 def _alike(coarse: Sequence[Bucket], tolerance: float) -> bool:
