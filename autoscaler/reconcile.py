@@ -225,7 +225,7 @@ class Reconciler:
                 self._event(item, "Warning", fault.code, f"last decision is held: {fault.message}", now=now)
         tracked.fault = fault.code if fault is not None else ""
         for reason in decision.reasons:
-            if reason.code in (model.CONCURRENCY_UP, model.CONCURRENCY_DOWN, model.RELEARNING):
+            if reason.code in (model.CONCURRENCY_UP, model.CONCURRENCY_DOWN, model.RELEARNING, model.CROWDED):
                 telemetry.scalings.labels(*key, reason.code).inc()
                 self._event(item, "Normal", reason.code, reason.message, now=now)
         generation = item["metadata"].get("generation", 0)

@@ -102,7 +102,7 @@ def _first(decision: Decision, *codes: str) -> model.Reason | None:
 
 def _main(decision: Decision) -> model.Reason:
     """The reason that a reader in a hurry wants: what limits or changes, before what is as usual."""
-    quiet = (model.STEADY, model.BOUNDS)
+    quiet = (model.STEADY, model.BOUNDS, model.GUESSED)
     loud = [reason for reason in decision.reasons if reason.code not in quiet]
     return loud[-1] if loud else decision.reasons[0]
 

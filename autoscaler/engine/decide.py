@@ -158,7 +158,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         peaks=(),
         wishes=(),
         published=(),
-        noise=0.0,
+        noise=None,
         noisy=0.0,
         released=(),
         hold_learned_at=0.0,

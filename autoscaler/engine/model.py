@@ -324,8 +324,8 @@ class Memory:
     """Sum of the excess of the arrivals' variance over Poisson's, by the arrivals of a bucket: fading, over minutes."""
     swing_arrived: float = 0.0
     """Sum of the squares of these arrivals. swing / swing_arrived is the relative variance of the rate itself."""
-    noise: float = 0.0
-    """Relative variance of the rate about its mean within a minute, beyond a Poisson stream's: fading, over minutes."""
+    noise: float | None = None
+    """Relative deviation of the rate within a minute, beyond a Poisson stream's: a mean of minutes; None: unknown."""
     noisy: float = 0.0
     """Relative deviation of a load that is noise about a steady mean; 0: the load is none."""
     published: tuple[Peak, ...] = ()
