@@ -71,7 +71,7 @@ def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> 
     calls, known = profile.calls, observation.default_limit is not None
     if calls is None or profile.call_rate <= 0:
         guess = Capacity(slots=float(concurrency), seconds=profile.service_seconds, source=REQUESTS, measured=False)
-        cores = _of_cores(observation, profile.cpu_seconds) if known else None
+        cores = _of_cores(observation, profile.cpu_seconds, concurrency) if known else None
         return guess if cores is None else min(guess, replace(cores, measured=False), key=_rate)
     slots = min(calls.at_once, float(concurrency))
     best = Capacity(slots=slots, seconds=calls.at_once / profile.call_rate, source=CALLS)
@@ -79,7 +79,7 @@ def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> 
     if cost is not None and calls.mean_seconds is not None:
         saved = max(0.0, min(calls.mean_seconds, cost) - each_seconds(calls))
         cost = max(cost - saved, LEAST_SHARE * cost)
-    cores = _of_cores(observation, cost)
+    cores = _of_cores(observation, cost, concurrency)
     if cores is not None:
         best = min(best, cores, key=_rate)
     if profile.seen_rate > 0:
@@ -88,13 +88,13 @@ def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> 
     return best
 
 
-def _of_cores(observation: Observation, cost: float | None) -> Capacity | None:
+def _of_cores(observation: Observation, cost: float | None, concurrency: int) -> Capacity | None:
     """Capacity of the pod's cores where a request costs so many CPU-seconds; None where either is unknown."""
     cores = observation.pod_cores
     if cores is None or not 0 < cores < math.inf or cost is None:
         return None
     servers = max(1.0, cores)  # half a core is one server at half the speed
-    return Capacity(slots=servers, seconds=cost * servers / cores, source=CPU)
+    return Capacity(slots=min(servers, float(concurrency)), seconds=cost * servers / cores, source=CPU)
 
 
 def _rate(capacity: Capacity) -> float:

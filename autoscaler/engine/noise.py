@@ -15,6 +15,8 @@ from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
 SHARE = 0.7
 """Soft target over the slots of a pod, in the published rule."""
+POISSON_DOUBT = 2.0
+"""Times a Poisson stream's variance that is taken off: of thirty stretches it is known to that, at two sigmas."""
 HEIGHT = 0.15
 """Least deviation of the seconds from their minute, over its mean, that counts as noise: the engine's own headroom for
 large fleets is that much (staffing.COARSEST)."""
@@ -22,7 +24,8 @@ KEEP_SECONDS = 150.0
 """Time constant with which a height is remembered, as a swing is."""
 ENOUGH_SECONDS = 30
 ENOUGH_BUCKETS = 8
-"""Of a load, before its height means anything."""
+ENOUGH_ARRIVALS = 20.0
+"""Of a load, and in each of its buckets, before its height means anything: small counts have coarse medians."""
 LEAST_HEIGHT = 0.1
 """The same once a load counts as noise."""
 ALIKE = 0.1
@@ -45,14 +48,14 @@ def height(buckets: Sequence[Bucket]) -> float | None:
     no noise and does not move it before it has lasted for half of the time.
     """
     seconds, arrived = sum(bucket.seconds for bucket in buckets), sum(bucket.arrived for bucket in buckets)
-    if seconds < ENOUGH_SECONDS or len(buckets) < ENOUGH_BUCKETS:
+    if seconds < ENOUGH_SECONDS or len(buckets) < ENOUGH_BUCKETS or arrived < ENOUGH_ARRIVALS * len(buckets):
         return None
     rates = [bucket.arrived / bucket.seconds for bucket in buckets]
     middle = statistics.median(rates)
     if middle <= 0:
         return None
     spread = statistics.median(abs(rate - middle) for rate in rates) / 0.6745
-    return math.sqrt(max(0.0, (spread / middle) ** 2 - len(buckets) / arrived))
+    return math.sqrt(max(0.0, (spread / middle) ** 2 - POISSON_DOUBT * len(buckets) / arrived))
 
 
 def learned(memory: Memory) -> Memory:

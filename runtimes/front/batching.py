@@ -104,9 +104,7 @@ class BatchSize:
         """Bytes of a call of whose time a tenth is overhead, at most MOST_BYTES."""
         if self.seconds_per_byte == 0.0:
             return MOST_BYTES
-        return min(
-            MOST_BYTES, self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE
-        )
+        return min(MOST_BYTES, self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE)
 
     def divides(self, size_bytes: int) -> bool:
         """Whether that much waiting work is worth more than one call, when more than one worker is free."""

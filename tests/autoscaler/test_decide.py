@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.autoscaler.engine import (
+    CallCurve,
     LoadCounters,
     Memory,
     Observation,
@@ -32,6 +33,14 @@ counters = st.builds(
     executing=plausible | anything,
 )
 share = st.none() | st.floats(0, 1) | anything
+curves = st.builds(
+    CallCurve,
+    fixed_seconds=st.floats(0, 10) | anything,
+    request_seconds=st.floats(0, 10) | anything,
+    requests_max=st.floats(1, 256) | anything,
+    at_once=st.floats(1, 512) | anything,
+    mean_seconds=st.none() | st.floats(0, 10) | anything,
+)
 observations = st.builds(
     Observation,
     taken_at=st.floats(0, 1000) | anything,
@@ -47,6 +56,8 @@ observations = st.builds(
     utilisation=st.builds(Utilisation, cpu=share, memory=share, gpu=share, gpu_memory=share, tensor=share),
     cold_start_seconds=st.none() | anything,
     pod_cores=st.none() | anything,
+    calls=st.none() | curves,
+    default_limit=st.none() | st.integers(1, 4096),
     wake=st.booleans(),
 )
 
