@@ -72,6 +72,8 @@ class Admin:
         metric("headrace_model_calls_requests_total", "counter", load.batched)
         metric("headrace_worker_exits_total", "counter", load.worker_exits)
         metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
+        for name, kind, value in front.pool.merging.figures():
+            metric(name, kind, value)
         return "\n".join(lines) + "\n"
 
     def _limit(self) -> Answer:

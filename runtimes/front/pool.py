@@ -19,6 +19,7 @@ from headrace.runtimes.front import process
 from headrace.runtimes.front.answers import refusal
 from headrace.runtimes.front.dispatch import Dispatcher
 from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.merging import Merging
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.slot import Link, Slot
 from headrace.runtimes.worker import frames
@@ -68,6 +69,7 @@ class Pool:
         dispatcher.seats = list(self.slots)
         self.description: dict[str, Any] | None = None
         """What the first ready worker said about the model; None until then."""
+        self.merging = Merging()
 
     @property
     def ready(self) -> bool:
@@ -159,6 +161,7 @@ class Pool:
                 items = frame.head["items"]
                 bodies = frames.split(frame.payload, [length for _, length in items])
                 results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
+                self.merging.count(frame.head)
                 self._dispatcher.finished(batch, results, frame.head.get("seconds"))
         elif frame.kind == Kind.CHUNK:
             slot.beat = time.monotonic()
@@ -194,8 +197,10 @@ class Pool:
             self._watch(slot, pid)
 
     def _welcome(self, slot: Slot, described: dict[str, Any]) -> None:
+        self._settle_merging(slot, described)
+        if slot.ready:
+            return  # it said anew whether it merges
         slot.ready = True
-        slot.merges = bool(described["merges"])
         slot.warm_bytes = process.resident_bytes(slot.pid)
         log.info("worker %d (pid %d) is ready", slot.number, slot.pid, extra={"fields": {"model": described}})
         if self.description is None:
@@ -206,6 +211,14 @@ class Pool:
             self.wanted = wanted
             self.tend(time.monotonic())
         self._dispatcher.pump()
+
+    def _settle_merging(self, slot: Slot, described: dict[str, Any]) -> None:
+        """Lets a worker merge as it says it may, unless one of the workers has seen that it must not."""
+        slot.merges = bool(described["merges"])
+        self.merging.heard(described)
+        if self.merging.ended:
+            for other in self.slots:
+                other.apart(self.merging.reason)
 
     def _check_pulse(self, slot: Slot, now: float) -> None:
         seen = process.sign(slot.pid)
