@@ -22,17 +22,21 @@ ABSOLUTE_TOLERANCE = 1e-8
 Labels, and everything that is not a float, must be equal."""
 ROUNDING = 1e-6
 """Part of a call's largest number that a neural network in single precision may be off, see `Comparison`."""
-ROWS = 16
+ROWS = 12
 """Rows asked alone."""
 FEWEST_ROWS = 4
 MOST_TRIED = 60
 """Rows tried, the refused ones among them."""
 MOST_ROWS = 4096
 """Rows of the longest merged call."""
-_GROWTH = 4
+_LENGTHS = (48, 256, 1024)
+"""Rows of the longer trial calls, before the longest."""
 _BUDGET_SECONDS = 3.0
+"""CPU seconds after which no further row is asked alone: on a busy machine, clocks say nothing of the model."""
+_PATIENCE_SECONDS = 20.0
+"""The same by the clock, for a model that waits."""
 _LONG_SECONDS, _LONGER_SECONDS = 0.5, 0.05
-"""What a trial call may be expected to take: up to 256 rows, and beyond."""
+"""CPU seconds that a trial call may be expected to take: up to 256 rows, and beyond."""
 _MOST_NUMBERS = 1 << 20
 """Numbers in the longest trial call, which bounds its memory."""
 _DOUBTS = 8
@@ -119,11 +123,11 @@ class Trial:
         self._dice = random.Random("headrace")
         self._rows: list[Any] = []
         self._alone: list[Any] = []
-        self._stop = 0.0
+        self._began = (0.0, 0.0)
 
     def verdict(self, candidates: "Iterable[Any]") -> Verdict:
         """What may be merged, by rows of which the model may refuse some."""
-        self._stop = time.monotonic() + _BUDGET_SECONDS
+        self._began = time.process_time(), time.monotonic()
         try:
             self._ask_alone(candidates, ROWS)
             if len(self._rows) < FEWEST_ROWS:
@@ -140,7 +144,7 @@ class Trial:
         for tried, row in enumerate(candidates):
             if len(self._rows) >= wanted or tried >= MOST_TRIED:
                 break
-            if time.monotonic() > self._stop and (len(self._rows) >= FEWEST_ROWS or not self._rows):
+            if self._late() and (len(self._rows) >= FEWEST_ROWS or not self._rows):
                 break
             try:
                 answer = self._predict(self._plan.build([row]))
@@ -151,6 +155,10 @@ class Trial:
             self._rows.append(row)
             self._alone.append(answer[0])
 
+    def _late(self) -> bool:
+        cpu, clock = self._began
+        return time.process_time() - cpu > _BUDGET_SECONDS or time.monotonic() - clock > _PATIENCE_SECONDS
+
     def _ask_together(self) -> int:
         """The most rows of a call that all gave what they gave alone."""
         every = list(range(len(self._rows)))
@@ -158,12 +166,13 @@ class Trial:
         self._call(every[:3][::-1])
         twice = self._call([at for at in every for _ in range(2)])
         seconds = min(twice, self._call(every[::-1]), self._call(self._dice.sample(every, len(every))))
-        self._ask_again(every[:3])
+        self._ask_again(every[:2])
         longest, proven = self._longest(), len(every)
-        while proven < longest:
-            length = min(longest, _GROWTH * proven)
+        for length in [*(length for length in _LENGTHS if proven < length < longest), longest]:
+            if length <= proven:
+                break
             expected = seconds * length / proven
-            if expected > (_LONG_SECONDS if length <= 256 else _LONGER_SECONDS):
+            if self._late() or expected > (_LONG_SECONDS if length <= 256 else _LONGER_SECONDS):
                 break
             seconds = self._call([self._dice.choice(every) for _ in range(length)])
             proven = length
@@ -174,15 +183,15 @@ class Trial:
         return max(len(self._rows), min(MOST_ROWS, _MOST_NUMBERS // max(1, width)))
 
     def _call(self, places: "list[int]") -> float:
-        """Asks rows together and returns the seconds it took."""
+        """Asks rows together and returns the CPU seconds it took."""
         rows = [self._rows[at] for at in places]
-        begun = time.monotonic()
+        begun = time.process_time()
         try:
             result = self._predict(self._plan.build(rows))
         except BaseException as error:
             self._ask_again(places[:3])
             raise _Refuted(f"a merged call fails ({type(error).__name__})") from error
-        seconds = time.monotonic() - begun
+        seconds = time.process_time() - begun
         if type(result) is not list or len(result) != len(rows):
             raise _Refuted("its result is not one item a row")
         odd = self._compare.odd(rows, result, [self._alone[at] for at in places])

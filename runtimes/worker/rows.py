@@ -36,15 +36,14 @@ def made(plan: Any, example: "list[Any]", *, careful: bool) -> "Iterator[Any]":
 def with_nulls(plan: Columns, rows: "list[Any]") -> "list[Any]":
     """Copies of rows with nulls wherever the plan takes them: each column null in some and present in others."""
     places = [at for at, kind in enumerate(plan.types) if kind in ("double", "float")]
-    patterns = [set(places)] if len(places) == 1 else []
-    for bit in range(max(0, len(places) - 1).bit_length()):
-        ones = {place for order, place in enumerate(places) if order >> bit & 1}
-        patterns += [ones, set(places) - ones]
-    if len(places) > 1:
-        patterns += [{places[0]}, {places[-1]}, set(places)]
+    if not places:
+        return []
+    half = (len(places) + 1) // 2
+    patterns = [set(places[::2]), set(places[1::2]), set(places), set(places[:half]), set(places[half:]), {places[0]}]
     return [
         tuple(None if at in pattern else value for at, value in enumerate(rows[number % len(rows)]))
         for number, pattern in enumerate(patterns)
+        if pattern
     ]
 
 
