@@ -98,7 +98,7 @@ def prediction_context(model: Any) -> Any:
 
 
 def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
-    """Whether two inputs are the same for the model, down to dtypes, labels and memory order."""
+    """Whether two inputs are the same for the model: dtypes, labels, memory order, and what is a view of them."""
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, pandas.DataFrame):
@@ -108,10 +108,17 @@ def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
             return False
         if list(ours.columns) != list(theirs.columns) or not ours.equals(theirs):
             return False
+        if _shown(ours, numpy) != _shown(theirs, numpy):
+            return False
         return _laid_out_alike(ours.to_numpy(), theirs.to_numpy())
     if ours.dtype != theirs.dtype or not numpy.array_equal(ours, theirs, equal_nan=True):
         return False
     return _laid_out_alike(ours, theirs)
+
+
+def _shown(frame: Any, numpy: Any) -> "tuple[bool, bool]":
+    """Whether `values` is the frame's own memory, and whether a model may write there: what it writes then stays."""
+    return bool(numpy.shares_memory(frame.values, frame.values)), bool(frame.values.flags.writeable)
 
 
 def _laid_out_alike(ours: Any, theirs: Any) -> bool:
@@ -162,6 +169,7 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
         if seen is None or not isinstance(seen[0], pandas.DataFrame):
             return None
         plan.dtypes = list(seen[0].dtypes)
+        plan.apart = plan.one_type and not _shown(seen[0], numpy)[0]
     for form in ("dataframe_split", "dataframe_records", "inputs", "instances"):
         if isinstance(plan, Columns):
             documents = _table_requests(plan, form, False)
