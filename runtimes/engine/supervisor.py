@@ -23,6 +23,7 @@ from headrace.runtimes.engine.client import Client, EngineLost
 from headrace.runtimes.front import process
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.merging import Merging
 from headrace.runtimes.front.pool import LONGEST_DELAY_SECONDS, STABLE_SECONDS, ending
 from headrace.runtimes.front.progress import Progress
 from headrace.runtimes.front.settings import Settings
@@ -71,6 +72,8 @@ class Supervisor:
         self.ready = False
         """Whether the engine says that it can serve."""
         self.progress = Progress(time.monotonic)
+        self.merging = Merging()
+        """Unknown: engines merge by themselves."""
         self.client = Client(0)
         """Connections to the engine that runs now."""
 

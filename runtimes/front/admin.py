@@ -84,6 +84,8 @@ class Admin:
                 metric(metrics.FRONT_CALL_REQUESTS_MAX, "gauge", calls.curve.requests_max)
         metric("headrace_worker_exits_total", "counter", load.worker_exits)
         metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
+        for name, kind, value in front.pool.merging.figures():
+            metric(name, kind, value)
         return "\n".join(lines) + "\n"
 
     def _limit(self) -> Answer:

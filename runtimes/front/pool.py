@@ -19,6 +19,7 @@ from headrace.runtimes.front import process
 from headrace.runtimes.front.answers import refusal
 from headrace.runtimes.front.dispatch import Dispatcher
 from headrace.runtimes.front.logs import Pipe
+from headrace.runtimes.front.merging import Merging
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.slot import Link, Slot
 from headrace.runtimes.worker import frames
@@ -68,6 +69,7 @@ class Pool:
         dispatcher.seats = list(self.slots)
         self.description: dict[str, Any] | None = None
         """What the first ready worker said about the model; None until then."""
+        self.merging = Merging()
 
     @property
     def ready(self) -> bool:
@@ -162,6 +164,7 @@ class Pool:
                 if seconds is not None:
                     slot.use.called(seconds)
                 results = [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
+                self.merging.count(frame.head)
                 self._dispatcher.finished(batch, results, seconds)
         elif frame.kind == Kind.CHUNK:
             slot.beat = time.monotonic()
@@ -197,8 +200,10 @@ class Pool:
             self._watch(slot, pid)
 
     def _welcome(self, slot: Slot, described: dict[str, Any]) -> None:
+        self._settle_merging(slot, described)
+        if slot.ready:
+            return  # it said anew whether it merges
         slot.ready = True
-        slot.merges = bool(described["merges"])
         slot.warm_bytes = process.resident_bytes(slot.pid)
         slot.use.begin(process.demand(slot.pid))
         log.info("worker %d (pid %d) is ready", slot.number, slot.pid, extra={"fields": {"model": described}})
@@ -210,6 +215,14 @@ class Pool:
             self.wanted = wanted
             self.tend(time.monotonic())
         self._dispatcher.pump()
+
+    def _settle_merging(self, slot: Slot, described: dict[str, Any]) -> None:
+        """Lets a worker merge as it says it may, unless one of the workers has seen that it must not."""
+        slot.merges = bool(described["merges"])
+        self.merging.heard(described)
+        if self.merging.ended:
+            for other in self.slots:
+                other.apart(self.merging.reason)
 
     def _check_pulse(self, slot: Slot, now: float) -> None:
         seen = process.sign(slot.pid)

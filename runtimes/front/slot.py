@@ -80,6 +80,12 @@ class Slot:
         """Nothing waits."""
         self.lanes.idle()
 
+    def apart(self, reason: str) -> None:
+        """Has the worker merge no requests any more."""
+        if self.merges and self.link is not None:
+            self.link.send(frames.pack(Kind.APART, {"reason": reason}))
+        self.merges = False
+
     def leave(self) -> None:
         """Asks the worker to finish what runs and to exit."""
         self.leaving = True

@@ -48,6 +48,8 @@ class Columns:
         """Whether null is taken as a missing number; `trial` finds out."""
         self.dtypes: list[Any] = []
         """What each column's dtype is when MLflow builds it; `trial` finds out."""
+        self.apart = False
+        """Whether columns of one type have memory of their own each when MLflow builds them; `trial` finds out."""
         self.forms: set[str] = set()
         """Input forms that `trial` proved."""
         self._numpy = numpy
@@ -114,6 +116,11 @@ class Columns:
         return pandas.DataFrame(built)
 
     @property
+    def one_type(self) -> bool:
+        """Whether all columns are of one number type, hence may be one block of memory."""
+        return self._one_type is not None
+
+    @property
     def packs(self) -> bool:
         """Whether requests may come as raw doubles: every column is a floating-point number."""
         return self._one_type in ("double", "float") and "dataframe_split" in self.forms
@@ -135,6 +142,8 @@ class Columns:
         block = self._numpy.ascontiguousarray(rows.T)
         if self._one_type == "float":
             block = block.astype(self._numpy.float32)
+        if self.apart:
+            return self._pandas.DataFrame(dict(zip(self.names, block)), copy=False)
         return self._pandas.DataFrame(block.T, columns=self._index, copy=False)
 
     def _types(self, kind: str) -> "frozenset[type]":

@@ -18,15 +18,16 @@ class Kind(IntEnum):
     """What a frame says. The comment names who sends it."""
 
     HELLO = 1  # worker: {"pid", "slot", "restarts"}
-    READY = 2  # worker: what the loaded model is, see loading.description
+    READY = 2  # worker: what the loaded model is, see loading.description; again when merging begins or ends
     FAILED = 3  # worker: {"reason"}: the model cannot be served, and why
     SCORE = 4  # front: {"call", "items": [[content type, length], ...]}, bodies one after the other
-    SCORED = 5  # worker: {"call", "items": [[status, length], ...], "seconds" of a SCORE}, bodies
+    SCORED = 5  # worker: {"call", "items": [[status, length], ...], of a SCORE "seconds", "checked", "differed"}
     BEAT = 6  # worker, every second: the process schedules threads
     LEAVE = 7  # front: finish what runs, then exit
     STREAM = 8  # front: like SCORE with one item; the answer comes in pieces
     CHUNK = 9  # worker: {"call"}, one JSON document; SCORED follows the last, without a body when all went well
     CANCEL = 10  # front: {"call"}: nobody listens to this stream any more
+    APART = 11  # front: {"reason"}: merge no requests any more
 
 
 class Frame(NamedTuple):

@@ -1,4 +1,8 @@
-"""Answers several requests with one model call, where that was proven right; everything else goes one by one."""
+"""Answers several requests with one model call, where that was proven right; everything else goes one by one.
+
+A model is called once for a request, except where a merged call failed or is checked (`watch`): there its requests are
+scored again, each apart, and those answers count. Merged are only models of flavors that predict (`ROW_WISE_LOADERS`).
+"""
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
@@ -7,21 +11,37 @@ import copy
 import importlib
 import json
 import logging
+import time
 from collections.abc import Iterator
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import loading, trial
 from .columns import Columns, form_of
+from .documents import parsed, written
 from .faults import Fault
+from .independence import Verdict, close
 from .plaincsv import PlainCsv
+from .proof import Proof
 from .scoring import CSV, JSON, Answer, Request, Scorer
 from .tensors import Tensor
+from .watch import Watch
 
 log = logging.getLogger("headrace.worker")
 
 PACKED = "application/x-headrace-packed"
 """A table or tensor of numbers that the front has packed, see `front.packing`."""
+
+
+CHANCE = "it answers the same request differently from time to time"
+
+
+class Part(NamedTuple):
+    """One request that takes the fast way."""
+
+    place: int
+    """Its place among the requests of the frame."""
+    rows: Any
+    """A list of rows or an array of them."""
 
 
 class Merger:
@@ -33,9 +53,18 @@ class Merger:
         self._csv: PlainCsv | None = None
         self._keywords: dict[str, Any] = {}
         self._context: Any = contextlib.nullcontext
+        self._proof: Proof | None = None
+        self._most_rows = 0
+        self._nulls = False
+        """Whether rows with nulls may be merged."""
         self.merges = False
         self.reason = ""
         """Why requests are not merged; empty when they are."""
+        self.mixes = False
+        """Whether they never will be: answers were seen to depend on other rows, or on chance."""
+        self.watch = Watch()
+        self.checking_seconds = 0.0
+        """Time spent on checks so far."""
 
     def prepare(self, warm_up: "bytes | None") -> None:
         """Finds out what may be done for this model; never raises."""
@@ -43,11 +72,23 @@ class Merger:
         try:
             self._prepare(warm_up)
         except Exception as error:
-            self._plan = None
+            self._plan = self._proof = None
             self.merges = False
             self.reason = f"the trial failed ({type(error).__name__})"
         finally:
             logging.disable(logging.NOTSET)
+
+    def end(self, reason: str) -> None:
+        """Scores each request by itself from now on; `reason` says what was seen, here or in another worker."""
+        self._take(Verdict(False, reason, mixes=True))
+        if self._proof is not None:
+            self._proof.close()
+
+    def learn(self) -> None:
+        """Tries the proof with callers' rows, where it needs them and there are enough; between calls."""
+        verdict = None if self._proof is None else self._proof.learn()
+        if verdict is not None and not self.mixes:
+            self._take(verdict)
 
     @property
     def packs(self) -> "list[str]":
@@ -109,14 +150,13 @@ class Merger:
         if loader not in trial.ROW_WISE_LOADERS:
             self.reason = f"models of {loader} may do anything with their rows"
             return
-        rows = self._example_rows(warm_up)
-        if not rows:
-            self.reason = "it has no input example to check merging with"
-            return
-        self.reason = trial.merging(plan, trial.varied(rows), self._predict)
-        if self.reason:  # changed numbers may be what the model cannot take
-            self.reason = trial.merging(plan, (list(rows) * 3)[:6], self._predict)
-        self.merges = not self.reason
+        network = loader in trial.NETWORK_LOADERS
+        self._proof = Proof(plan, self._predict, self._example_rows(warm_up), network=network)
+        self._take(self._proof.at_load())
+
+    def _take(self, verdict: Verdict) -> None:
+        self._most_rows, self._nulls = verdict.most_rows, verdict.nulls
+        self.reason, self.mixes, self.merges = verdict.reason, verdict.mixes, verdict.merges
 
     def _example_rows(self, warm_up: "bytes | None") -> "list[Any]":
         if warm_up is None:
@@ -124,10 +164,13 @@ class Merger:
         rows = self._rows_of(json.loads(warm_up))
         return [] if rows is None else rows
 
-    def _predict(self, data: Any) -> Any:
+    def _ask(self, data: Any) -> Any:
+        """The model's own result."""
         with self._context():
-            result = self._scorer.model._predict_fn(data, **copy.deepcopy(self._keywords))
-        return self._scorer.jsonable(result)
+            return self._scorer.model._predict_fn(data, **copy.deepcopy(self._keywords))
+
+    def _predict(self, data: Any) -> Any:
+        return self._scorer.jsonable(self._ask(data))
 
     def _rows_of(self, document: Any) -> "list[Any] | None":
         plan = self._plan
@@ -138,24 +181,44 @@ class Merger:
         return rows if rows is not None and plan.suits(rows) else None
 
     def _answer_fast(self, requests: "list[Request]", answers: "list[Answer | None]") -> None:
-        together: list[tuple[int, Any]] = []
-        documents = iter(_parsed([request.body for request in requests if request.content_type == JSON]))
+        together: list[Part] = []
+        documents = iter(parsed([request.body for request in requests if request.content_type == JSON]))
         for index, request in enumerate(requests):
             if request.content_type == PACKED:
-                together.append((index, self._plan.unpack(request.body)))
+                together.append(Part(index, self._plan.unpack(request.body)))
             elif request.content_type == JSON:
                 rows = self._rows_of(next(documents))
                 if rows is not None:
-                    together.append((index, rows))
+                    together.append(Part(index, rows))
         if self._csv is not None:
             together += self._csv_parts(self._csv, requests)
-        if self.merges:
-            self._call(together, answers)
-        else:
-            for one in together:
-                self._call([one], answers)
+        for group in self._groups(together):
+            if len(group) > 1 and self.merges:
+                self._call(group, requests, answers)
+            else:
+                for part in group:
+                    answers[part.place], _ = self._one(part, requests[part.place])
 
-    def _csv_parts(self, table: PlainCsv, requests: "list[Request]") -> "list[tuple[int, Any]]":
+    def _groups(self, parts: "list[Part]") -> "list[list[Part]]":
+        """The parts of each model call: as many as were proven together, and apart what was not."""
+        if not self.merges or len(parts) < 2:
+            return [[part] for part in parts]
+        groups: list[list[Part]] = []
+        most_requests, room = self.watch.most_requests or len(parts), 0
+        last: list[Part] = []
+        for part in parts:
+            size = len(part.rows)
+            if size > self._most_rows or (not self._nulls and _has_null(part.rows)):
+                groups.append([part])
+                continue
+            if not last or size > room or len(last) >= most_requests:
+                last, room = [], self._most_rows
+                groups.append(last)
+            last.append(part)
+            room -= size
+        return groups
+
+    def _csv_parts(self, table: PlainCsv, requests: "list[Request]") -> "list[Part]":
         """The rows of the plain CSV requests, by index; all are left to MLflow when one turns out not to be plain."""
         found = [(at, table.rows(request.body)) for at, request in enumerate(requests) if request.content_type == CSV]
         plain = [(index, rows) for index, rows in found if rows is not None]
@@ -169,7 +232,7 @@ class Merger:
         parts, start = [], 0
         for index, rows in plain:
             end = start + rows.count(b"\n")
-            parts.append((index, values[start:end]))
+            parts.append(Part(index, values[start:end]))
             start = end
         return parts
 
@@ -185,67 +248,127 @@ class Merger:
             return self._plan.build(parts[0] if len(parts) == 1 else [row for part in parts for row in part])
         return self._plan.build_block(self._plan.join(parts))
 
-    def _call(self, together: "list[tuple[int, Any]]", answers: "list[Answer | None]") -> None:
-        """One model call; on any trouble the answers stay open and each request goes through MLflow alone."""
-        if not together:
-            return
+    def _one(self, part: Part, request: Request) -> "tuple[Answer, Any]":
+        """The answer to one request, for which the model is called once, and its result; None for a fault."""
+        scorer = self._scorer
         try:
-            if len(together) == 1:
-                result = self._predict(self._build([together[0][1]]))
-                answers[together[0][0]] = Answer(200, self._scorer.dump({"predictions": result}))
-                return
-            result = self._predict(self._build([part for _, part in together]))
-            if type(result) is not list or len(result) != sum(len(part) for _, part in together):
-                return
-            texts = written(result, self._scorer.dump)
-            start = 0
-            for index, part in together:
-                end = start + len(part)
-                if texts is None:
-                    answers[index] = Answer(200, self._scorer.dump({"predictions": result[start:end]}))
-                else:
-                    answers[index] = Answer(200, ('{"predictions": [' + ", ".join(texts[start:end]) + "]}").encode())
-                start = end
-        except BaseException as error:  # sys.exit too; each request now meets it alone
+            data = self._build([part.rows])
+        except Exception as error:
+            log.debug("a request is left to MLflow", exc_info=error)
+            return self._alone(request), None
+        try:
+            predictions = self._ask(data)
+        except BaseException as error:  # sys.exit in a model too
+            body = request.body
+            if request.content_type == PACKED:
+                body = json.dumps(self._plan.document(body)).encode()
+            fault = scorer.fault(error, body)
+            return Answer(fault.status, fault.to_bytes()), None
+        try:
+            result = scorer.jsonable(predictions)
+            answer = Answer(200, scorer.dump({"predictions": result}))
+        except Exception as error:
+            return scorer.unwritable(predictions, error), None
+        if self._proof is not None and self._proof.open:
+            self._proof.keep(part.rows)
+        return answer, result
+
+    def _call(self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+        """One model call for several requests. Where it fails, or is found wrong, each is scored apart."""
+        sizes = [len(part.rows) for part in group]
+        begun = time.monotonic()
+        try:
+            data = self._build([part.rows for part in group])
+        except Exception as error:
+            log.debug("a merged call cannot be made", exc_info=error)
+            return  # to MLflow, one by one
+        try:
+            result = self._predict(data)
+        except BaseException as error:
             log.debug("a merged call failed", exc_info=error)
+            self._apart(group, requests, answers)
+            if all((answer := answers[part.place]) is not None and answer.status == 200 for part in group):
+                self._failed(error, sum(sizes))
+            return
+        seconds = time.monotonic() - begun
+        if type(result) is not list or len(result) != sum(sizes):
+            self._differs(group, requests, answers, "the result of a merged call was not one item a row")
+            return
+        nulls = self._nulls and any(_has_null(part.rows) for part in group)
+        chosen = self.watch.chosen(sizes, result, seconds, nulls=nulls)
+        if not chosen or self._holds(chosen, group, requests, result, answers):
+            self._write(sizes, group, result, answers)
+
+    def _write(
+        self, sizes: "list[int]", group: "list[Part]", result: "list[Any]", answers: "list[Answer | None]"
+    ) -> None:
+        texts = written(result, self._scorer.dump)
+        start = 0
+        for size, part in zip(sizes, group):
+            end = start + size
+            if answers[part.place] is None:
+                if texts is None:
+                    body = self._scorer.dump({"predictions": result[start:end]})
+                else:
+                    body = ('{"predictions": [' + ", ".join(texts[start:end]) + "]}").encode()
+                answers[part.place] = Answer(200, body)
+            start = end
+
+    def _apart(self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+        for part in group:
+            if answers[part.place] is None:
+                answers[part.place], _ = self._one(part, requests[part.place])
+
+    def _holds(
+        self,
+        chosen: "list[int]",
+        group: "list[Part]",
+        requests: "list[Request]",
+        result: "list[Any]",
+        answers: "list[Answer | None]",
+    ) -> bool:
+        """Whether requests that are scored apart get what the merged call gave; if not, all of the call are."""
+        begun = time.monotonic()
+        starts = [0]
+        for part in group:
+            starts.append(starts[-1] + len(part.rows))
+        alone: list[Any] = list(result)
+        different = chance = False
+        for at in chosen:
+            part, request = group[at], requests[group[at].place]
+            answers[part.place], once = self._one(part, request)
+            if type(once) is not list or len(once) != len(part.rows):
+                different = True
+            elif not close(once, result[starts[at] : starts[at + 1]]):
+                _, twice = self._one(part, request)
+                chance = chance or not close(once, twice)
+                alone[starts[at] : starts[at + 1]] = once
+        if not different and not chance and not close(result, alone):
+            rows = [row for part in group for row in part.rows]
+            different = self._proof is None or self._proof.odd(rows, result, alone)
+        self.watch.took(len(chosen), time.monotonic() - begun)
+        self.checking_seconds += time.monotonic() - begun
+        if different or chance:
+            self._differs(
+                group, requests, answers, CHANCE if chance else "a request's answer depended on other requests"
+            )
+        return not different and not chance
+
+    def _differs(
+        self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]", reason: str
+    ) -> None:
+        self.watch.differed += 1
+        self.end(reason)
+        self._apart(group, requests, answers)
+
+    def _failed(self, error: BaseException, rows: int) -> None:
+        """A merged call raised, and none of its requests did."""
+        if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+            self._most_rows = max(1, rows // 2)
+            return
+        self.watch.differed += 1
+        self.end(f"a merged call failed ({type(error).__name__}) where each of its requests was answered")
 
 
-def _parsed(bodies: "list[bytes]") -> "list[Any]":
-    """The JSON documents of several bodies; None, which no form takes, where MLflow has to word a refusal.
-
-    The front lets only whole, valid documents through, so that all of them are read as one list: the parser's start
-    costs as much as a row.
-    """
-    try:
-        documents: list[Any] = json.loads(b"[" + b",".join(bodies) + b"]")
-        if len(documents) == len(bodies):
-            return documents
-    except ValueError:
-        log.debug("a batch holds a document that the standard library does not read")
-    documents = []
-    for body in bodies:
-        try:
-            documents.append(json.loads(body))
-        except ValueError:
-            documents.append(None)
-    return documents
-
-
-_PLAIN = frozenset((int, float, bool))
-
-
-def written(result: "list[Any]", dump: Any) -> "list[str] | None":
-    """The JSON texts of the items of a result, all made at once; None where items must be written with their answer.
-
-    `dump` writes what JSON cannot carry as null; numbers have no comma in their text, hence the split.
-    """
-    kinds = set(map(type, result))
-    if kinds <= _PLAIN:
-        texts = dump(result).decode()[1:-1].split(", ")
-        return texts if len(texts) == len(result) else None
-    if kinds == {str}:
-        return [json.encoder.encode_basestring_ascii(item) for item in result]
-    if kinds == {list} and all(result) and set(map(type, chain.from_iterable(result))) <= _PLAIN:
-        texts = dump(result).decode()[2:-2].split("], [")
-        return [f"[{text}]" for text in texts] if len(texts) == len(result) else None
-    return None
+def _has_null(rows: Any) -> bool:
+    return type(rows) is list and any(None in row for row in rows)

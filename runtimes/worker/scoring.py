@@ -96,14 +96,18 @@ class Scorer:
         try:
             return Answer(200, self.render(predictions, unwrapped=parsed.unwrapped))
         except Exception as error:
-            log.error("the model's result cannot be written as JSON", exc_info=error)
-            fault = faults.Fault(
-                500,
-                "INTERNAL_ERROR",
-                f"The model returned a {type(predictions).__name__}, which cannot be written as JSON;"
-                " return an array, a DataFrame, or plain lists and dictionaries.",
-            )
-            return Answer(fault.status, fault.to_bytes())
+            return self.unwritable(predictions, error)
+
+    def unwritable(self, predictions: Any, error: Exception) -> Answer:
+        """What to answer to a request whose result JSON cannot carry."""
+        log.error("the model's result cannot be written as JSON", exc_info=error)
+        fault = faults.Fault(
+            500,
+            "INTERNAL_ERROR",
+            f"The model returned a {type(predictions).__name__}, which cannot be written as JSON;"
+            " return an array, a DataFrame, or plain lists and dictionaries.",
+        )
+        return Answer(fault.status, fault.to_bytes())
 
     def fault(self, error: BaseException, body: bytes, *, parsing: bool = False) -> faults.Fault:
         """What to answer to a request for which MLflow or, unless it was `parsing`, the model raised `error`."""

@@ -93,9 +93,12 @@ class Link:
 class Worker:
     """Answers frames with one model."""
 
-    def __init__(self, link: Link, merger: Merger) -> None:
+    def __init__(self, link: Link, merger: Merger, described: "dict[str, Any] | None" = None) -> None:
         self._link = link
         self._merger = merger
+        self._described = described or {}
+        self._told = merger.merges
+        """Whether requests are merged, as the front knows it."""
         self._turn = threading.Lock()
         self._waiting = 0
         self._running = 0
@@ -106,8 +109,7 @@ class Worker:
 
     def run(self) -> None:
         """Answers until LEAVE; returns when the last running call is answered."""
-        if self._merger.merges:
-            self._one_after_the_other()
+        if self._merger.merges and self._one_after_the_other():
             return
         self._take_turns()
         while True:
@@ -116,16 +118,33 @@ class Worker:
                     return
             time.sleep(0.01)
 
-    def _one_after_the_other(self) -> None:
-        """For a model whose requests are merged: one call at a time, hence one thread and no handing over."""
-        while True:
+    def _one_after_the_other(self) -> bool:
+        """For a model whose requests are merged: one call at a time, hence one thread and no handing over.
+
+        True when the worker was told to leave, False when merging has ended.
+        """
+        while self._merger.merges:
             frame = self._link.receive()
             if frame.kind == Kind.LEAVE:
-                return
+                return True
             if frame.kind == Kind.SCORE:
                 self._score(frame)
             elif frame.kind == Kind.STREAM:
                 self._stream(frame)
+            elif frame.kind == Kind.APART:
+                self._end_merging(frame)
+        return False
+
+    def _end_merging(self, frame: frames.Frame) -> None:
+        self._merger.end(str(frame.head["reason"]))
+        self._announce()
+
+    def _announce(self) -> None:
+        """Tells the front, and every later one, that merging has begun or ended."""
+        if self._told != self._merger.merges:
+            self._told = self._merger.merges
+            self._described.update(state_of(self._merger))
+            self._link.announce(frames.pack(Kind.READY, self._described))
 
     def _take_turns(self) -> None:
         while not self._leaving:
@@ -145,6 +164,8 @@ class Worker:
                 threading.Thread(target=self._take_turns, name="model", daemon=True).start()
             if frame.kind == Kind.CANCEL:
                 self._cancelled.add(frame.head["call"])
+            elif frame.kind == Kind.APART:
+                self._end_merging(frame)
             elif frame.kind in (Kind.SCORE, Kind.STREAM):
                 try:
                     self._score(frame) if frame.kind == Kind.SCORE else self._stream(frame)
@@ -167,16 +188,22 @@ class Worker:
         self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
 
     def _score(self, frame: frames.Frame) -> None:
-        started = time.monotonic()
+        merger, watch = self._merger, self._merger.watch
+        started, checking, counts = time.monotonic(), merger.checking_seconds, (watch.checked, watch.differed)
         items: list[tuple[str, int]] = frame.head["items"]
         bodies = frames.split(frame.payload, [length for _, length in items])
-        answers = self._merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
+        answers = merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
         head = {
             "call": frame.head["call"],
             "items": [[answer.status, len(answer.body)] for answer in answers],
-            "seconds": time.monotonic() - started,
+            "seconds": time.monotonic() - started - (merger.checking_seconds - checking),
         }
+        if counts != (watch.checked, watch.differed):
+            head["checked"], head["differed"] = watch.checked - counts[0], watch.differed - counts[1]
+        self._announce()
         self._link.send(frames.pack(Kind.SCORED, head, b"".join(answer.body for answer in answers)))
+        merger.learn()
+        self._announce()
 
 
 def _beat(link: Link) -> None:
@@ -209,12 +236,16 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described = loading.description(
         scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
     )
-    described["merges"] = merger.merges
-    described["merges_not_because"] = merger.reason
+    described.update(state_of(merger))
     described["fast_forms"] = merger.forms
     described["packs"] = merger.packs
     described["packs_shape"] = merger.packs_shape
     return merger, described
+
+
+def state_of(merger: Merger) -> "dict[str, Any]":
+    """The part of a description that may change while serving."""
+    return {"merges": merger.merges, "merges_not_because": merger.reason, "mixes": merger.mixes}
 
 
 def _first_lines(error: BaseException) -> str:
@@ -237,5 +268,5 @@ def serve(socket_path: str, model_directory: str, slot: int) -> int:
     gc.collect()
     gc.freeze()
     link.announce(frames.pack(Kind.READY, described))
-    Worker(link, merger).run()
+    Worker(link, merger, described).run()
     return 0

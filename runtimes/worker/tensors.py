@@ -16,7 +16,7 @@ class Tensor:
         self.shape = shape
         self.dtype = dtype
         self.forms: set[str] = set()
-        self._numpy = numpy
+        self.numpy = numpy
 
     @classmethod
     def of(cls, schema: Any, numpy: Any) -> "Tensor | None":
@@ -45,12 +45,12 @@ class Tensor:
             return False
         if self.dtype.kind == "f":
             return True
-        bounds = self._numpy.iinfo(self.dtype)
+        bounds = self.numpy.iinfo(self.dtype)
         return bool(bounds.min <= min(level) and max(level) <= bounds.max)
 
     def build(self, rows: "list[Any]") -> Any:
         """The array of rows that suit."""
-        return self._numpy.array(rows, dtype=self.dtype)
+        return self.numpy.array(rows, dtype=self.dtype)
 
     @property
     def packs(self) -> bool:
@@ -59,7 +59,7 @@ class Tensor:
 
     def unpack(self, doubles: bytes) -> Any:
         """Raw doubles as an array of items."""
-        return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape((-1, *self.shape))
+        return self.numpy.frombuffer(doubles, dtype=self.numpy.float64).reshape((-1, *self.shape))
 
     def document(self, doubles: bytes) -> "dict[str, Any]":
         """The request that raw doubles stand for."""
@@ -67,7 +67,7 @@ class Tensor:
 
     def join(self, parts: "list[Any]") -> Any:
         """Items of several requests, lists or arrays, as one array."""
-        return self._numpy.concatenate([self._numpy.asarray(part, dtype=self._numpy.float64) for part in parts])
+        return self.numpy.concatenate([self.numpy.asarray(part, dtype=self.numpy.float64) for part in parts])
 
     def build_block(self, rows: Any) -> Any:
         """The array that the model receives, which is its own to change."""

@@ -1,8 +1,8 @@
 """Proves at load what the fast way may do for this model, in this environment, with this MLflow.
 
-First, that it hands the model the same object as MLflow's own scoring: requests of every form are scored with the
-model's predict function replaced by one that keeps what it is given. Second, that merging requests is right: rows
-scored together, alone and in reverse order must give the same answers.
+It must hand the model the same object as MLflow's own scoring: requests of every form are scored with the model's
+predict function replaced by one that keeps what it is given. Whether requests may be merged is another proof
+(`independence`).
 """
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
@@ -12,8 +12,6 @@ import importlib
 import inspect
 import json
 import logging
-import math
-import time
 from typing import Any
 
 from .columns import Columns
@@ -30,12 +28,8 @@ requests are never merged."""
 
 PYTHON_MODEL_LOADERS = frozenset(("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"))
 
-RELATIVE_TOLERANCE = 1e-5
-ABSOLUTE_TOLERANCE = 1e-8
-"""How far numbers may differ between merged and separate calls (a BLAS sums a matrix in another order than a vector).
-Labels, and everything that is not a float, must be equal."""
-_BUDGET_SECONDS = 3.0
-_ROWS = 12
+NETWORK_LOADERS = frozenset("mlflow." + name for name in ("onnx", "pytorch", "tensorflow", "keras"))
+"""Those of them that compute in single precision, mostly, and take whole numbers as places in a table."""
 
 _SAMPLES: "dict[str, list[Any]]" = {
     "double": [1, 2.5, -3, 0, 1e-7, 12345.678],
@@ -104,7 +98,7 @@ def prediction_context(model: Any) -> Any:
 
 
 def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
-    """Whether two inputs are the same for the model, down to dtypes, labels and memory order."""
+    """Whether two inputs are the same for the model: dtypes, labels, memory order, and what is a view of them."""
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, pandas.DataFrame):
@@ -114,10 +108,17 @@ def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
             return False
         if list(ours.columns) != list(theirs.columns) or not ours.equals(theirs):
             return False
+        if _shown(ours, numpy) != _shown(theirs, numpy):
+            return False
         return _laid_out_alike(ours.to_numpy(), theirs.to_numpy())
     if ours.dtype != theirs.dtype or not numpy.array_equal(ours, theirs, equal_nan=True):
         return False
     return _laid_out_alike(ours, theirs)
+
+
+def _shown(frame: Any, numpy: Any) -> "tuple[bool, bool]":
+    """Whether `values` is the frame's own memory, and whether a model may write there: what it writes then stays."""
+    return bool(numpy.shares_memory(frame.values, frame.values)), bool(frame.values.flags.writeable)
 
 
 def _laid_out_alike(ours: Any, theirs: Any) -> bool:
@@ -168,6 +169,7 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
         if seen is None or not isinstance(seen[0], pandas.DataFrame):
             return None
         plan.dtypes = list(seen[0].dtypes)
+        plan.apart = plan.one_type and not _shown(seen[0], numpy)[0]
     for form in ("dataframe_split", "dataframe_records", "inputs", "instances"):
         if isinstance(plan, Columns):
             documents = _table_requests(plan, form, False)
@@ -236,57 +238,3 @@ def _built_alike(plan: Any, document: Any, theirs: Any, pandas: Any, numpy: Any)
     if rows is None or not plan.suits(rows):
         return rows is not None  # left to MLflow: no disagreement
     return identical(plan.build(rows), theirs, pandas, numpy)
-
-
-def varied(rows: "list[Any]") -> "list[Any]":
-    """Up to 12 rows: the example's own, and copies of them with changed numbers."""
-
-    def change(value: Any, factor: float) -> Any:
-        if type(value) is float:
-            return value * factor
-        if type(value) in (list, tuple):
-            return [change(item, factor) for item in value]
-        return value
-
-    rows = list(rows[: _ROWS // 2])
-    factor = 1.0
-    while len(rows) < _ROWS:
-        factor *= 0.9
-        rows.append(change(rows[len(rows) % max(1, min(len(rows), _ROWS // 2))], factor))
-    return rows
-
-
-def close(left: Any, right: Any) -> bool:
-    """Whether two JSON answers are the same, floats within the tolerance."""
-    if type(left) is not type(right):
-        return False
-    if type(left) is list:
-        return len(left) == len(right) and all(close(a, b) for a, b in zip(left, right))
-    if type(left) is dict:
-        return left.keys() == right.keys() and all(close(left[key], right[key]) for key in left)
-    if type(left) is float:
-        return (math.isnan(left) and math.isnan(right)) or math.isclose(
-            left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE
-        )
-    return bool(left == right)
-
-
-def merging(plan: Any, rows: "list[Any]", predict: Any) -> str:
-    """Why requests for this model may not be merged; empty when they may. `predict` gives a JSON-ready result."""
-    try:
-        together = predict(plan.build(rows))
-        backwards = predict(plan.build(rows[::-1]))
-    except Exception as error:
-        return f"a merged call fails ({type(error).__name__})"
-    for result in (together, backwards):
-        if type(result) is not list or len(result) != len(rows):
-            return "its result is not one item a row"
-    if not close(backwards[::-1], together):
-        return "its answers depend on the order of rows"
-    stop = time.monotonic() + _BUDGET_SECONDS
-    for count, row in enumerate(rows):
-        if count >= 2 and time.monotonic() > stop:
-            break
-        if not close(predict(plan.build([row])), [together[count]]):
-            return "its answer for a row depends on the other rows"
-    return ""

@@ -33,6 +33,17 @@ class Echo(PythonModel):
         return [str(model_input)]
 
 
+class Writes(PythonModel):
+    """Writes to the frame's values, which are the frame's own with some versions of pandas and a copy with others."""
+
+    def predict(self, context, model_input, params=None):
+        try:
+            model_input.values[0, 0] = 9.0
+        except ValueError as error:
+            return [str(error)]
+        return model_input
+
+
 def split(columns, *rows, **more):
     return {"dataframe_split": {"columns": columns, "data": list(rows)}, **more}
 
@@ -69,9 +80,9 @@ def models(folder):
     rows = pandas.DataFrame(numpy.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
     line = LinearRegression().fit(rows, rows.a * 2)
 
-    def saved(name, **keywords):
+    def saved(name, model=None, **keywords):
         path = os.path.join(folder, name)
-        mlflow.pyfunc.save_model(path, python_model=Echo(), pip_requirements=["mlflow"], **keywords)
+        mlflow.pyfunc.save_model(path, python_model=model or Echo(), pip_requirements=["mlflow"], **keywords)
         return path
 
     path = os.path.join(folder, "line")
@@ -82,6 +93,12 @@ def models(folder):
     yield "line", path, TABLES
     mixed = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
     yield "mixed", saved("mixed", signature=ModelSignature(inputs=mixed)), TABLES
+    for kind in ("double", "float", "long"):
+        one_type = Schema([ColSpec(DataType[kind], name) for name in "abc"])
+        asked = [split(["a", "b", "c"], *[[1, 2, 3]] * rows) for rows in (1, 2)]
+        asked += [{"dataframe_records": [{"a": 1, "b": 2, "c": 3}]}, {"instances": [{"a": 1, "b": 2, "c": 3}]}]
+        path = saved(f"writes {kind}", Writes(), signature=ModelSignature(inputs=one_type))
+        yield f"writes {kind}", path, [[JSON, json.dumps(one)] for one in asked]
     image = Schema([TensorSpec(numpy.dtype("float32"), (-1, 2))])
     asked = [{"inputs": [[1, 2], [3, 4]]}, {"instances": [[1, 2]]}, {"inputs": [[1, 2, 3]]}]
     yield "tensor", saved("tensor", signature=ModelSignature(inputs=image)), [[JSON, json.dumps(one)] for one in asked]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headrace.runtimes.worker.merging import written
+from headrace.runtimes.worker.documents import written
 
 
 def dump(document: Any) -> bytes:
