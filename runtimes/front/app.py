@@ -117,6 +117,7 @@ class Front:
         self.rpc = Rpc(self)
         self.described = self.inference.described
         self.inferred = self.inference.inferred
+        self.read_message = self.inference.read_message
         self._openai = OpenAI(self)
         self._described: Mapping[str, Any] | None = None
         self._packer = packing.Packer({})

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from headrace.contract.errors import InputError
-from headrace.runtimes.front import media
+from headrace.runtimes.front import media, packing
 from headrace.runtimes.front.answers import Answer, refusal
 from headrace.runtimes.front.dispatch import Waiting
 from headrace.runtimes.front.packing import Packed
-from headrace.runtimes.protocol import open_inference, tables
+from headrace.runtimes.protocol import doubles, inference_messages, open_inference, tables
 from headrace.runtimes.protocol.open_inference import InferRequest, Signature, Tensor
 
 if TYPE_CHECKING:
@@ -116,12 +116,31 @@ class OpenInference:
         answer = await front.dispatcher.score(work.content_type, work.body, timeout_seconds=timeout_seconds)
         return answer if answer.status != 200 else self._outputs(request, answer)
 
+    def _read_document(self, document: Any, raw: bytes) -> InferRequest:
+        plain = doubles.of_document(document, raw)
+        packed = self._front.packer.doubles(plain) if plain is not None else None
+        if packed is not None:
+            return open_inference.around(document, packed=packed)
+        return open_inference.read_request(document, raw)
+
+    def read_message(self, message: Any) -> InferRequest:
+        """Reads gRPC's message. InputError names what is wrong."""
+        plain = doubles.of_message(message)
+        packed = self._front.packer.doubles(plain) if plain is not None else None
+        if packed is not None:
+            return inference_messages.around(message, packed=packed)
+        return inference_messages.read_message(message)
+
     def _work(self, request: InferRequest) -> Packed | Answer:
         """What a worker gets of a request: numbers as raw doubles, else MLflow's words for it. Its values are let go.
 
         InputError says what is wrong with it.
         """
-        packed = self._front.packer.tensors(request.inputs)
+        packed = (
+            self._front.packer.tensors(request.inputs)
+            if request.packed is None
+            else Packed(packing.PACKED, request.packed)
+        )
         if packed is None:
             if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
                 return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
@@ -202,7 +221,7 @@ class OpenInference:
         if isinstance(document, Answer):
             return document
         try:
-            request = open_inference.read_request(document, raw)
+            request = self._read_document(document, raw)
             work = self._work(request)
         except InputError as error:
             return refusal(400, "BAD_REQUEST", "; ".join(error.faults))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from headrace.runtimes.protocol.doubles import Doubles
 from headrace.runtimes.protocol.open_inference import Tensor
 from headrace.runtimes.worker.layout import Layout, form_of
 
@@ -83,7 +84,7 @@ class Packer:
             return None
         first = inputs[0]
         if not self.columns:
-            whole = self.shape and len(inputs) == 1 and list(first.shape[1:]) == self.shape
+            whole = len(inputs) == 1 and list(first.shape[1:]) == self.shape
             return Packed(PACKED, array.array("d", first.values).tobytes()) if whole else None
         width, count = len(self.columns), first.shape[0]
         if len(inputs) == 1 and len(first.shape) == 2 and (first.name not in self.columns or first.shape[1] != 1):
@@ -93,6 +94,25 @@ class Packer:
             return None
         rows = zip(*[named[name] for name in self.columns], strict=True)
         return Packed(PACKED, array.array("d", list(chain.from_iterable(rows))).tobytes())
+
+    def doubles(self, inputs: Doubles) -> bytes | None:
+        """The same of inputs that were read at once."""
+        (first, *others), shape, values = inputs
+        if not self.columns:
+            whole = self.shape and not others and list(shape[1:]) == self.shape
+            return values.tobytes() if whole else None
+        width, count = len(self.columns), shape[0]
+        if not others and len(shape) == 2 and (first not in self.columns or shape[1] != 1):
+            return values.tobytes() if shape[1] == width else None
+        if shape not in ((count,), (count, 1)) or not set(self.columns) <= set(inputs.names):
+            return None
+        if count == 1 and inputs.names == self.columns:
+            return values.tobytes()
+        ordered = array.array("d", bytes(8 * width * count))
+        for at, name in enumerate(self.columns):
+            begin = inputs.names.index(name) * count
+            ordered[at::width] = values[begin : begin + count]
+        return ordered.tobytes()
 
     def text(self, body: bytes) -> Packed | None:
         """What a long request holds, if it is a `dataframe_split` or `inputs` of numbers; else it is to be parsed."""
