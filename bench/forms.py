@@ -2,6 +2,7 @@
 
 One front and its worker on the demo's kind of model (30 columns of doubles, logistic regression), without proxies. The
 forms take turns, one and three rows each, at 64 connections, so that a disturbance of the machine meets all alike.
+The table in docs/protocols.md is written from the result; `--page` writes it anew from the last one.
 `--only TEXT` measures forms whose name holds the text and the plain one, prints them and writes nothing.
 """
 
@@ -44,6 +45,9 @@ SHARE: Final = 0.5
 FASTEST: Final = "split"
 """Measured with any others."""
 ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "protocols.md"
+MARKS: Final = ("<!-- python -m bench.forms --page -->\n", "<!-- end -->\n")
+"""Between them is the table."""
 _METRICS: Final = {
     "requests_per_second": "requests/s",
     "p50_ms": "ms",
@@ -59,7 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.forms")
     parser.add_argument("--model", help=argparse.SUPPRESS)
     parser.add_argument("--only", help="part of the names of forms to measure, beside the plain one; writes nothing")
+    parser.add_argument("--page", action="store_true", help="write the table of the last result, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.page:
+        write_page()
+        return
     if arguments.model:
         make_model(Path(arguments.model))
         return
@@ -99,6 +107,7 @@ def main() -> None:
     }
     path = report.write("forms", versions=versions, cells=cells, bars=bars)
     plot(cells, path.with_suffix(".png"))
+    write_page()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +281,32 @@ def judge(cells: Sequence[report.Cell]) -> list[report.Bar]:
                 bar = replace(bar, rule=f"{bar.rule}; {LEAST} {ceiling:.2f}")
             bars.append(bar)
     return bars
+
+
+def table(result: dict[str, Any]) -> str:
+    """What each form costs, as a table of docs/protocols.md."""
+    values = {(cell["case"], cell["system"], cell["metric"]): cell["value"] for cell in result["cells"]}
+    holds = {bar["name"].partition(": ")[0]: bar["holds"] for bar in result["bars"]}
+    lines = ["| form | one row: requests/s | front, worker | three rows: requests/s | front, worker | |"]
+    lines.append("|---|---|---|---|---|---|")
+    for system in dict.fromkeys(cell["system"] for cell in result["cells"]):
+        columns = []
+        for case in ROWS:
+            rate, front, worker = (
+                values.get((case, system, metric), 0.0) for metric in ("requests_per_second", "front_us", "worker_us")
+            )
+            columns += [f"{rate:,.0f}", f"{front:.0f} + {worker:.0f} µs" if worker else f"{front:.0f} µs"]
+        judged = [holds[f"{case}, {system}"] for case in ROWS if f"{case}, {system}" in holds]
+        verdict = "" if all(judged) else "less than half of the fastest"
+        lines.append(f"| {system} | {' | '.join(columns)} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_page() -> None:
+    """Puts the table of the last result into the page."""
+    before, _, rest = PAGE.read_text().partition(MARKS[0])
+    result = json.loads((report.RESULTS / "forms.json").read_text())
+    PAGE.write_text(before + MARKS[0] + table(result) + MARKS[1] + rest.partition(MARKS[1])[2])
 
 
 def plot(cells: Sequence[report.Cell], path: Path) -> None:
