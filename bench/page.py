@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),
+    "forms": ("Every form of a request", "make bench-forms"),
     "routing": ("Both proxies by the number of endpoints", "make bench-routing"),
     "soak": ("A million requests", "make soak"),
     "llm": ("vLLM on a GPU, behind the front and alone", "make bench-llm"),

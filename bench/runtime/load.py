@@ -13,13 +13,13 @@ import socket
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 REFUSALS = (429, 503)
 _READ_BYTES = 65536
-_LAST_ANSWERS_SECONDS = 15.0
+LAST_ANSWERS_SECONDS = 15.0
 """How long after the last request answers are waited for."""
 
 
@@ -45,9 +45,9 @@ class Tally:
 class Connection:
     """One keep-alive connection with at most one request on its way."""
 
-    __slots__ = ("_answer", "_unsent", "closed", "connections", "sent", "since", "socket")
+    __slots__ = ("_unsent", "closed", "connections", "rest", "sent", "since", "socket")
 
-    def __init__(self, connections: "Connections") -> None:
+    def __init__(self, connections: "Connections[Any]") -> None:
         self.connections = connections
         self.socket = socket.create_connection(connections.address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,7 +57,8 @@ class Connection:
         """When its request was sent, or was due."""
         self.sent = 0.0
         """Open loop: when its request was sent."""
-        self._answer = b""
+        self.rest = b""
+        """What has come of an answer that is not whole."""
         self._unsent = memoryview(b"")
 
     def send(self, request: bytes, since: float) -> None:
@@ -95,8 +96,13 @@ class Connection:
         if not data:
             self.close()
             return 0
-        if self._answer:
-            data = self._answer + data
+        status = self.whole(self.rest + data if self.rest else data)
+        if status == 0:
+            self.close()
+        return status
+
+    def whole(self, data: bytes) -> int | None:
+        """The status of the answer that `data` ends; None, and `data` is kept, while more has to come."""
         end = data.find(b"\r\n\r\n")
         if end >= 0:
             at = data.find(b"ontent-", 0, end)
@@ -107,9 +113,9 @@ class Connection:
             else:
                 whole = data.endswith(b"0\r\n\r\n")
             if whole:
-                self._answer = b""
+                self.rest = b""
                 return int(data[9:12])
-        self._answer = data
+        self.rest = data
         return None
 
     def close(self) -> None:
@@ -119,22 +125,26 @@ class Connection:
         self.socket.close()
 
 
-class Connections:
+Kind = TypeVar("Kind", bound=Connection)
+
+
+class Connections(Generic[Kind]):
     """All connections to one server, and who has something to say."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, kind: type[Kind]) -> None:
         self.address = (host, port)
         self.epoll = select.epoll()
-        self.by_descriptor: dict[int, Connection] = {}
+        self.by_descriptor: dict[int, Kind] = {}
+        self._kind = kind
 
-    def open(self) -> Connection:
+    def open(self) -> Kind:
         """One more connection."""
-        connection = Connection(self)
+        connection = self._kind(self)
         self.by_descriptor[connection.socket.fileno()] = connection
         self.epoll.register(connection.socket, select.EPOLLIN)
         return connection
 
-    def answered(self, most_seconds: float) -> Iterator[tuple[Connection, int]]:
+    def answered(self, most_seconds: float) -> Iterator[tuple[Kind, int]]:
         """Connections whose answer came meanwhile, with its status; waits at most so long for a first one."""
         for descriptor, events in self.epoll.poll(most_seconds, 256):
             connection = self.by_descriptor.get(descriptor)
@@ -154,14 +164,14 @@ def prepared(host: str, port: int, path: str, content_type: str, body: bytes) ->
 
 
 def closed_loop(job: dict[str, Any], request: bytes) -> Tally:
-    connections = Connections(job["host"], job["port"])
+    connections = Connections(job["host"], job["port"], Connection)
     tally = Tally()
     opened = [connections.open() for _ in range(job["connections"])]
     begin = time.perf_counter() + job["warm_up_seconds"]
     stop = begin + job["seconds"]
     for connection in opened:
         connection.send(request, time.perf_counter())
-    while connections.by_descriptor and time.perf_counter() < stop + _LAST_ANSWERS_SECONDS:
+    while connections.by_descriptor and time.perf_counter() < stop + LAST_ANSWERS_SECONDS:
         for connection, status in connections.answered(1.0):
             now = time.perf_counter()
             if connection.since >= begin:
@@ -186,7 +196,7 @@ def open_loop(job: dict[str, Any], request: bytes) -> Tally:
     A request that finds every connection taken waits for one, and its latency counts from when it was due. There are
     more connections than a server admits at once, so that one waits only where refusals are slow to come.
     """
-    connections = Connections(job["host"], job["port"])
+    connections = Connections(job["host"], job["port"], Connection)
     tally = Tally()
     idle = deque(connections.open() for _ in range(job["most_connections"]))
     due: deque[float] = deque()
@@ -196,7 +206,7 @@ def open_loop(job: dict[str, Any], request: bytes) -> Tally:
     rate = job["rate"]
     total = int(rate * (job["seconds"] + job["warm_up_seconds"]))
     planned = outstanding = 0
-    stop = end + _LAST_ANSWERS_SECONDS
+    stop = end + LAST_ANSWERS_SECONDS
     while True:
         now = time.perf_counter()
         while planned < total and begin + planned / rate <= now:
@@ -239,9 +249,14 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """Runs one job: host, port, path, content_type, body, seconds, warm_up_seconds, and connections, or rate and
     most_connections."""
     request = prepared(job["host"], job["port"], job["path"], job["content_type"], job["body"].encode())
+    return told(job, lambda: (closed_loop if "connections" in job else open_loop)(job, request))
+
+
+def told(job: dict[str, Any], load: Callable[[], Tally]) -> dict[str, Any]:
+    """Runs the load and says what came back, and what it cost here."""
     gc.disable()  # nothing here is cyclic, and a collection would walk every latency
     started, started_cpu = time.perf_counter(), time.process_time()
-    tally = (closed_loop if "connections" in job else open_loop)(job, request)
+    tally = load()
     good = sorted(tally.latencies.get(200, []))
     refused = sorted(value for status in REFUSALS for value in tally.latencies.get(status, []))
     result: dict[str, Any] = {

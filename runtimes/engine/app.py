@@ -32,6 +32,7 @@ from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.server import ROTATION_SECONDS
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.usage import Usage
+from headrace.runtimes.protocol import inference_messages
 
 log = logging.getLogger("headrace.engine")
 
@@ -86,6 +87,7 @@ class EngineFront:
         self._forward = Forward(self)
         inference = Inference(self, self._forward)
         self.described, self.inferred = inference.described, inference.inferred
+        self.read_message = inference_messages.read_message
         self.rpc = Rpc(self)
 
     @property

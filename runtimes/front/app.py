@@ -1,13 +1,14 @@
 """The ASGI application of a model pod: routes, limits and the common headers of every answer."""
 
 import asyncio
+import codecs
 import gc
 import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -15,7 +16,7 @@ from headrace.contract import names
 from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
-from headrace.runtimes.front.inference import OpenInference
+from headrace.runtimes.front.inference import OpenInference, Told, dialect
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
@@ -64,11 +65,14 @@ class Work(NamedTuple):
     """Whether its caller wants the answer in pieces."""
 
 
+class Sized(Waiting, Protocol):
+    """Who waits for an answer, and remembers what its request takes of the pod's memory."""
+
+    size: int
+
+
 class Front:
     """One model pod's HTTP side."""
-
-    plain_lines = (express.INVOCATIONS,)
-    """Request lines of what may take the short way (runtimes/front/connection.py)."""
 
     def __init__(
         self, settings: Settings, *, pipes: Sequence[tuple[Pipe, Pipe]], on_fatal: Callable[[str], None]
@@ -106,12 +110,17 @@ class Front:
         """Headers of every answer, besides its request id."""
         if settings.version:
             self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
+        self.plain_lines = (express.INVOCATIONS, *express.inference_lines(settings.endpoint, settings.version))
+        """Request lines of what may take the short way (runtimes/front/connection.py)."""
         self._admin = admin.Admin(self)
         self.inference = OpenInference(self)
         self.rpc = Rpc(self)
         self.described = self.inference.described
         self.inferred = self.inference.inferred
+        self.read_message = self.inference.read_message
         self._openai = OpenAI(self)
+        self._described: Mapping[str, Any] | None = None
+        self._packer = packing.Packer({})
         self._routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[Answer | Events]]]] = {
             "/invocations": ("POST", self._invocations),
             "/ping": ("GET", self._ping),
@@ -202,30 +211,47 @@ class Front:
             return stream if isinstance(stream, Answer) else Events(events(stream, lambda piece: piece, _told))
         return await self.dispatcher.score(work.content_type, work.body)
 
-    def at_the_door(self) -> Answer | None:
+    def at_the_door(self, plain: express.Plain) -> Answer | None:
         """The refusal of whatever request comes now; None while there is room, or when the long way has to say why."""
         if not self.dispatcher.full() or not self.pool.ready or self.streams:
             return None
         if self.load.refused % LOOKS_EVERY == 0:
             self.pool.look()  # thousands to refuse must not keep an idle worker from its next call
-        return self.counted(self.dispatcher.turn_away())
+        return self.counted(self._worded(plain, self.dispatcher.turn_away()))
 
-    def submit(self, content_type: str, body: bytes, waiting: Waiting) -> Call | Answer | None:
+    def submit(self, plain: express.Plain, waiting: Sized) -> Call | Answer | None:
         """Hands a request in without a coroutine: `waiting` gets its answer unless it is refused here and now.
 
         None: not a case for the short way (streams, refusals of the request itself, a pod that is not ready). A call
-        that was taken ends with `let_go`.
+        that was taken ends with `let_go`, and counts as many bytes as `waiting` is told.
         """
-        if not self.pool.ready or self.streams or self.held_bytes + len(body) > self.most_held_bytes:
+        if not self.pool.ready or self.streams:
             return None
-        work = self._work(content_type, body)
-        if isinstance(work, Answer):
+        body = media.decoded(plain.fields, plain.body) if plain.packed else plain.body
+        if isinstance(body, Answer) or not self.has_room(len(body)):
             return None
-        call = self.dispatcher.admit(work.content_type, work.body, waiting)
+        told: Waiting = waiting
+        if plain.path == "/invocations":
+            work = self._work(plain.content_type, body.removeprefix(codecs.BOM_UTF8))
+            if isinstance(work, Answer):
+                return None
+            content_type, data = work.content_type, work.body
+        else:
+            asked = self.inference.asked(plain.fields, body)
+            if isinstance(asked, Answer):
+                return None
+            content_type, data = asked.work
+            told = Told(self.inference, asked.request, waiting)
+        call = self.dispatcher.admit(content_type, data, told)
         if isinstance(call, Answer):
-            return self.counted(call)
+            return self.counted(self._worded(plain, call))
+        waiting.size = len(body)
         self.held_bytes += len(body)
         return call
+
+    @staticmethod
+    def _worded(plain: express.Plain, answer: Answer) -> Answer:
+        return answer if plain.path == "/invocations" else dialect(answer)
 
     def let_go(self, size: int) -> None:
         """A body of the short way is no longer needed."""
@@ -236,15 +262,27 @@ class Front:
         refusal of the body."""
         if content_type != media.JSON:
             return Work(content_type, body)
-        described = self.pool.description
-        packed = packing.packed(body, described) if described is not None else None
+        packer = self.packer
+        packed = packer.text(body)
         if packed is not None:
-            return Work(packing.PACKED, packed)  # as deep as its shape, hence not too deep
+            return Work(*packed)  # as deep as its shape, hence not too deep
         document = media.parse_json(body)
         if isinstance(document, Answer):
             return document
+        deep = media.too_deep(body)
+        packed = packer.document(document) if deep is None else None
+        if packed is not None:
+            return Work(*packed)
         streamed = self.streams and type(document) is dict and document.get("stream") is True
-        return media.too_deep(body) or Work(content_type, body, streamed)
+        return deep or Work(content_type, body, streamed)
+
+    @property
+    def packer(self) -> packing.Packer:
+        """Packs for the model that the workers have described."""
+        described = self.pool.description
+        if described is not self._described:
+            self._described, self._packer = described, packing.Packer(described or {})
+        return self._packer
 
     @property
     def serving(self) -> bool:

@@ -1,4 +1,8 @@
-"""A caller's connection: gunicorn's, with a short way for the plainest requests and refusals in JSON."""
+"""A caller's connection: gunicorn's, with a short way for the plainest requests and refusals in JSON.
+
+A request that comes in several pieces (head and body apart, as `requests` writes them, or in chunks) is kept until it
+is whole. What does not come, comes in too many pieces or turns out to be anything else goes to gunicorn as it came.
+"""
 
 import asyncio
 import json
@@ -17,6 +21,12 @@ log = logging.getLogger("headrace.front")
 
 _MOST_HELD_BYTES = 256 * 1024
 """Bytes read behind a request that is being answered before reading pauses; gunicorn's own bound."""
+
+
+_MOST_PIECES = 16
+"""Reads of one request that are looked at again; a body of more pieces is gunicorn's."""
+_REST_SECONDS = 1.0
+"""How long the rest of a request is waited for here; gunicorn waits longer, and its application ends the wait."""
 
 
 class _Version:
@@ -45,6 +55,13 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
         self._turn: Turn | Application | None = None
         """The request that is answered the short way now."""
         self._held = b""
+        self._pieces: list[bytes] = []
+        """What has come of a request of the short way that is not whole."""
+        self._came = self._wanted = 0
+        """Bytes of it that have come, and that it has; 0 where its end will say so."""
+        self._counted: dict[str, Any] = {}
+        """What these bytes count for in the pod's memory."""
+        self._rest_timer: asyncio.TimerHandle | None = None
         self._response_buffer: bytes | None = None
         self._chunked = self._last = False
         """Whether the application's answer has no length, and whether the connection ends with it."""
@@ -59,24 +76,69 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
             if len(self._held) > _MOST_HELD_BYTES:
                 self._pause_reading()
             return
+        if self._pieces:
+            self._pieces.append(data)
+            self._came += len(data)
+            if self._came < self._wanted and len(self._pieces) < _MOST_PIECES:
+                return
+            data = b"".join(self._pieces)
+        if self._between_requests():
+            found = express.recognise(data, self.worker.front.plain_lines)
+            if isinstance(found, express.Begun):
+                if self._keep(data, found):
+                    return
+            elif found is not None:
+                self._forget()
+                if self._taken(found):
+                    return
+        self._forget()
+        super().data_received(data)
+
+    def _taken(self, plain: express.Plain) -> bool:
+        """Answers a whole request from here; whether it does."""
         front = self.worker.front
-        if self._between_requests() and (plain := express.recognise(data, front.plain_lines)) is not None:
-            if not isinstance(front, Front):
-                self._turn = Application(self, plain)
-                return
-            refused = front.at_the_door()  # before any work is done for it: this is what overload is
-            if refused is not None:
-                self._write(refused, plain.identity)
-                return
-            turn = Turn(self, plain.identity, len(plain.body))
-            taken = front.submit(plain.content_type, plain.body, turn)
-            if isinstance(taken, Answer):
-                self._write(taken, plain.identity)
-                return
-            if taken is not None:
-                turn.call = taken
-                self._turn = turn
-                return
+        if not isinstance(front, Front):
+            self._turn = Application(self, plain)
+            return True
+        refused = front.at_the_door(plain)  # before any work is done for it: this is what overload is
+        if refused is not None:
+            self._write(refused, plain.identity)
+            return True
+        turn = Turn(self, plain.identity)
+        taken = front.submit(plain, turn)
+        if isinstance(taken, Answer):
+            self._write(taken, plain.identity)
+            return True
+        if taken is not None:
+            turn.call = taken
+            self._turn = turn
+        return taken is not None
+
+    def _keep(self, data: bytes, begun: express.Begun) -> bool:
+        """Keeps the beginning of a request until the rest comes; whether there is room for it."""
+        front, pieces = self.worker.front, len(self._pieces) or 1
+        size = max(len(data), begun.wanted)
+        if size > _MOST_HELD_BYTES or pieces >= _MOST_PIECES or not front.has_room(size):
+            return False
+        front.hold(self._counted, size)
+        if not self._pieces:
+            self._pieces, self._came = [data], len(data)
+            self._rest_timer = self.worker.loop.call_later(_REST_SECONDS, self._give_up)
+        self._wanted = begun.wanted
+        return True
+
+    def _forget(self) -> None:
+        """Nothing is kept of a request any more."""
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+            self._pieces, self._came = [], 0
+            self.worker.front.hold(self._counted, 0)
+
+    def _give_up(self) -> None:
+        """The rest of a request does not come: gunicorn has what came."""
+        data = b"".join(self._pieces)
+        self._forget()
         super().data_received(data)
 
     def _between_requests(self) -> bool:
@@ -166,9 +228,10 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
     def _keepalive_timeout(self) -> None:
         """Idle since gunicorn's last request; closes unless the short way was used since."""
         self._keepalive_handle = None
+        busy = self._turn is not None or self._rest_timer is not None
         idle = self.worker.loop.time() - self._answered
-        if self._turn is not None or idle < self._keepalive - 0.01:
-            left = self._keepalive if self._turn is not None else self._keepalive - idle
+        if busy or idle < self._keepalive - 0.01:
+            left = self._keepalive if busy else self._keepalive - idle
             self._keepalive_handle = self.worker.loop.call_later(left, self._keepalive_timeout)
         else:
             super()._keepalive_timeout()
@@ -176,6 +239,7 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection; a request that is answered the short way gives up its place."""
         self.worker.protocols.discard(self)
+        self._forget()
         turn, self._turn, self._held = self._turn, None, b""
         if turn is not None:
             turn.leave(self.worker.front)
@@ -186,6 +250,9 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
 
         One that has just been opened gets a second for its first request, which is probably on its way.
         """
+        if self._rest_timer is not None:
+            self._give_up()  # begun: gunicorn answers it before the connection ends
+            return
         fresh = self._answered == self._opened and self.req_count <= 1 and self.worker.loop.time() - self._opened < 1.0
         if self._awaiting_request and self._callback_parser is not None and self._turn is None and not fresh:
             super()._keepalive_timeout()
@@ -212,12 +279,12 @@ class Turn:
 
     __slots__ = ("_answered", "_connection", "call", "identity", "size")
 
-    def __init__(self, connection: FrontProtocol, identity: bytes, size: int) -> None:
+    def __init__(self, connection: FrontProtocol, identity: bytes) -> None:
         self._connection = connection
         self._answered = False
         self.identity = identity
-        self.size = size
-        """Bytes of its body, which count against the pod's memory."""
+        self.size = 0
+        """Bytes of its body, unpacked, which count against the pod's memory."""
         self.call: Call | None = None
 
     def done(self) -> bool:
@@ -260,7 +327,7 @@ class Application:
             "http_version": "1.1",
             "method": "POST",
             "path": plain.path,
-            "headers": plain.fields + identity,
+            "headers": (*plain.fields, *identity, (b"content-length", b"%d" % len(plain.body))),
             "server": None,
         }
         try:

@@ -4,21 +4,26 @@
 """
 
 import json
+import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from headrace.contract.errors import InputError
-from headrace.runtimes.front import media
+from headrace.runtimes.front import media, packing
 from headrace.runtimes.front.answers import Answer, refusal
-from headrace.runtimes.protocol import open_inference, tables
+from headrace.runtimes.front.dispatch import Waiting
+from headrace.runtimes.front.packing import Packed
+from headrace.runtimes.protocol import doubles, inference_messages, open_inference, tables
 from headrace.runtimes.protocol.open_inference import InferRequest, Signature, Tensor
 
 if TYPE_CHECKING:
     from headrace.runtimes.front.app import Front
+
+log = logging.getLogger("headrace.front")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,6 +46,35 @@ def elsewhere(name: str, version: str, *, endpoint: str, served: str) -> Answer 
     if version not in ("", served):
         return refusal(404, "RESOURCE_DOES_NOT_EXIST", "The model has no version of this name here.")
     return None
+
+
+class Asked(NamedTuple):
+    """A request that was read, and what a worker gets of it."""
+
+    request: InferRequest
+    work: Packed
+
+
+class Told:
+    """Who waits for an answer in this protocol's words, where a worker gives it in MLflow's."""
+
+    __slots__ = ("_inference", "_request", "_waiting")
+
+    def __init__(self, inference: "OpenInference", request: InferRequest, waiting: Waiting) -> None:
+        self._inference, self._request, self._waiting = inference, request, waiting
+
+    def done(self) -> bool:
+        """Whether the answer has come."""
+        return self._waiting.done()
+
+    def set_result(self, answer: Answer) -> None:
+        """Takes the answer."""
+        try:
+            told = self._inference.told(self._request, answer)
+        except Exception:
+            log.exception("a request failed inside the front")
+            told = refusal(500, "INTERNAL_ERROR", "The server failed to handle this request; its log says why.")
+        self._waiting.set_result(dialect(told))
 
 
 class OpenInference:
@@ -75,18 +109,51 @@ class OpenInference:
         front = self._front
         if not front.pool.ready:
             return front.turned_away()
-        if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
-            return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
-        try:
-            scoring = orjson.dumps(tables.scoring_request(request, self._signature))  # NaN is written as null
-        except orjson.JSONEncodeError:  # only texts that hold JSON can be as deep as that
-            return refusal(400, "BAD_REQUEST", "An input holds JSON that is nested too deep.")
+        work = self._work(request)
+        if isinstance(work, Answer):
+            return work
+        front.hold(held, len(work.body))
+        answer = await front.dispatcher.score(work.content_type, work.body, timeout_seconds=timeout_seconds)
+        return answer if answer.status != 200 else self._outputs(request, answer)
+
+    def _read_document(self, document: Any, raw: bytes) -> InferRequest:
+        plain = doubles.of_document(document, raw)
+        packed = self._front.packer.doubles(plain) if plain is not None else None
+        if packed is not None:
+            return open_inference.around(document, packed=packed)
+        return open_inference.read_request(document, raw)
+
+    def read_message(self, message: Any) -> InferRequest:
+        """Reads gRPC's message. InputError names what is wrong."""
+        plain = doubles.of_message(message)
+        packed = self._front.packer.doubles(plain) if plain is not None else None
+        if packed is not None:
+            return inference_messages.around(message, packed=packed)
+        return inference_messages.read_message(message)
+
+    def _work(self, request: InferRequest) -> Packed | Answer:
+        """What a worker gets of a request: numbers as raw doubles, else MLflow's words for it. Its values are let go.
+
+        InputError says what is wrong with it.
+        """
+        packed = (
+            self._front.packer.tensors(request.inputs)
+            if request.packed is None
+            else Packed(packing.PACKED, request.packed)
+        )
+        if packed is None:
+            if any(math.isinf(value) for tensor in request.inputs for value in tensor.values if type(value) is float):
+                return refusal(400, "BAD_REQUEST", "An input holds Infinity, which no scoring request can carry.")
+            try:
+                scoring = orjson.dumps(tables.scoring_request(request, self._signature))  # NaN is written as null
+            except orjson.JSONEncodeError:  # only texts that hold JSON can be as deep as that
+                return refusal(400, "BAD_REQUEST", "An input holds JSON that is nested too deep.")
+            packed = Packed(media.JSON, scoring)
         for tensor in request.inputs:
             tensor.values.clear()
-        front.hold(held, len(scoring))
-        answer = await front.dispatcher.score(media.JSON, scoring, timeout_seconds=timeout_seconds)
-        if answer.status != 200:
-            return answer
+        return packed
+
+    def _outputs(self, request: InferRequest, answer: Answer) -> Sequence[Tensor]:
         outputs = open_inference.outputs_of(orjson.loads(answer.body)["predictions"], self._signature)
         return open_inference.chosen(request, outputs)
 
@@ -135,7 +202,16 @@ class OpenInference:
         body = await front.body(scope, receive)
         if isinstance(body, Answer):
             return body
-        length = media.header(scope["headers"], open_inference.JSON_LENGTH_HEADER.encode())
+        asked = self.asked(scope["headers"], body)
+        if isinstance(asked, Answer):
+            return asked
+        front.hold(scope, len(asked.work.body))
+        del body
+        return self.told(asked.request, await front.dispatcher.score(asked.work.content_type, asked.work.body))
+
+    def asked(self, headers: media.Headers, body: bytes) -> Asked | Answer:
+        """Reads a request, or says what is wrong with it."""
+        length = media.header(headers, open_inference.JSON_LENGTH_HEADER.encode())
         raw = b""
         if length is not None:
             if not (length.isascii() and length.isdigit() and len(length) < 10) or int(length) > len(body):
@@ -145,14 +221,21 @@ class OpenInference:
         if isinstance(document, Answer):
             return document
         try:
-            request = open_inference.read_request(document, raw)
-            del document, body, raw
-            outputs = await self.inferred(request, scope)
+            request = self._read_document(document, raw)
+            work = self._work(request)
         except InputError as error:
             return refusal(400, "BAD_REQUEST", "; ".join(error.faults))
-        if isinstance(outputs, Answer):
-            return outputs
-        settings = front.settings
+        return work if isinstance(work, Answer) else Asked(request, work)
+
+    def told(self, request: InferRequest, answer: Answer) -> Answer:
+        """A worker's answer as this protocol has it; a refusal stays MLflow's, for `dialect`."""
+        if answer.status != 200:
+            return answer
+        try:
+            outputs = self._outputs(request, answer)
+        except InputError as error:
+            return refusal(400, "BAD_REQUEST", "; ".join(error.faults))
+        settings = self._front.settings
         told, binary = open_inference.render(request, outputs, model=settings.endpoint, version=settings.version)
         text = orjson.dumps(told)
         if not binary:

@@ -10,8 +10,8 @@ in the trailing metadata. gRPC's deadline, or a caller that leaves, cancels the 
 import asyncio
 import json
 import logging
+import random
 import re
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -65,6 +65,9 @@ class Served(Protocol):
 
     async def described(self) -> dict[str, Any] | Answer:
         """The model's metadata."""
+
+    def read_message(self, message: Any) -> InferRequest:
+        """Reads a ModelInferRequest; InputError says what is wrong with it."""
 
     async def inferred(
         self, request: InferRequest, held: MutableMapping[str, Any], *, timeout_seconds: float | None = None
@@ -162,7 +165,7 @@ class Rpc:
 
     async def _infer(self, requests: AsyncIterator[bytes], context: Any, held: dict[str, Any]) -> Any:
         served = self._served
-        length = dict(context.invocation_metadata()).get("content-length", "")
+        length = _said(context, "content-length")
         expected = int(length) if length.isdecimal() and len(length) < 10 else media.UNKNOWN_LENGTH
         if not served.has_room(expected):
             return served.crowded_out()
@@ -177,7 +180,7 @@ class Rpc:
         refused = self._elsewhere(message.model_name, message.model_version)
         if refused is not None:
             return refused
-        request, identity = inference_messages.read_message(message), message.id
+        request, identity = served.read_message(message), message.id
         del data, message
         outputs = await served.inferred(request, held, timeout_seconds=context.time_remaining())
         if isinstance(outputs, Answer):
@@ -228,8 +231,9 @@ async def _guarded(work: Callable[[], Awaitable[Any]]) -> Any:
 
 async def _ended(context: Any, made: Any, common: Metadata) -> bytes:
     """Ends the call: with the message, or with the status and trailing metadata that the refusal means."""
-    asked = dict(context.invocation_metadata()).get(names.REQUEST_ID_HEADER, "")
-    identity = asked if _IDENTITY.fullmatch(asked) else secrets.token_hex(16)
+    asked = _said(context, names.REQUEST_ID_HEADER)
+    # A new id must be unique, not hard to guess.
+    identity = asked if _IDENTITY.fullmatch(asked) else f"{random.getrandbits(128):032x}"
     trailing = ((names.REQUEST_ID_HEADER, identity), *common)
     if isinstance(made, Answer):
         code, message, hints = status_of(made)
@@ -237,6 +241,14 @@ async def _ended(context: Any, made: Any, common: Metadata) -> bytes:
     context.set_trailing_metadata(trailing)
     encoded: bytes = made.SerializeToString()
     return encoded
+
+
+def _said(context: Any, name: str) -> str:
+    """A header of the call; empty where it has none."""
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            return str(value)
+    return ""
 
 
 def status_of(answer: Answer) -> tuple[Any, str, Metadata]:

@@ -40,8 +40,14 @@ def read_message(message: Any) -> InferRequest:
         )
     inputs = tuple(_read_tensor(at, described, raw) for at, described in enumerate(message.inputs))
     distinct(inputs)
-    outputs = {str(wanted.name): bool(raw) for wanted in message.outputs} or None
-    return InferRequest(identity=message.id or None, inputs=inputs, outputs=outputs, binary=bool(raw))
+    return around(message, inputs=inputs)
+
+
+def around(message: Any, *, inputs: tuple[Tensor, ...] = (), packed: bytes | None = None) -> InferRequest:
+    """A request whose inputs have been read, with all else that its message says."""
+    raw = bool(message.raw_input_contents)
+    outputs = {str(wanted.name): raw for wanted in message.outputs} or None
+    return InferRequest(identity=message.id or None, inputs=inputs, outputs=outputs, binary=raw, packed=packed)
 
 
 def _read_tensor(at: int, described: Any, raw: Sequence[bytes]) -> Tensor:
@@ -50,7 +56,7 @@ def _read_tensor(at: int, described: Any, raw: Sequence[bytes]) -> Tensor:
         raise fault(f"{place} must have a name")
     datatype = checked_datatype(described.datatype, place)
     shape, count = checked_shape(list(described.shape), place)
-    given = [name for name in set(CONTENTS.values()) if len(getattr(described.contents, name))]
+    given = [field.name for field, _ in described.contents.ListFields()]
     if raw:
         if given:
             raise fault(f"{place} has typed contents beside raw_input_contents; send one of them")

@@ -41,6 +41,8 @@ class InferRequest:
     """Wanted outputs and whether each is to be binary; None wants all."""
     binary: bool
     """Whether outputs are binary when nothing is said of each."""
+    packed: bytes | None = None
+    """The inputs as a worker takes them; `inputs` is empty then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,6 @@ def read_request(document: Any, raw: bytes) -> InferRequest:
     """
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list) or not document["inputs"]:
         raise fault("the body must be a JSON object with a list 'inputs' of at least one tensor")
-    binary = bool(_parameters(document, "the request").get("binary_data_output"))
     inputs = []
     for at, described in enumerate(document["inputs"]):
         tensor, raw = _read_tensor(described, raw, f"inputs[{at}]")
@@ -132,14 +133,23 @@ def read_request(document: Any, raw: bytes) -> InferRequest:
     if raw:
         raise fault(f"{len(raw)} bytes are left after the last binary tensor")
     distinct(inputs)
+    return around(document, inputs=tuple(inputs))
+
+
+def around(
+    document: Mapping[str, Any], *, inputs: tuple[Tensor, ...] = (), packed: bytes | None = None
+) -> InferRequest:
+    """A request whose inputs have been read, with all else that its JSON part says."""
+    binary = bool(_parameters(document, "the request").get("binary_data_output"))
     identity = document.get("id")
     if identity is not None and not isinstance(identity, (str, int)):
         raise fault("'id' must be a text")
     return InferRequest(
         identity=None if identity is None else str(identity),
-        inputs=tuple(inputs),
+        inputs=inputs,
         outputs=_read_outputs(document.get("outputs"), binary),
         binary=binary,
+        packed=packed,
     )
 
 

@@ -8,9 +8,10 @@ and the request goes through MLflow's own functions. `trial` proves at load that
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
-import operator
 from itertools import chain
 from typing import Any
+
+from .layout import Layout
 
 NONE = type(None)
 _JSON_TYPES = {
@@ -22,27 +23,16 @@ _JSON_TYPES = {
     "string": frozenset((str,)),
 }
 """Types that json.loads gives for a value that certainly suits a column of the type. `type() is`: bool is no int."""
-_FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
-_UNIFIED = frozenset(("messages", "prompt", "input"))
-"""Keys of the unified LLM format, which MLflow hands to the model whole."""
 _INTEGER_BOUNDS = {"long": (-(1 << 63), (1 << 63) - 1), "integer": (-(1 << 31), (1 << 31) - 1)}
 
 Rows = "list[Any]"  # each row: a list or tuple of values in the order of the signature
 
 
-def form_of(document: Any) -> "str | None":
-    """The one input form of a request without params; None when MLflow must look at it."""
-    if type(document) is not dict or document.get("params") is not None or not _UNIFIED.isdisjoint(document):
-        return None
-    found = [form for form in _FORMS if form in document]
-    return found[0] if len(found) == 1 else None
-
-
-class Columns:
+class Columns(Layout):
     """The signature of named scalar columns."""
 
     def __init__(self, names: "list[str]", types: "list[str]", numpy: Any, pandas: Any) -> None:
-        self.names = names
+        super().__init__(names)
         self.types = types
         self.nulls = False
         """Whether null is taken as a missing number; `trial` finds out."""
@@ -55,8 +45,6 @@ class Columns:
         self._numpy = numpy
         self._pandas = pandas
         self._index = pandas.Index(names)
-        self._pick = operator.itemgetter(*names) if len(names) > 1 else lambda record: (record[names[0]],)
-        self._orders: dict[tuple[Any, ...], tuple[int, ...] | None] = {}
         self._one_type = types[0] if len(set(types)) == 1 and types[0] in ("double", "long", "float") else None
 
     @classmethod
@@ -69,22 +57,6 @@ class Columns:
         if not types or any(kind not in _JSON_TYPES for kind in types) or len(set(names)) != len(names):
             return None
         return cls(names, types, numpy, pandas)
-
-    def rows(self, form: str, document: Any) -> "list[Any] | None":
-        """The rows of one request in the signature's order; None when MLflow must look at it."""
-        value = document[form]
-        if form == "dataframe_split":
-            return self._split_rows(value)
-        if form == "inputs" and type(value) is dict:
-            return self._column_rows(value)
-        if type(value) is not list or not value or set(map(type, value)) != {dict}:
-            return None
-        if form == "instances" and set(map(len, value)) != {len(self.names)}:
-            return None  # MLflow makes columns of them, further ones too, and refuses ragged ones
-        try:
-            return [self._pick(record) for record in value]
-        except KeyError:
-            return None
 
     def suits(self, rows: "list[Any]") -> bool:
         """Whether every value is certainly right for its column."""
@@ -129,9 +101,16 @@ class Columns:
         """Raw doubles as an array of rows."""
         return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape(-1, len(self.names))
 
-    def document(self, doubles: bytes) -> "dict[str, Any]":
-        """The request that raw doubles stand for."""
-        return {"dataframe_split": {"columns": self.names, "data": self.unpack(doubles).tolist()}}
+    def unpack_labelled(self, packed: bytes) -> "tuple[Any, Any]":
+        """Rows of raw doubles as an array, and the whole numbers that follow them, one for each row."""
+        numpy, width = self._numpy, len(self.names)
+        count = len(packed) // (8 * (width + 1))
+        rows = numpy.frombuffer(packed, dtype=numpy.float64, count=count * width).reshape(-1, width)
+        return rows, numpy.frombuffer(packed, dtype=numpy.int64, offset=8 * count * width)
+
+    def document(self, rows: Any) -> "dict[str, Any]":
+        """The request that an array of rows stands for."""
+        return {"dataframe_split": {"columns": self.names, "data": rows.tolist()}}
 
     def join(self, parts: "list[Any]") -> Any:
         """Rows of several requests, lists or arrays, as one array."""
@@ -149,39 +128,3 @@ class Columns:
     def _types(self, kind: str) -> "frozenset[type]":
         types = _JSON_TYPES[kind]
         return types | {NONE} if self.nulls and kind in ("double", "float") else types
-
-    def _split_rows(self, value: Any) -> "list[Any] | None":
-        if type(value) is not dict or set(value) != {"columns", "data"}:
-            return None
-        data, columns = value["data"], value["columns"]
-        if type(data) is not list or type(columns) is not list or not data or set(map(type, data)) != {list}:
-            return None
-        if set(map(len, data)) != {len(columns)} or set(map(type, columns)) != {str}:
-            return None
-        order = self._order(tuple(columns))
-        if order is None:
-            return None
-        if order == tuple(range(len(columns))):
-            return data
-        if len(order) == 1:
-            return [(row[order[0]],) for row in data]
-        return list(map(operator.itemgetter(*order), data))
-
-    def _column_rows(self, value: "dict[str, Any]") -> "list[Any] | None":
-        try:
-            columns = [value[name] for name in self.names]
-        except KeyError:
-            return None
-        if len(value) != len(columns) or set(map(type, columns)) != {list}:
-            return None
-        if len(set(map(len, columns))) != 1 or not columns[0]:
-            return None
-        return list(zip(*columns))
-
-    def _order(self, columns: "tuple[Any, ...]") -> "tuple[int, ...] | None":
-        if columns not in self._orders:
-            if len(self._orders) > 256:  # callers choose column lists; the memory for them stays bounded
-                self._orders.clear()
-            known = len(set(columns)) == len(columns) and set(self.names) <= set(columns)
-            self._orders[columns] = tuple(columns.index(name) for name in self.names) if known else None
-        return self._orders[columns]

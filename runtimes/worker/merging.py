@@ -13,13 +13,17 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
-from . import loading, trial
-from .columns import Columns, form_of
+from . import labels, loading, parts, trial
+from . import rows as made_rows
+from .columns import Columns
 from .documents import parsed, written
 from .faults import Fault
 from .independence import Verdict, close
+from .layout import form_of
+from .parts import Part
 from .plaincsv import PlainCsv
 from .proof import Proof
 from .scoring import CSV, JSON, Answer, Request, Scorer
@@ -28,20 +32,7 @@ from .watch import Watch
 
 log = logging.getLogger("headrace.worker")
 
-PACKED = "application/x-headrace-packed"
-"""A table or tensor of numbers that the front has packed, see `front.packing`."""
-
-
 CHANCE = "it answers the same request differently from time to time"
-
-
-class Part(NamedTuple):
-    """One request that takes the fast way."""
-
-    place: int
-    """Its place among the requests of the frame."""
-    rows: Any
-    """A list of rows or an array of them."""
 
 
 class Merger:
@@ -54,6 +45,9 @@ class Merger:
         self._keywords: dict[str, Any] = {}
         self._context: Any = contextlib.nullcontext
         self._proof: Proof | None = None
+        self.labels = self._merges_labels = False
+        """Whether requests that name their rows take the fast way, and whether they may be merged."""
+        self._libraries: tuple[Any, Any] = (None, None)
         self._most_rows = 0
         self._nulls = False
         """Whether rows with nulls may be merged."""
@@ -142,7 +136,8 @@ class Merger:
         if keywords is None:
             self.reason = "MLflow builds its input in another way"
             return
-        self._plan, self._keywords = plan, keywords
+        self._plan, self._keywords, self._libraries = plan, keywords, (pandas, numpy)
+        self.labels = isinstance(plan, Columns) and labels.agree(scorer, plan, keywords, self._libraries)
         if isinstance(plan, Columns) and plan.packs and set(plan.types) == {"double"}:
             table = PlainCsv(plan.names, numpy, pandas)
             self._csv = table if trial.csv_agrees(scorer, plan, table, keywords, (pandas, numpy)) else None
@@ -151,8 +146,12 @@ class Merger:
             self.reason = f"models of {loader} may do anything with their rows"
             return
         network = loader in trial.NETWORK_LOADERS
-        self._proof = Proof(plan, self._predict, self._example_rows(warm_up), network=network)
+        example = self._example_rows(warm_up)
+        self._proof = Proof(plan, self._predict, example, network=network)
         self._take(self._proof.at_load())
+        if self.labels and isinstance(plan, Columns):
+            tried = example or list(islice(made_rows.made(plan, example, careful=network), 3))
+            self._merges_labels = bool(tried) and labels.ignored(plan, tried, self._predict, pandas)
 
     def _take(self, verdict: Verdict) -> None:
         self._most_rows, self._nulls = verdict.most_rows, verdict.nulls
@@ -161,8 +160,7 @@ class Merger:
     def _example_rows(self, warm_up: "bytes | None") -> "list[Any]":
         if warm_up is None:
             return []
-        rows = self._rows_of(json.loads(warm_up))
-        return [] if rows is None else rows
+        return self._rows_of(json.loads(warm_up)) or []
 
     def _ask(self, data: Any) -> Any:
         """The model's own result."""
@@ -177,19 +175,29 @@ class Merger:
         form = form_of(document)
         if form is None or form not in plan.forms:
             return None
-        rows: list[Any] | None = plan.rows(form, document)
-        return rows if rows is not None and plan.suits(rows) else None
+        found: list[Any] | None = plan.rows(form, document)
+        return found if found is not None and plan.suits(found) else None
+
+    def _part(self, place: int, document: Any) -> "Part | None":
+        """A JSON request as a part; None when MLflow must look at it."""
+        found = self._rows_of(document)
+        if found is None:
+            return None
+        named = self._plan.labels("dataframe_split", document) if "dataframe_split" in document else []
+        if named is None or (named and not self.labels):
+            return None
+        return Part(place, found, named or None)
 
     def _answer_fast(self, requests: "list[Request]", answers: "list[Answer | None]") -> None:
         together: list[Part] = []
         documents = iter(parsed([request.body for request in requests if request.content_type == JSON]))
         for index, request in enumerate(requests):
-            if request.content_type == PACKED:
-                together.append(Part(index, self._plan.unpack(request.body)))
-            elif request.content_type == JSON:
-                rows = self._rows_of(next(documents))
-                if rows is not None:
-                    together.append(Part(index, rows))
+            if request.content_type == JSON:
+                part = self._part(index, next(documents))
+            else:
+                part = parts.unpacked(index, request.content_type, request.body, self._plan)
+            if part is not None:
+                together.append(part)
         if self._csv is not None:
             together += self._csv_parts(self._csv, requests)
         for group in self._groups(together):
@@ -199,16 +207,17 @@ class Merger:
                 for part in group:
                     answers[part.place], _ = self._one(part, requests[part.place])
 
-    def _groups(self, parts: "list[Part]") -> "list[list[Part]]":
+    def _groups(self, together: "list[Part]") -> "list[list[Part]]":
         """The parts of each model call: as many as were proven together, and apart what was not."""
-        if not self.merges or len(parts) < 2:
-            return [[part] for part in parts]
+        if not self.merges or len(together) < 2:
+            return [[part] for part in together]
         groups: list[list[Part]] = []
-        most_requests, room = self.watch.most_requests or len(parts), 0
+        most_requests, room = self.watch.most_requests or len(together), 0
         last: list[Part] = []
-        for part in parts:
+        for part in together:
             size = len(part.rows)
-            if size > self._most_rows or (not self._nulls and _has_null(part.rows)):
+            named = part.labels is not None and not self._merges_labels
+            if named or size > self._most_rows or (not self._nulls and parts.has_null(part)):
                 groups.append([part])
                 continue
             if not last or size > room or len(last) >= most_requests:
@@ -221,48 +230,44 @@ class Merger:
     def _csv_parts(self, table: PlainCsv, requests: "list[Request]") -> "list[Part]":
         """The rows of the plain CSV requests, by index; all are left to MLflow when one turns out not to be plain."""
         found = [(at, table.rows(request.body)) for at, request in enumerate(requests) if request.content_type == CSV]
-        plain = [(index, rows) for index, rows in found if rows is not None]
+        plain = [(index, lines) for index, lines in found if lines is not None]
         if not plain:
             return []
         try:
-            values = table.read([rows for _, rows in plain])
+            values = table.read([lines for _, lines in plain])
         except Exception as error:
             log.debug("a CSV request is not plain", exc_info=error)
             return []
-        parts, start = [], 0
-        for index, rows in plain:
-            end = start + rows.count(b"\n")
-            parts.append(Part(index, values[start:end]))
+        made, start = [], 0
+        for index, lines in plain:
+            end = start + lines.count(b"\n")
+            made.append(Part(index, values[start:end]))
             start = end
-        return parts
+        return made
 
     def _alone(self, request: Request) -> Answer:
         """One request through MLflow's own functions."""
-        if request.content_type == PACKED:
-            return self._scorer.score(JSON, json.dumps(self._plan.document(request.body)).encode())
-        return self._scorer.score(request.content_type, request.body)
+        packed = parts.unpacked(0, request.content_type, request.body, self._plan)
+        content_type = request.content_type if packed is None else JSON
+        return self._scorer.score(content_type, self._text(request))
 
-    def _build(self, parts: "list[Any]") -> Any:
-        """The model's input for the rows of one or more requests."""
-        if all(type(part) is list for part in parts):
-            return self._plan.build(parts[0] if len(parts) == 1 else [row for part in parts for row in part])
-        return self._plan.build_block(self._plan.join(parts))
+    def _text(self, request: Request) -> bytes:
+        """A request as its caller may have sent it."""
+        packed = parts.unpacked(0, request.content_type, request.body, self._plan)
+        return request.body if packed is None else json.dumps(parts.document(packed, self._plan)).encode()
 
     def _one(self, part: Part, request: Request) -> "tuple[Answer, Any]":
         """The answer to one request, for which the model is called once, and its result; None for a fault."""
         scorer = self._scorer
         try:
-            data = self._build([part.rows])
+            data = parts.built([part], self._plan, self._libraries)
         except Exception as error:
             log.debug("a request is left to MLflow", exc_info=error)
             return self._alone(request), None
         try:
             predictions = self._ask(data)
         except BaseException as error:  # sys.exit in a model too
-            body = request.body
-            if request.content_type == PACKED:
-                body = json.dumps(self._plan.document(body)).encode()
-            fault = scorer.fault(error, body)
+            fault = scorer.fault(error, self._text(request))
             return Answer(fault.status, fault.to_bytes()), None
         try:
             result = scorer.jsonable(predictions)
@@ -278,7 +283,7 @@ class Merger:
         sizes = [len(part.rows) for part in group]
         begun = time.monotonic()
         try:
-            data = self._build([part.rows for part in group])
+            data = parts.built(group, self._plan, self._libraries)
         except Exception as error:
             log.debug("a merged call cannot be made", exc_info=error)
             return  # to MLflow, one by one
@@ -294,7 +299,7 @@ class Merger:
         if type(result) is not list or len(result) != sum(sizes):
             self._differs(group, requests, answers, "the result of a merged call was not one item a row")
             return
-        nulls = self._nulls and any(_has_null(part.rows) for part in group)
+        nulls = self._nulls and any(parts.has_null(part) for part in group)
         chosen = self.watch.chosen(sizes, result, seconds, nulls=nulls)
         if not chosen or self._holds(chosen, group, requests, result, answers):
             self._write(sizes, group, result, answers)
@@ -344,8 +349,8 @@ class Merger:
                 chance = chance or not close(once, twice)
                 alone[starts[at] : starts[at + 1]] = once
         if not different and not chance and not close(result, alone):
-            rows = [row for part in group for row in part.rows]
-            different = self._proof is None or self._proof.odd(rows, result, alone)
+            whole = [row for part in group for row in part.rows]
+            different = self._proof is None or self._proof.odd(whole, result, alone)
         self.watch.took(len(chosen), time.monotonic() - begun)
         self.checking_seconds += time.monotonic() - begun
         if different or chance:
@@ -368,7 +373,3 @@ class Merger:
             return
         self.watch.differed += 1
         self.end(f"a merged call failed ({type(error).__name__}) where each of its requests was answered")
-
-
-def _has_null(rows: Any) -> bool:
-    return type(rows) is list and any(None in row for row in rows)

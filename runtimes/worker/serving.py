@@ -239,6 +239,7 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described.update(state_of(merger))
     described["fast_forms"] = merger.forms
     described["packs"] = merger.packs
+    described["labels"] = merger.labels
     described["packs_shape"] = merger.packs_shape
     return merger, described
 

@@ -61,9 +61,9 @@ class Tensor:
         """Raw doubles as an array of items."""
         return self.numpy.frombuffer(doubles, dtype=self.numpy.float64).reshape((-1, *self.shape))
 
-    def document(self, doubles: bytes) -> "dict[str, Any]":
-        """The request that raw doubles stand for."""
-        return {"inputs": self.unpack(doubles).tolist()}
+    def document(self, items: Any) -> "dict[str, Any]":
+        """The request that an array of items stands for."""
+        return {"inputs": items.tolist()}
 
     def join(self, parts: "list[Any]") -> Any:
         """Items of several requests, lists or arrays, as one array."""

@@ -31,6 +31,28 @@ BAD: list[Callable[[random.Random], Any]] = [
     lambda r: r.uniform(-1, 1) * 1e300,
 ]
 
+LABELS: list[Callable[[random.Random, int], Any]] = [
+    lambda r, count: list(range(18, 18 + count)),
+    lambda r, count: list(range(18, 18 + count)),
+    lambda r, count: list(range(count)),
+    lambda r, count: [7] * count,
+    lambda r, count: [r.randint(-3, 3) for _ in range(count)],
+    lambda r, count: [r.choice(["a", "b", "", "2026-01-01", "é"]) for _ in range(count)],
+    lambda r, count: [r.choice([0.5, 1.0, -2.25, 3]) for _ in range(count)],
+    lambda r, count: [r.random() < 0.5 for _ in range(count)],
+    lambda r, count: [r.choice([1, "a", None, True, 0.5]) for _ in range(count)],
+    lambda r, count: [None] * count,
+    lambda r, count: [r.choice([2**62, 2**63 - 1, 2**63, -(2**63), 2**70]) for _ in range(count)],
+    lambda r, count: [[r.randint(0, 2)] for _ in range(count)],
+    lambda r, count: [[r.randint(0, 2)] * count] * r.choice([1, 2]),
+    lambda r, count: [{"x": 1}] * count,
+    lambda r, count: list(range(count + 1)),
+    lambda r, count: list(range(count - 1)),
+    lambda r, count: None,
+    lambda r, count: r.choice([5, "text", {"0": 1}, True]),
+]
+"""`index` of a table of so many rows."""
+
 
 def table_request(generator: random.Random, columns: list[Column]) -> Any:
     """A request for named columns: mostly right, sometimes wrong in a place or two."""
@@ -59,8 +81,8 @@ def table_request(generator: random.Random, columns: list[Column]) -> Any:
     request: dict[str, Any]
     if form == "dataframe_split":
         request = {form: {"columns": names, "data": [[record.get(name) for name in names] for record in records]}}
-        if generator.random() < 0.1:
-            request[form]["index"] = list(range(5, 5 + count))
+        if generator.random() < 0.4:
+            request[form]["index"] = generator.choice(LABELS)(generator, count)
         if generator.random() < 0.03:
             request[form]["data"][0].append(1)
         if generator.random() < 0.03:

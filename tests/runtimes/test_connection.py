@@ -4,14 +4,17 @@ import contextlib
 import json
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runtimes.conftest import eventually
+from bench import bodies
+from tests.runtimes.conftest import answers, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +44,10 @@ class Raw:
             time.sleep(0.05 if len(parts) > 1 else 0)  # each part is a read of its own
 
     def answer(self) -> tuple[int, dict[str, str], Any]:
+        status, headers, body = self.read()
+        return status, headers, json.loads(body)
+
+    def read(self) -> tuple[int, dict[str, str], bytes]:
         while b"\r\n\r\n" not in self._rest:
             self._more()
         head, _, self._rest = self._rest.partition(b"\r\n\r\n")
@@ -52,7 +59,7 @@ class Raw:
             self._rest[: int(headers["content-length"])],
             self._rest[int(headers["content-length"]) :],
         )
-        return int(status.split()[1]), headers, json.loads(body)
+        return int(status.split()[1]), headers, body
 
     def _more(self) -> None:
         data = self.socket.recv(65536)
@@ -84,16 +91,16 @@ def request(row: list[float], *headers: bytes, columns: list[str] = COLUMNS) -> 
 def test_a_request_in_one_piece_and_in_two_gets_the_same_answer(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
     raw = connect(iris_front)
     whole = request(SETOSA, b"x-request-id: a-1")
-    answers = []
+    found = []
     for parts in ((whole,), (whole[:200], whole[200:]), (whole,)):
         raw.send(*parts)
-        answers.append(raw.answer())
+        found.append(raw.answer())
 
-    for _, headers, _ in answers:
+    for _, headers, _ in found:
         headers.pop("date")
-    assert answers[0] == answers[1] == answers[2]
-    assert answers[0][0] == 200
-    assert answers[0][2] == {"predictions": [0]}
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] == 200
+    assert found[0][2] == {"predictions": [0]}
 
 
 def test_the_short_way_and_gunicorns_share_a_connection_request_by_request(
@@ -180,3 +187,126 @@ def test_what_runs_when_the_pod_drains_is_answered_and_its_connection_closed(
         assert (status, told) == (200, {"predictions": [{"a": 1.0}]})
         assert headers["connection"] == "close"
         assert raw.closed()
+
+
+def bodies_of(rows: list[list[float]]) -> dict[str, bodies.Form]:
+    return bodies.forms(COLUMNS, rows)
+
+
+def test_a_table_gets_the_same_answer_in_every_form_that_http_has(
+    iris_front: Any, connect: Callable[[Any], Raw]
+) -> None:
+    raw = connect(iris_front)
+    told = {}
+    for form in bodies_of([SETOSA, VIRGINICA]).values():
+        if not form.grpc:
+            raw.send(*form.writes("x"))
+            told[form.name] = raw.read()
+
+    assert {status for status, _, _ in told.values()} == {200}
+    for name, (_, headers, body) in told.items():
+        length = headers.get("inference-header-content-length")
+        if length is not None:
+            assert [value for (value,) in struct.iter_unpack("<q", body[int(length) :])] == [0, 2], name
+        elif name.startswith("v2"):
+            assert json.loads(body)["outputs"][0]["data"] == [0, 2], name
+        else:
+            assert json.loads(body) == {"predictions": [0, 2]}, name
+
+
+def test_every_form_of_a_table_is_one_request_that_arrives_once(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
+    raw = connect(iris_front)
+    sent = [form for form in bodies_of([SETOSA]).values() if not form.grpc]
+    names = ("headrace_requests_arrived_total", "headrace_answers_total", "headrace_requests_completed_total")
+    before = [iris_front.metric(name) for name in names]
+    for form in sent:
+        raw.send(*form.writes("x"))
+        raw.read()
+
+    assert [iris_front.metric(name) for name in names] == [count + len(sent) for count in before]
+
+
+def test_a_refused_inference_is_worded_in_its_own_protocol(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
+    raw = connect(iris_front)
+    good = bodies_of([SETOSA])["v2 JSON, one tensor"]
+    for body in (b"{", b'{"inputs": []}', good.body.replace(b"[1, 4]", b"[1, 5]"), good.body.replace(b"5.1", b'"x"')):
+        raw.send(*replace(good, body=body).writes("x"))
+        status, _, told = raw.answer()
+        assert status == 400
+        assert list(told) == ["error"]
+    raw.send(*good.writes("x"))
+    assert raw.answer()[2]["outputs"][0]["data"] == [0]
+
+
+def test_requests_cut_anywhere_are_answered_as_whole_ones(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
+    raw = connect(iris_front)
+    for name in ("split", "split, chunked", "split, gzip"):
+        whole = b"".join(bodies_of([VIRGINICA])[name].writes("x"))
+        for at in range(20, len(whole), 37):
+            raw.socket.sendall(whole[:at])
+            time.sleep(0.002)
+            raw.socket.sendall(whole[at:])
+            assert raw.answer()[2] == {"predictions": [2]}, (name, at)
+    for byte in range(0, len(whole), 3):
+        raw.socket.sendall(whole[byte : byte + 3])
+    assert raw.answer()[2] == {"predictions": [2]}
+
+
+def test_the_rest_of_a_request_may_come_late_and_with_the_next(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
+    raw = connect(iris_front)
+    whole = request(SETOSA)
+    raw.send(whole[:-5])
+    time.sleep(1.5)  # given up by the short way meanwhile
+    raw.send(whole[-5:] + request(VIRGINICA))
+    late = [raw.answer()[2] for _ in range(2)]
+    raw.send(whole[:-5])
+    raw.send(whole[-5:] + request(VIRGINICA) + whole[:-5])
+    together = [raw.answer()[2] for _ in range(2)]
+    raw.send(whole[-5:])
+
+    assert late == together == [{"predictions": [0]}, {"predictions": [2]}]
+    assert raw.answer()[2] == {"predictions": [0]}
+
+
+def test_a_body_that_is_not_packed_as_its_head_says_is_refused(iris_front: Any, connect: Callable[[Any], Raw]) -> None:
+    raw = connect(iris_front)
+    form = bodies_of([SETOSA])["split, gzip"]
+    for body in (b"plain", form.body[:-1], form.body + b"x"):
+        raw.send(*replace(form, body=body).writes("x"))
+        assert raw.answer()[0] == 400
+    raw.send(*form.writes("x"))
+    assert raw.answer()[2] == {"predictions": [0]}
+
+
+def test_a_request_that_has_begun_is_answered_when_the_pod_drains(
+    start_front: Any, iris_model: Path, connect: Callable[[Any], Raw]
+) -> None:
+    with start_front(iris_model, HEADRACE_GRACE_SECONDS="8") as front:
+        raw = connect(front)
+        whole = request(SETOSA)
+        raw.send(whole)
+        assert raw.answer()[0] == 200
+        raw.send(whole[:-5])
+        front.process.send_signal(signal.SIGTERM)
+        eventually(lambda: answers(front.url + "/ping") != 200)
+        raw.send(whole[-5:])
+        status, headers, told = raw.answer()
+
+        assert (status, told) == (200, {"predictions": [0]})
+        assert headers["connection"] == "close"
+        assert raw.closed()
+
+
+def test_a_caller_that_leaves_in_the_middle_of_a_request_leaves_nothing_behind(
+    iris_front: Any, connect: Callable[[Any], Raw]
+) -> None:
+    arrived = iris_front.metric("headrace_requests_arrived_total")
+    for _ in range(20):
+        raw = connect(iris_front)
+        raw.send(request(SETOSA)[:-5])
+        raw.socket.close()
+    raw = connect(iris_front)
+    raw.send(request(SETOSA))
+
+    assert raw.answer()[0] == 200
+    assert iris_front.metric("headrace_requests_arrived_total") == arrived + 1

@@ -150,7 +150,8 @@ def test_a_debian_base_with_another_python_runs_the_front_and_is_compiled_by_its
     program = (
         "import sys, headrace.runtimes.front.server, uvloop, orjson\n"
         "from headrace.runtimes.front import packing\n"
-        "print(sys.version_info[:2], packing.tensor(b'{\"inputs\": [[0]]}', [1]))"
+        "packer = packing.Packer({'packs_shape': [1], 'fast_forms': ['inputs']});"
+        "print(sys.version_info[:2], packer.text(b'{\"inputs\": [[0]' + b',[0]' * 999 + b']}').body[:8])"
     )
     environment = {"PYTHONHOME": str(tmp_path / "usr"), "PYTHONPATH": str(tmp_path / "opt/headrace/site")}
     ran = subprocess.run([*by.command, "-c", program], env=environment, capture_output=True, text=True, check=False)
