@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from headrace.contract import metrics
+from headrace.runtimes.front import start
 from headrace.runtimes.front.answers import Answer, refusal
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Admin:
         metric("headrace_model_calls_requests_total", "counter", load.batched)
         metric("headrace_worker_exits_total", "counter", load.worker_exits)
         metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
+        lines += start.exposition(front.start, labels)
         return "\n".join(lines) + "\n"
 
     def _limit(self) -> Answer:

@@ -190,6 +190,8 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
     started = time.monotonic()
     try:
+        loading.server()
+        imported = time.monotonic()
         scorer = Scorer(loading.load(model_directory))
     except BaseException as error:  # SystemExit too: a model may call sys.exit at import
         log.error("the model does not load", exc_info=error)
@@ -203,12 +205,14 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
             raise RuntimeError(f"the model fails on its own input example: {reason}")
     if loading.loader_of(scorer.model) == "mlflow.sklearn":
         filters.settle()
+    answered = time.monotonic()
     merger = Merger(scorer)
     merger.prepare(body)
     warmed = time.monotonic()
     described = loading.description(
         scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
     )
+    described["marks"] = {"import": imported, "load": loaded, "warm": answered, "prove": warmed}
     described["merges"] = merger.merges
     described["merges_not_because"] = merger.reason
     described["fast_forms"] = merger.forms
@@ -222,8 +226,9 @@ def _first_lines(error: BaseException) -> str:
     return text if len(text) <= 1000 else text[:1000] + " …"
 
 
-def serve(socket_path: str, model_directory: str, slot: int) -> int:
-    """Runs the worker; the return value is the process's exit status."""
+def serve(socket_path: str, model_directory: str, slot: int, *, collect_every: int) -> int:
+    """Runs the worker; the return value is the process's exit status. Once the model is ready, `collect_every` new
+    containers are between two collections of garbage."""
     link = Link(socket_path, {"pid": os.getpid(), "slot": slot})
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     try:
@@ -233,9 +238,10 @@ def serve(socket_path: str, model_directory: str, slot: int) -> int:
         while link.receive().kind != Kind.LEAVE:
             pass
         return 1
-    # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second.
-    gc.collect()
+    # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second,
+    # which is also why none comes first: of what is garbage by now, a few hundred objects are left.
     gc.freeze()
+    gc.set_threshold(collect_every)
     link.announce(frames.pack(Kind.READY, described))
     Worker(link, merger).run()
     return 0
