@@ -31,9 +31,12 @@ def main() -> int:
     parser.add_argument("--socket", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--whole", action="store_true", help="defer no library")
+    parser.add_argument("--descriptor", type=int, default=None, help="the open connection of a worker that begins anew")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    os.nice(YIELDING)
+    if arguments.descriptor is None:
+        os.nice(YIELDING)
     faulthandler.enable()  # a crash in native code leaves a trace in the log
     folder = os.path.dirname(os.path.abspath(__file__))
     spec = importlib.util.spec_from_file_location(
@@ -45,7 +48,8 @@ def main() -> int:
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
     serving = importlib.import_module(_PACKAGE + ".serving")
-    status: int = serving.serve(arguments.socket, arguments.model, arguments.slot, collect_every=usual[0])
+    again = ["-I", "-u", os.path.abspath(__file__), *sys.argv[1:], "--whole"]
+    status: int = serving.serve(arguments, collect_every=usual[0], again=again)
     return status
 
 
