@@ -18,7 +18,7 @@ from typing import Any, cast
 LOADERS = frozenset(("mlflow.sklearn", "mlflow.xgboost", "mlflow.lightgbm", "mlflow.catboost"))
 """Flavors whose models are no code of the user's, so that it is known what they import."""
 
-WHOLE = ("scipy.stats", "scipy.integrate", "scipy.spatial.transform", "numpy.f2py", "numpy.testing")
+WHOLE = ("scipy.stats", "scipy.integrate", "scipy.spatial.transform", "numpy.f2py", "numpy.testing", "asyncio")
 """Packages that run before anything in them is imported, as usual."""
 APART = ("mlflow.genai", "mlflow.gateway")
 """Packages of which MLflow itself imports single modules: those are imported without the package's own code."""
