@@ -94,7 +94,7 @@ class Callers:
             thread.join()
 
     def _ask(self) -> None:
-        host, port = str(self._address.hostname), int(self._address.port or 443)
+        host, port = str(self._address.hostname), demo.NODE_PORT if self._address.port is None else self._address.port
         connection = http.client.HTTPSConnection(host, port, context=self._context, timeout=10)
         while not self._stop.wait(0.01):
             try:
