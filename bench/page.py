@@ -16,6 +16,7 @@ one command. A bar that a run missed says so.
 """
 _COMMANDS: Final = {
     "deploy": ("Coming up, changing, going back", "make bench-deploy"),
+    "starts": ("From the order of a pod to its first answer", "make bench-starts"),
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),

@@ -21,6 +21,9 @@ _FRONT_LEAVES_SECONDS: Final = 7
 """Of its grace, the front spends 5 s serving on and up to 2 s stopping its workers."""
 _EXIT_SECONDS: Final = 5
 """Between the end of the drain and SIGKILL."""
+_STARTUP_PATH: Final = "/ping?wait=1"
+"""The front holds its answer back until it is ready, for a second, which is the probe's period: a pod is known to be
+ready some milliseconds after it is, not at the next of the kubelet's looks, and is looked at no more often."""
 _PROXY_DRAIN_SECONDS: Final = 300
 """A proxy that leaves waits for its last request, which may take 297 s and a little; an idle one ends after seconds."""
 
@@ -79,7 +82,7 @@ def model_pod(
         ),
         "ports": _ports({"http": names.FRONT_PORT, "grpc": names.FRONT_GRPC_PORT, "admin": names.FRONT_ADMIN_PORT}),
         "resources": allotment.manifest(),
-        "startupProbe": _probe("/ping", "http", period=1, timeout=3, failures=start_seconds),
+        "startupProbe": _probe(_STARTUP_PATH, "http", period=1, timeout=3, failures=start_seconds),
         "readinessProbe": _probe("/ping", "http", period=2, timeout=3, failures=2),
         "livenessProbe": _probe("/health", "http", period=10, timeout=5, failures=3),
         "lifecycle": _linger(),

@@ -25,12 +25,13 @@ from headrace.runtimes.engine.supervisor import Supervisor
 from headrace.runtimes.front import admin, express, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES, Disconnected
+from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events
-from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.server import ROTATION_SECONDS
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.front.start import Start
 from headrace.runtimes.front.usage import Usage
 from headrace.runtimes.protocol import inference_messages
 
@@ -63,6 +64,8 @@ class EngineFront:
         on_fatal: Callable[[str], None],
     ) -> None:
         self.settings = settings
+        self.start: Start | None = None
+        """An engine's start is not told in phases."""
         self.plan = plan
         self.usage = Usage(settings.cores, settings.memory_bytes)
         self.load = Load(time.monotonic)
@@ -88,7 +91,7 @@ class EngineFront:
         inference = Inference(self, self._forward)
         self.described, self.inferred = inference.described, inference.inferred
         self.read_message = inference_messages.read_message
-        self.rpc = Rpc(self)
+        self.rpc = GrpcDoor(self)
 
     @property
     def draining(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from headrace.contract import metrics
+from headrace.runtimes.front import start
 from headrace.runtimes.front.answers import Answer, refusal
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Admin:
         metric("headrace_workers_ready", "gauge", front.pool.ready_workers)
         for name, kind, value in front.pool.merging.figures():
             metric(name, kind, value)
+        lines += start.exposition(front.start, labels)
         return "\n".join(lines) + "\n"
 
     def _limit(self) -> Answer:

@@ -16,14 +16,15 @@ from headrace.contract import names
 from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
 from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
+from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.inference import OpenInference, Told, dialect
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
 from headrace.runtimes.front.progress import Progress
-from headrace.runtimes.front.rpc import Rpc
 from headrace.runtimes.front.settings import Settings
+from headrace.runtimes.front.start import Start
 from headrace.runtimes.front.usage import Usage
 
 log = logging.getLogger("headrace.front")
@@ -75,9 +76,15 @@ class Front:
     """One model pod's HTTP side."""
 
     def __init__(
-        self, settings: Settings, *, pipes: Sequence[tuple[Pipe, Pipe]], on_fatal: Callable[[str], None]
+        self,
+        settings: Settings,
+        *,
+        pipes: Sequence[tuple[Pipe, Pipe]],
+        on_fatal: Callable[[str], None],
+        began: float | None = None,
     ) -> None:
         self.settings = settings
+        self.start = Start(began)
         self.usage = Usage(settings.cores, settings.memory_bytes)
         self.load = Load(time.monotonic)
         limit = settings.concurrency
@@ -92,6 +99,7 @@ class Front:
             self.dispatcher,
             pipes=pipes,
             on_failed=self._failed,
+            on_first=self.start.finished,
             memory_ratio=self.usage.memory_ratio,
         )
         self._progress = Progress(time.monotonic)
@@ -114,7 +122,7 @@ class Front:
         """Request lines of what may take the short way (runtimes/front/connection.py)."""
         self._admin = admin.Admin(self)
         self.inference = OpenInference(self)
-        self.rpc = Rpc(self)
+        self.rpc = GrpcDoor(self)
         self.described = self.inference.described
         self.inferred = self.inference.inferred
         self.read_message = self.inference.read_message
@@ -325,6 +333,8 @@ class Front:
         request[_HELD] = size
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:
+        if not self.pool.ready and not self.draining and self.failure is None:
+            await self.start.awaited(scope.get("query_string", b""))
         if self.draining:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "The pod is draining.", retry_after_seconds=1)
         if not self.pool.ready:
@@ -351,6 +361,7 @@ class Front:
         if self.failure is not None:
             return
         self.failure = reason
+        self.start.failed()
         tell_reason(reason, self.settings.termination_log)
         loop = asyncio.get_running_loop()
         loop.call_later(self.settings.failure_hold_seconds, self._on_fatal, reason)
@@ -359,10 +370,13 @@ class Front:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self.rpc.start()
                 await self.pool.start()
+                try:
+                    await self.rpc.start()  # its library is imported while the first worker starts
+                except BaseException:
+                    self.pool.kill()  # nobody would be there for it
+                    raise
                 self._sweeper = asyncio.create_task(self._sweep())
-                gc.collect()
                 gc.freeze()  # collections need not walk what was imported
                 gc.set_threshold(GARBAGE_OBJECTS)
                 await send({"type": "lifespan.startup.complete"})

@@ -50,12 +50,14 @@ class Pool:
         *,
         pipes: Sequence[tuple[Pipe, Pipe]],
         on_failed: Callable[[str], None],
+        on_first: Callable[[int, float, dict[str, float]], None],
         memory_ratio: Callable[[], float | None],
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
         self._pipes = pipes
         self._on_failed = on_failed
+        self._on_first = on_first
         self._memory_ratio = memory_ratio
         self._socket = settings.run_directory / "front.sock"
         self._server: asyncio.AbstractServer | None = None
@@ -208,6 +210,7 @@ class Pool:
         slot.use.begin(process.demand(slot.pid))
         log.info("worker %d (pid %d) is ready", slot.number, slot.pid, extra={"fields": {"model": described}})
         if self.description is None:
+            self._on_first(slot.pid, slot.started, described.get("marks", {}) if slot.popen is not None else {})
             self.description = described
             wanted = process.affordable(self.wanted, slot.warm_bytes, self._settings.memory_bytes)
             if wanted < self.wanted:

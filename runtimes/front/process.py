@@ -54,6 +54,16 @@ def cpu_seconds(pid: int) -> float | None:
         return None
 
 
+def started(pid: int) -> float | None:
+    """When a process started, in monotonic seconds, to a hundredth; None when it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    since = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - since
+
+
 def demand(pid: int) -> Demand | None:
     """How much of a core a process uses and wants; None when it is gone.
 

@@ -105,8 +105,10 @@ class FrontWorker(gasgi.ASGIWorker):  # type: ignore[misc] # gunicorn has no typ
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """gunicorn, configured in code."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, began: float | None = None) -> None:
+        """`began` is when the pod's process started, in monotonic seconds; None where nobody wants to know."""
         self._settings = settings
+        self._began = began
         # Made here, in gunicorn's parent: what workers print survives the serving process.
         self._pipes = logs.pipes(settings.worker_count + 1)
         super().__init__()
@@ -140,7 +142,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def load(self) -> Front:
         """The ASGI application; called in the serving process."""
-        return Front(self._settings, pipes=self._pipes, on_fatal=end)
+        return Front(self._settings, pipes=self._pipes, on_fatal=end, began=self._began)
 
 
 def end(reason: str) -> None:

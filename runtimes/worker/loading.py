@@ -9,10 +9,14 @@ from typing import Any
 _IN_SERVING_ENVIRONMENT = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
+def server() -> Any:
+    """MLflow's scoring server, and with it all of MLflow that serving needs: imported by the first call."""
+    return importlib.import_module("mlflow.pyfunc.scoring_server")
+
+
 def load(model_directory: str) -> Any:
     """The model as `mlflow.pyfunc` loads it, with SERVING_MODEL_CONFIG honoured as MLflow's server honours it."""
-    server = importlib.import_module("mlflow.pyfunc.scoring_server")
-    loader = getattr(server, "load_model_with_mlflow_config", None)
+    loader = getattr(server(), "load_model_with_mlflow_config", None)
     if loader is None:
         loader = importlib.import_module("mlflow.pyfunc").load_model
     model = loader(model_directory)

@@ -11,11 +11,12 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from typing import Any
 
-from . import filters, frames, loading
+from . import deferring, filters, frames, loading
 from .frames import Kind
 from .merging import Merger
 from .scoring import JSON, Request, Scorer
@@ -30,14 +31,22 @@ ORPHAN_SECONDS = 10.0
 class Link:
     """The connection to the front; dials again when the front is replaced."""
 
-    def __init__(self, path: str, hello: "dict[str, Any]") -> None:
+    def __init__(self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None) -> None:
+        """`descriptor` is the open connection of a worker that begins anew; None dials."""
         self._path = path
         self._hello = hello
         self._process = os.getpid()
         self._announcement = b""
         self._write_lock = threading.Lock()
         self._reader = frames.Reader()
-        self._socket = self._dial()
+        self._socket = self._dial() if descriptor is None else socket.socket(fileno=descriptor)
+
+    def begin_anew(self, arguments: "list[str]") -> None:
+        """Starts the process over, with this connection, of which nothing may have been received yet."""
+        with self._write_lock:  # not in the middle of a beat
+            descriptor = self._socket.fileno()
+            os.set_inheritable(descriptor, True)
+            os.execv(sys.executable, [sys.executable, *arguments, "--descriptor", str(descriptor)])
 
     def announce(self, frame: bytes) -> None:
         """Sends a frame now and again to every later front: the worker's state."""
@@ -217,6 +226,8 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
     started = time.monotonic()
     try:
+        loading.server()
+        imported = time.monotonic()
         scorer = Scorer(loading.load(model_directory))
     except BaseException as error:  # SystemExit too: a model may call sys.exit at import
         log.error("the model does not load", exc_info=error)
@@ -230,12 +241,14 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
             raise RuntimeError(f"the model fails on its own input example: {reason}")
     if loading.loader_of(scorer.model) == "mlflow.sklearn":
         filters.settle()
+    answered = time.monotonic()
     merger = Merger(scorer)
     merger.prepare(body)
     warmed = time.monotonic()
     described = loading.description(
         scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
     )
+    described["marks"] = {"import": imported, "load": loaded, "warm": answered, "prove": warmed}
     described.update(state_of(merger))
     described["fast_forms"] = merger.forms
     described["packs"] = merger.packs
@@ -254,20 +267,30 @@ def _first_lines(error: BaseException) -> str:
     return text if len(text) <= 1000 else text[:1000] + " …"
 
 
-def serve(socket_path: str, model_directory: str, slot: int) -> int:
-    """Runs the worker; the return value is the process's exit status."""
-    link = Link(socket_path, {"pid": os.getpid(), "slot": slot})
+def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
+    """Runs the worker; the return value is the process's exit status.
+
+    Once the model is ready, `collect_every` new containers are between two collections of garbage. `again` is the
+    command line, without the interpreter, with which a worker starts over where a model does not load with some of its
+    libraries deferred: they need not be what is wrong, but then there is no doubt.
+    """
+    link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor)
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
+    finder = None if arguments.whole else deferring.defer(arguments.model)
     try:
-        merger, described = prepare(model_directory)
+        merger, described = prepare(arguments.model)
     except RuntimeError as error:
+        if finder is not None and finder.deferred:
+            log.warning("loading again with every library imported at once: %s were not", ", ".join(finder.deferred))
+            link.begin_anew(again)
         link.announce(frames.pack(Kind.FAILED, {"reason": str(error)}))
         while link.receive().kind != Kind.LEAVE:
             pass
         return 1
-    # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second.
-    gc.collect()
+    # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second,
+    # which is also why none comes first: of what is garbage by now, a few hundred objects are left.
     gc.freeze()
+    gc.set_threshold(collect_every)
     link.announce(frames.pack(Kind.READY, described))
     Worker(link, merger, described).run()
     return 0

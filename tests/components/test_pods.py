@@ -118,6 +118,16 @@ def test_a_model_pod_may_take_its_time_to_load_and_is_then_watched_closely() -> 
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
 
 
+def test_a_pod_that_starts_is_seen_at_once_and_not_asked_more_often_for_it() -> None:
+    """The front holds the answer back as long as the query says, which is as long as the probe's period."""
+    (container,) = model_pod()["spec"]["containers"]
+    probe = container["startupProbe"]
+
+    assert probe["httpGet"]["path"] == "/ping?wait=1"
+    assert probe["periodSeconds"] == 1
+    assert probe["timeoutSeconds"] > 1
+
+
 def test_the_proxy_restarts_when_its_configuration_changes_and_only_then() -> None:
     def digest(bootstrap: dict[str, Any]) -> dict[str, str]:
         pod = pods.proxy_pod(names.POP_PROXY, image=IMAGE, account="a", labels={}, port=8443, bootstrap=bootstrap)
