@@ -37,6 +37,10 @@ SLOWER = 2.0
 BARRED_SECONDS = 60.0
 BARRED_SECONDS_MAX = 3600.0
 """How long no more pods are ordered after an order that did not help: a minute, doubled up to an hour."""
+LITTLE_SHARE = 0.1
+"""Of the load, or of a pod: work that waits in any pod that merges what comes while it computes."""
+DRAIN_SECONDS = 30.0
+"""How long what waits may take to be drained once the pods ordered for it serve."""
 SEEN_KEEP_SECONDS = 500.0
 """Time constant with which a capacity that was seen recovers: what slowed pods down may have gone."""
 
@@ -161,3 +165,17 @@ def recovered(memory: Memory, observation: Observation, seconds: float) -> Memor
     seen = newest.completed / newest.seconds / ready
     grown = max(seen, rate * math.exp(seconds / SEEN_KEEP_SECONDS))
     return replace(memory, profile=replace(memory.profile, seen_rate=grown))
+
+
+def waiting(memory: Memory, waits: bool, now: float) -> Memory:
+    """The memory of since when more than a little waits."""
+    if not waits:
+        return replace(memory, backlog_since=None) if memory.backlog_since is not None else memory
+    return replace(memory, backlog_since=now) if memory.backlog_since is None else memory
+
+
+def drains(memory: Memory, now: float, start_seconds: float) -> bool:
+    """Whether what waits may be a backlog: one that outlasts the pods ordered for it is none that pods drain."""
+    if now < memory.barred_until:
+        return False
+    return memory.backlog_since is None or now - memory.backlog_since < start_seconds + DRAIN_SECONDS

@@ -30,11 +30,6 @@ from headrace.autoscaler.engine.model import (
 )
 from headrace.contract.apa import AutoscalerSpec
 
-LITTLE_SHARE = 0.1
-"""Of the load, or of a pod: work that waits in any pod that merges what comes while it computes."""
-DRAIN_SECONDS = 30.0
-"""How long what waits may take to be drained once the pods ordered for it serve."""
-
 
 def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float) -> tuple[Decision, Memory]:
     """What the version should have now, and what to remember.
@@ -238,11 +233,12 @@ def _horizontal(
         reasons.append(crowded)
     if not pod.measured:
         pod = replace(pod, seconds=belief.service_seconds(memory, pod.seconds))
-    memory = _counted_in(memory, pod)
-    drains = not pod.measured or _drains(memory, now, start)
+    memory = holding.counted_in(memory, pod)
+    drains = not pod.measured or belief.drains(memory, now, start)
     demand = horizontal.measure(memory, queued=queued, start_seconds=start, ready=ready, capacity=pod, drains=drains)
     if pod.measured:
-        memory = _waiting(memory, queued * (pod.seconds or 0.0) > LITTLE_SHARE * max(demand.offered, pod.slots), now)
+        little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
+        memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
     if looks:
         memory = noise.learned(memory)
         peak = Peak(at=now, slots=demand.proven / demand.share)
@@ -318,42 +314,6 @@ def _believed(
         if memory.trial is not None:
             return (current, Reason(code=model.HOLDING, message="it is seen whether more pods help")), memory
     return (wanted, reason), memory
-
-
-def _counted_in(memory: Memory, pod: Capacity) -> Memory:
-    """The memory with needs counted in slots of this pod: what is remembered of pods that were measured another way is
-    as many pods."""
-    before, slots = memory.pod_slots, pod.slots if pod.measured else 0.0
-    if before == slots:
-        return memory
-    if before <= 0 or slots <= 0:
-        return replace(memory, pod_slots=slots, peaks=(), wishes=(), published=())
-    scale = slots / before
-
-    def scaled(peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
-        return tuple(Peak(at=peak.at, slots=peak.slots * scale) for peak in peaks)
-
-    return replace(
-        memory,
-        pod_slots=slots,
-        peaks=scaled(memory.peaks),
-        wishes=scaled(memory.wishes),
-        published=scaled(memory.published),
-    )
-
-
-def _waiting(memory: Memory, waits: bool, now: float) -> Memory:
-    """The memory of since when more than a little waits."""
-    if not waits:
-        return replace(memory, backlog_since=None) if memory.backlog_since is not None else memory
-    return replace(memory, backlog_since=now) if memory.backlog_since is None else memory
-
-
-def _drains(memory: Memory, now: float, start_seconds: float) -> bool:
-    """Whether what waits may be a backlog: one that outlasts the pods ordered for it is none that pods drain."""
-    if now < memory.barred_until:
-        return False
-    return memory.backlog_since is None or now - memory.backlog_since < start_seconds + DRAIN_SECONDS
 
 
 class _Look:

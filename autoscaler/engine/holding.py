@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from headrace.autoscaler.engine import windows
+from headrace.autoscaler.engine.capacity import Capacity
 from headrace.autoscaler.engine.model import Memory, Peak
 
 SECONDS_MAX = 300.0
@@ -47,3 +48,25 @@ def learn(
         return memory
     longer = min(SECONDS_MAX, TOLERANCE * (hold + gone))
     return replace(memory, hold=longer, hold_learned_at=now)
+
+
+def counted_in(memory: Memory, pod: Capacity) -> Memory:
+    """The memory with needs counted in slots of this pod: what is remembered of pods that were measured another way is
+    as many pods."""
+    before, slots = memory.pod_slots, pod.slots if pod.measured else 0.0
+    if before == slots:
+        return memory
+    if before <= 0 or slots <= 0:
+        return replace(memory, pod_slots=slots, peaks=(), wishes=(), published=())
+    scale = slots / before
+
+    def scaled(peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
+        return tuple(Peak(at=peak.at, slots=peak.slots * scale) for peak in peaks)
+
+    return replace(
+        memory,
+        pod_slots=slots,
+        peaks=scaled(memory.peaks),
+        wishes=scaled(memory.wishes),
+        published=scaled(memory.published),
+    )
