@@ -24,7 +24,7 @@ from headrace.runtimes.engine.inference import Inference
 from headrace.runtimes.engine.supervisor import Supervisor
 from headrace.runtimes.front import admin, express, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES
+from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES, Disconnected
 from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
@@ -120,7 +120,7 @@ class EngineFront:
                 answer = await self._administer(scope, receive)
             else:
                 answer = await self._answer(scope, receive)
-        except media.Disconnected:
+        except Disconnected:
             return
         except Exception:
             log.exception("a request failed inside the front")

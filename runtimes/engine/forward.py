@@ -14,6 +14,7 @@ from headrace.runtimes.engine import dialects
 from headrace.runtimes.engine.client import Client, EngineLost
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
+from headrace.runtimes.front.app import read_body
 from headrace.runtimes.front.openai import Events
 from headrace.runtimes.protocol import openai, scoring
 from headrace.runtimes.protocol.open_inference import EXTENSIONS, JSON_LENGTH_HEADER, Signature
@@ -259,7 +260,7 @@ class Forward:
         return dialects.Verbatim(response.status, whole, back)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | Answer:
-        body = await media.read_body(scope, receive)
+        body = await read_body(scope, receive)
         return body if isinstance(body, Answer) else media.decoded(scope["headers"], body)
 
     async def _json_body(self, scope: Scope, receive: Receive) -> bytes | Answer:

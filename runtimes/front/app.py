@@ -8,14 +8,14 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from headrace.contract import names
 from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.dispatch import Call, Dispatcher, Sized
+from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
 from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.inference import OpenInference, Told, dialect
 from headrace.runtimes.front.load import Load
@@ -53,6 +53,10 @@ _WATCH_SECONDS = 0.02
 _TEND_SECONDS = 1.0
 
 
+class Disconnected(Exception):
+    """The client went away before its body was complete."""
+
+
 class Work(NamedTuple):
     """A request as a worker gets it."""
 
@@ -60,6 +64,12 @@ class Work(NamedTuple):
     body: bytes
     streamed: bool = False
     """Whether its caller wants the answer in pieces."""
+
+
+class Sized(Waiting, Protocol):
+    """Who waits for an answer, and remembers what its request takes of the pod's memory."""
+
+    size: int
 
 
 class Front:
@@ -140,7 +150,7 @@ class Front:
                 answer = await self._admin.answer(scope, receive)
             else:
                 answer = await self._answer(scope, receive)
-        except media.Disconnected:
+        except Disconnected:
             return
         except Exception:
             log.exception("a request failed inside the front")
@@ -303,7 +313,7 @@ class Front:
         if expected <= media.BODY_LIMIT and not self.has_room(expected):
             return self.crowded_out()
         self.hold(scope, min(expected, media.BODY_LIMIT))
-        body = await media.read_body(scope, receive)
+        body = await read_body(scope, receive)
         if not isinstance(body, Answer):
             body = media.decoded(scope["headers"], body)
         self.hold(scope, 0 if isinstance(body, Answer) else len(body))
@@ -396,3 +406,22 @@ class Front:
 
 def _told(answer: Answer) -> object:
     return orjson.loads(answer.body)
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:
+    """The whole request body, or 413 as soon as it is known to be too large."""
+    length = media.header(scope["headers"], b"content-length")
+    if length is not None and length.isdigit() and int(length) > media.BODY_LIMIT:
+        return media.too_large()
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > media.BODY_LIMIT:
+            return media.too_large()
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -3,7 +3,7 @@
 import codecs
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -23,10 +23,6 @@ DEPTH_LIMIT = 64
 """Levels of nesting in a JSON body; MLflow's parser answers 500 at a depth of 100,000."""
 
 Headers = Iterable[tuple[bytes, bytes]]
-
-
-class Disconnected(Exception):
-    """The client went away before its body was complete."""
 
 
 def header(headers: Headers, name: bytes) -> str | None:
@@ -136,24 +132,3 @@ def _deeper_than(body: bytes, limit: int) -> bool:
             return False
         brackets = brackets.replace(b"[]", b"")
     return bool(brackets)
-
-
-async def read_body(
-    scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[MutableMapping[str, Any]]]
-) -> bytes | Answer:
-    """The whole request body, or 413 as soon as it is known to be too large."""
-    length = header(scope["headers"], b"content-length")
-    if length is not None and length.isdigit() and int(length) > BODY_LIMIT:
-        return too_large()
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > BODY_LIMIT:
-            return too_large()
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
