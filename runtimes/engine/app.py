@@ -24,11 +24,12 @@ from headrace.runtimes.engine.inference import Inference
 from headrace.runtimes.engine.supervisor import Supervisor
 from headrace.runtimes.front import admin, express, media
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES, Disconnected
+from headrace.runtimes.front.app import UNLIMITED_HELD_BYTES
 from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.load import Load
 from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events
+from headrace.runtimes.front.reading import Disconnected
 from headrace.runtimes.front.server import ROTATION_SECONDS
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.start import Start

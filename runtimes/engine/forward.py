@@ -14,8 +14,8 @@ from headrace.runtimes.engine import dialects
 from headrace.runtimes.engine.client import Client, EngineLost
 from headrace.runtimes.front import media
 from headrace.runtimes.front.answers import Answer, refusal
-from headrace.runtimes.front.app import read_body
 from headrace.runtimes.front.openai import Events
+from headrace.runtimes.front.reading import read_body
 from headrace.runtimes.protocol import openai, scoring
 from headrace.runtimes.protocol.open_inference import EXTENSIONS, JSON_LENGTH_HEADER, Signature
 

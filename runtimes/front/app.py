@@ -23,6 +23,7 @@ from headrace.runtimes.front.logs import Pipe, tell_reason
 from headrace.runtimes.front.openai import Events, OpenAI, events
 from headrace.runtimes.front.pool import Pool
 from headrace.runtimes.front.progress import Progress
+from headrace.runtimes.front.reading import Disconnected, read_body
 from headrace.runtimes.front.settings import Settings
 from headrace.runtimes.front.start import Start
 from headrace.runtimes.front.usage import Usage
@@ -51,10 +52,6 @@ _SWEEP_SECONDS = 0.1
 _WATCH_SECONDS = 0.02
 """How often the queue is looked after: when it is empty, and when requests wait."""
 _TEND_SECONDS = 1.0
-
-
-class Disconnected(Exception):
-    """The client went away before its body was complete."""
 
 
 class Work(NamedTuple):
@@ -406,22 +403,3 @@ class Front:
 
 def _told(answer: Answer) -> object:
     return orjson.loads(answer.body)
-
-
-async def read_body(scope: Scope, receive: Receive) -> bytes | Answer:
-    """The whole request body, or 413 as soon as it is known to be too large."""
-    length = media.header(scope["headers"], b"content-length")
-    if length is not None and length.isdigit() and int(length) > media.BODY_LIMIT:
-        return media.too_large()
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > media.BODY_LIMIT:
-            return media.too_large()
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -116,7 +116,7 @@ class FrontProtocol(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc] # gun
 
     def _keep(self, data: bytes, begun: express.Begun) -> bool:
         """Keeps the beginning of a request until the rest comes; whether there is room for it."""
-        front, pieces = self.worker.front, len(self._pieces) or 1
+        front, pieces = self.worker.front, max(1, len(self._pieces))
         size = max(len(data), begun.wanted)
         if size > _MOST_HELD_BYTES or pieces >= _MOST_PIECES or not front.has_room(size):
             return False

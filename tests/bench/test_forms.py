@@ -44,7 +44,7 @@ def test_a_form_goes_to_another_path_with_further_headers() -> None:
 
     head = sent.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert head[0] == b"POST /serving-endpoints/e/invocations HTTP/1.1"
-    assert head[1:] == [b"Host: host:1", b"Content-Type: text/csv", b"Authorization: t", b"Content-Length: 20"]
+    assert head[1:] == [b"Host: host:1", b"Content-Type: text/csv", b"Authorization: t", b"Content-Length: 21"]
 
 
 def test_grpc_is_not_written_as_http_1() -> None:
