@@ -8,14 +8,14 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
 from headrace.contract import names
 from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.dispatch import Call, Dispatcher, Waiting
+from headrace.runtimes.front.dispatch import Call, Dispatcher, Sized
 from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.inference import OpenInference, Told, dialect
 from headrace.runtimes.front.load import Load
@@ -61,12 +61,6 @@ class Work(NamedTuple):
     body: bytes
     streamed: bool = False
     """Whether its caller wants the answer in pieces."""
-
-
-class Sized(Waiting, Protocol):
-    """Who waits for an answer, and remembers what its request takes of the pod's memory."""
-
-    size: int
 
 
 class Front:

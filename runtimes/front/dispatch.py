@@ -26,6 +26,12 @@ class Waiting(Protocol):
         """Takes the answer, once."""
 
 
+class Sized(Waiting, Protocol):
+    """Who waits for an answer, and remembers what its request takes of the pod's memory."""
+
+    size: int
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One request on its way through the front."""
