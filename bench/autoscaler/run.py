@@ -270,6 +270,4 @@ def _stats(case: Case, service: Service, plane: Plane, fleet: _Fleet, *, step: F
         ),
         tensor=min(1.0, float(step[dataplane.TENSOR_SECONDS]) / pods),
         cold_start_seconds=case.cold_start_seconds + ACTUATION_SECONDS,
-        cpu_seconds=float(plane.total[dataplane.CPU_SECONDS]) * service.cores,
-        call_seconds=float(plane.total[dataplane.EXECUTING_SECONDS]),
     )
