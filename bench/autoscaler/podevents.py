@@ -41,6 +41,7 @@ from bench.autoscaler.podstate import (
     PATH_ARRIVED,
     PATH_SECONDS,
     PATH_THREADS,
+    PATH_WAIT,
     QUANTUM,
     QUEUED,
     QUEUED_SECONDS,
@@ -72,7 +73,7 @@ def _send(connection, now, s):  # type: ignore[no-untyped-def]
     s.count[IN_PATH] += 1
     crowd = max(1.0, s.count[IN_PATH] / max(1.0, s.law[PATH_THREADS]))
     s.loop_sent[connection] = now
-    s.loop_at[connection] = now + s.law[PATH] * crowd / s.node[0, SHARE]
+    s.loop_at[connection] = now + s.law[PATH_WAIT] + s.law[PATH] * crowd / s.node[0, SHARE]
     held = s.count[HEAP]  # the heap's functions count in this column
     s.count[HEAP] = s.count[LOOPS]
     _insert(connection, s.loop_heap, s.loop_place, s.loop_at, s.count)

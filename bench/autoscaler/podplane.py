@@ -1,10 +1,11 @@
 """The data plane with pods as they are: merged calls, a front, nodes whose cores are shared. Compiled by numba.
 
-A request passes the proxies, is sent to the less busy of two random ready pods (or to any that admits it; else it waits
-in the balancer or is refused), is read by the pod's front, which takes CPU, and waits until a lane is free. A free lane
-takes what waits: a call of n requests is `fixed + each * cost` of work. Of a call's work a part is CPU (`computes`), the
-rest is waiting. What runs in a pod shares its CPU limit; what runs on a node shares the node's cores, in proportion,
-looked at every QUANTUM. Requests come at given times, or from connections that send when they have their answer.
+A request passes the proxies, is sent to the less busy of two random ready pods (or to any that admits it; else it
+waits in the balancer or is refused), is read by the pod's front, which takes CPU, and waits until a lane is free. A
+free lane takes what waits: a call of requests with costs c is `fixed + each * sum(c)` of work. Of a call's work a part
+is CPU (`computes`), the rest is waiting. What runs in a pod shares its CPU limit; what runs on a node shares the node's
+cores, in proportion, looked at every QUANTUM. Requests come at given times, or from connections that send when they
+have their answer.
 
 Pods that do not merge, have no front and are alone on their cores are those of dataplane, number for number.
 """

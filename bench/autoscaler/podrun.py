@@ -1,6 +1,7 @@
 """One run on the plane with pods as they are: a load, a service and a place under one policy, and what came of it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,8 +12,21 @@ from bench.autoscaler.podfleet import PodFleet
 from bench.autoscaler.podplane import PodPlane
 from bench.autoscaler.podservices import PodService
 from bench.autoscaler.podstate import (
-    ARRIVED, CALL_SECONDS, CALL_WORK, CALLED, CALLS, COMPLETED, CPU_SECONDS, EXECUTING, EXECUTING_SECONDS, FAILED,
-    NEIGHBOUR, OTHERS, QUEUED_SECONDS, REJECTED, VIOLATED,
+    ARRIVED,
+    CALL_SECONDS,
+    CALL_WORK,
+    CALLED,
+    CALLS,
+    COMPLETED,
+    CPU_SECONDS,
+    EXECUTING,
+    EXECUTING_SECONDS,
+    FAILED,
+    NEIGHBOUR,
+    OTHERS,
+    QUEUED_SECONDS,
+    REJECTED,
+    VIOLATED,
 )  # fmt: skip
 from bench.autoscaler.policies import Policy, Setting, Stats
 from headrace.autoscaler.engine import CallCurve
@@ -37,10 +51,12 @@ class Place:
     """Of each node; infinite: pods slow nobody down."""
     room: int = 4
     """Pods that fit on each node."""
-    others: float = 0.3
+    others: float = 0.5
     """Cores that everything else on a node uses, whatever the load."""
-    path_seconds: float = 357e-6
-    """CPU of a request in the proxies, on the first node."""
+    path_seconds: float = 430e-6
+    """CPU of a request in the proxies and the client, on the first node."""
+    path_wait: float = 1.1e-3
+    """Seconds of a request in the proxies besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +75,8 @@ class PodCase:
     """(from second, to second, cores): another pod of the node that wants so many."""
     slower: tuple[int, float] | None = None
     """(second, factor): from when on calls take so many times as long."""
+    tells: Callable[[CallCurve | None], CallCurve | None] = lambda told: told
+    """What becomes of the fronts' curve on its way to the policy."""
     initial: int = 1
     min_replicas: int = 1
     max_replicas: int = 100
@@ -102,6 +120,9 @@ class PodOutcome:
     waited_for_start: float = 0.0
     """Share of requests that came while no pod was ready."""
     cpu_seconds: float = 0.0
+    """Of pods that serve."""
+    changes: tuple[int, ...] = ()
+    """Pods ordered, at each change."""
     trace: dict[str, list[float]] = field(default_factory=dict)
     """Per second of the load: arrived, answers, ordered, placed, ready, alive, queued, concurrency."""
 
@@ -170,14 +191,17 @@ def run(case: PodCase, policy: Policy, *, keep_trace: bool = False) -> PodOutcom
         slow = case.slower[1] if case.slower is not None and second >= case.slower[0] else 1.0
         loud = case.neighbour is not None and case.neighbour[0] <= second < case.neighbour[1]
         plane.arrays.node[0, NEIGHBOUR] = case.neighbour[2] if loud and case.neighbour is not None else 0.0
-        plane.arrays.law[:] = service.law(limit, slow=slow, path_seconds=place.path_seconds, slo=case.slo_seconds)
+        plane.arrays.law[:] = service.law(
+            limit, slow=slow, path_seconds=place.path_seconds, path_wait=place.path_wait, slo=case.slo_seconds
+        )
         asleep = fleet.ready == 0
         for step in range(STEPS):
             now = second + IDLE_SECONDS + (step + 1) / STEPS
             plane.advance(now)
             fleet.tick(now, 1.0 / STEPS)
         count, total = plane.arrays.count, plane.arrays.total
-        wanted = policy.observe(_stats(service, plane, fleet, curve, step=total - last, now=now, slow=slow))
+        calls = case.tells(curve.told(plane, slow))
+        wanted = policy.observe(_stats(service, plane, fleet, calls, step=total - last, now=now))
         arrived, answers = (int(count[column] - counted[column]) for column in (ARRIVED, COMPLETED))
         last, counted = total.copy(), count.copy()
         if second >= 0:
@@ -199,6 +223,7 @@ def run(case: PodCase, policy: Policy, *, keep_trace: bool = False) -> PodOutcom
             replicas = min(max(wanted.replicas, case.min_replicas), case.max_replicas)
             if replicas != fleet.desired:
                 outcome.actions += second >= 0
+                outcome.changes += (replicas,)
                 fleet.scale(replicas, now)
     policy.close()
     return _measured(outcome, case, plane, fleet, unserved=unserved, capacity_at=capacity_at, track=track)
@@ -233,11 +258,10 @@ def _stats(
     service: PodService,
     plane: PodPlane,
     fleet: PodFleet,
-    curve: _Curve,
+    calls: CallCurve | None,
     *,
     step: Floats,
     now: float,
-    slow: float,
 ) -> Stats:
     pods = max(fleet.ready, 1)
     executing = float(step[EXECUTING_SECONDS])
@@ -259,6 +283,6 @@ def _stats(
         gpu_memory=None,
         tensor=0.0,
         cold_start_seconds=fleet.cold_start_seconds,
-        calls=curve.told(plane, slow),
+        calls=calls,
         default_limit=service.default_limit,
     )

@@ -21,8 +21,10 @@ WAIT_MAX, CALL_WORK, PATH_SECONDS, PATH_ARRIVED = range(5, 9)
 # Of `law`, what a pod of the service is. A call of requests with costs c takes FIXED + EACH * sum(c), times SLOW;
 # COMPUTES is its part that is CPU; FRONT the CPU-seconds of a request in the front; LANES how many calls run at once;
 # ADMIT how many requests a pod takes in; PATH the CPU-seconds of a request in the proxies, which have PATH_THREADS on
-# node 0.
-FIXED, EACH, COMPUTES, FRONT, CORES, LANES, MOST, MOST_COST, LIMIT, ADMIT, SLO, PATH, PATH_THREADS, SLOW = range(14)
+# node 0, and PATH_WAIT what they take besides.
+FIXED, EACH, COMPUTES, FRONT, CORES, LANES, MOST, MOST_COST, LIMIT, ADMIT, SLO, PATH, PATH_THREADS, PATH_WAIT, SLOW = (
+    range(15)
+)
 # Of `node`, all in cores but SHARE, the part of what is wanted there that is had.
 CAPACITY, SHARE, WANT, OTHERS, NEIGHBOUR, STARTING_WANT = range(6)
 
@@ -44,7 +46,7 @@ _FLOATS = {
     (PODS, LANES_MAX): "finish",
     (NODES, 6): "node",
     9: "total",
-    14: "law",
+    15: "law",
 }
 STATE = np.dtype(
     [
