@@ -1,4 +1,4 @@
-"""`python -m bench.autoscaler.fleet`: 200 functions of Azure's 2019 trace, each an endpoint that sleeps while nobody calls.
+"""`python -m bench.autoscaler.fleet`: 200 functions of Azure's 2019 trace, each an endpoint that sleeps unless called.
 
 What is saved is against each function's fixed fleet: the pods that its busiest minute of the day needs at the soft
 target, at least one, all the time. What it costs users are the requests that came while no pod was ready.
