@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
 
 pytest.importorskip("numba", reason="the benchmark's simulator needs the bench extra")
 
-from bench.autoscaler import cells, dataplane, podservices, podstate
+from bench.autoscaler import calibration, cells, dataplane, podservices, podstate, product
 from bench.autoscaler.podplane import PodPlane
 from bench.autoscaler.podrun import Place, PodCase, PodOutcome, run
 from bench.autoscaler.podservices import PodService
@@ -244,3 +244,15 @@ def test_one_seed_is_one_result() -> None:
 
     assert first.trace == second.trace
     assert first.p99 == second.p99
+
+
+def test_services_answer_as_many_as_were_measured() -> None:
+    for point in calibration.points():
+        assert abs(point.apart) <= calibration.NEAR, point
+
+
+def test_orders_that_did_not_fit_are_counted_from_the_first_that_did_not() -> None:
+    assert product.decisions_beyond((2, 4), room=4) == 0
+    assert product.decisions_beyond((2, 5), room=4) == 0  # what fits and one
+    assert product.decisions_beyond((11, 5, 4, 5), room=4) == 2
+    assert product.decisions_beyond((11, 20, 57, 5), room=4) == 4
