@@ -39,7 +39,7 @@ class PodPlane:
     def __init__(self, *, arrivals: Floats, costs: Floats, nodes: int, cores: float, seed: int = 1) -> None:
         """`costs` are used in turn, by the number of the request; `cores` of each node may be infinite."""
         self._memory = np.zeros(1, STATE)
-        self.arrays = arrays = SimpleNamespace(**{name: self._memory[name][0] for name in STATE.names})
+        self.arrays = arrays = SimpleNamespace(**{name: self._memory[name][0] for name in STATE.fields or ()})
         self._arrivals, self._costs = arrivals, costs
         arrays.node[:, CAPACITY], arrays.node[:, SHARE] = cores, 1.0
         arrays.rate[:] = arrays.read_rate[:] = 1.0

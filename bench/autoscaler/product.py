@@ -302,12 +302,12 @@ def main() -> int:
             print(name, *(f"{what} {[int(value) for value in trace[what][::5]]}" for what in ("ordered", "ready")))
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     if arguments.write:
-        rows = [
+        made = [
             {"case": case, "system": system, **{key: _plain(value) for key, value in asdict(each).items()}}
             for case, systems in outcomes.items()
             for system, each in systems.items()
         ]
-        report.write(RESULTS / "autoscaler-product.json", {"cells": rows, "bars": [bar.to_json() for bar in verdict]})
+        report.write(RESULTS / "autoscaler-product.json", {"cells": made, "bars": [bar.to_json() for bar in verdict]})
         RESULTS.joinpath("autoscaler-product.md").write_text(text.rstrip() + "\n", encoding="utf-8")
     return 0
 
