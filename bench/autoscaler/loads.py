@@ -80,16 +80,21 @@ def azure_llm_times() -> Floats:
 def azure_functions(*, minutes: slice, rank: int | None) -> Floats:
     """Azure Functions 2019: all functions together (rank None), or the one with the rank-th highest peak over mean
     among those called at least once a second on average, in that part of the day; spread evenly over each minute."""
-    with (TRACES / "azure-functions-2019" / "200_inv.csv").open() as file:
-        rows = csv.reader(file)
-        next(rows)
-        counts = np.array([[float(value) for value in row[3:]] for row in rows])
+    counts = azure_functions_counts()
     chosen = counts.sum(axis=0)
     if rank is not None:
         busy = counts[counts.mean(axis=1) >= 60.0]
         order = np.argsort(-busy.max(axis=1) / busy.mean(axis=1))
         chosen = busy[order[rank]]
     return np.repeat(chosen[minutes] / 60.0, 60)
+
+
+def azure_functions_counts() -> Floats:
+    """Azure Functions 2019: invocations of each of the 200 functions in each minute of the day."""
+    with (TRACES / "azure-functions-2019" / "200_inv.csv").open() as file:
+        rows = csv.reader(file)
+        next(rows)
+        return np.array([[float(value) for value in row[3:]] for row in rows])
 
 
 def poisson(rates: Floats, random: np.random.Generator) -> Floats:

@@ -4,7 +4,6 @@ Apa is the shipped engine, the object the controller calls. Kpa, Hpa, Keda and R
 in a process beside (peers/). Literal is the published rule read literally. Bounds are applied to all alike by the run.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -12,7 +11,7 @@ import subprocess
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from headrace.autoscaler.engine import CallCurve, LoadCounters, Memory, Observation, PodCounts, Utilisation, decide
 from headrace.contract.apa import AutoscalerSpec
@@ -38,13 +37,10 @@ class Stats:
     memory: float
     gpu_memory: float | None
     tensor: float
-    cold_start_seconds: float
+    cold_start_seconds: float | None
+    """None: no start has been seen yet."""
     unschedulable: int = 0
     """Ordered, and no node has room."""
-    cpu_seconds: float = 0.0
-    """Used by ready pods."""
-    call_seconds: float = 0.0
-    """Spent in model calls."""
     calls: CallCurve | None = None
     """What a model call costs, as a front measures it; None: not told."""
     default_limit: int | None = None
@@ -75,7 +71,6 @@ class Wanted:
 
 
 NOTHING = Wanted()
-Told = TypeVar("Told")
 
 
 class Policy(Protocol):
@@ -86,12 +81,6 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Ends what the policy started."""
-
-
-def _fitting(kind: type[Told], **fields: Any) -> Told:
-    """An object of the engine's, of the fields that this engine has."""
-    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
-    return kind(**{name: value for name, value in fields.items() if name in known})
 
 
 class Apa:
@@ -116,16 +105,13 @@ class Apa:
             self.spec,
             Observation(
                 taken_at=now,
-                load=_fitting(
-                    LoadCounters,
+                load=LoadCounters(
                     arrived=stats.arrived,
                     completed=stats.completed,
                     executing_seconds=stats.executing_seconds,
                     queued_seconds=stats.queued_seconds,
                     queued=stats.queued,
                     executing=stats.executing,
-                    cpu_seconds=stats.cpu_seconds,
-                    call_seconds=stats.call_seconds,
                 ),
                 pods=PodCounts(
                     desired=stats.desired,

@@ -68,6 +68,8 @@ class Outcome:
     peak_pods: int = 0
     capacity_seconds: float = math.nan
     """From `capacity_from` to enough ready pods; infinite: never."""
+    waited_for_start: float = 0.0
+    """Share of arrivals in seconds that began without a ready pod."""
     wait_p50: float = 0.0
     wait_p99: float = 0.0
     wait_p999: float = 0.0
@@ -175,6 +177,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
     direction = 0
     churn_base = 0
     capacity_at = math.inf
+    unserved = 0
     track = {name: [] for name in ("load", "ready", "desired", "alive", "queued", "concurrency")} if keep_trace else {}
     for second in range(case.seconds):
         if second == case.warm_seconds:
@@ -184,6 +187,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
             service = case.shifted
         now = second + 1.0
         arrived_before = plane.scalar(dataplane.ARRIVED)
+        asleep = plane.scalar(dataplane.READY) == 0
         plane.advance(
             now, speed=service.speed, cpu=service.cpu, tensor=service.tensor, limit=min(limit, slots), slo=slo
         )
@@ -191,6 +195,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
         ready = plane.scalar(dataplane.READY)
         measured = second >= case.warm_seconds
         if measured:
+            unserved += plane.scalar(dataplane.ARRIVED) - arrived_before if asleep else 0
             outcome.pod_seconds += fleet.alive
             outcome.peak_pods = max(outcome.peak_pods, fleet.alive)
         if case.capacity_from is not None and now > case.capacity_from and ready >= case.needed:
@@ -227,6 +232,7 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
     outcome.rejected = int(count[dataplane.REJECTED] + count[dataplane.FAILED])
     late = int(count[dataplane.VIOLATED]) + _overdue(plane, case, slo)
     outcome.violations = min(1.0, (late + outcome.rejected) / max(outcome.arrived, 1))
+    outcome.waited_for_start = unserved / max(outcome.arrived, 1)
     outcome.churn = fleet.created + fleet.removed - churn_base
     outcome.cut = fleet.cut
     if case.capacity_from is not None:
@@ -270,6 +276,4 @@ def _stats(case: Case, service: Service, plane: Plane, fleet: _Fleet, *, step: F
         ),
         tensor=min(1.0, float(step[dataplane.TENSOR_SECONDS]) / pods),
         cold_start_seconds=case.cold_start_seconds + ACTUATION_SECONDS,
-        cpu_seconds=float(plane.total[dataplane.CPU_SECONDS]) * service.cores,
-        call_seconds=float(plane.total[dataplane.EXECUTING_SECONDS]),
     )

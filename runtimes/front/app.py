@@ -15,7 +15,7 @@ import orjson
 from headrace.contract import names
 from headrace.runtimes.front import admin, batching, express, media, packing
 from headrace.runtimes.front.answers import JSON_HEADER, Answer, refusal
-from headrace.runtimes.front.dispatch import Call, Dispatcher, Sized
+from headrace.runtimes.front.dispatch import Call, Dispatcher, Sized, Waiting
 from headrace.runtimes.front.grpc_door import GrpcDoor
 from headrace.runtimes.front.inference import OpenInference, Told, dialect
 from headrace.runtimes.front.load import Load
