@@ -80,7 +80,7 @@ def test_a_process_knows_when_it_started() -> None:
 
     assert before is not None
     assert mine is not None
-    assert before <= mine
+    assert before <= mine + 0.02  # two ticks of the clock that the kernel counts starts in
     assert process.started(2**22 + 1) is None
 
 
