@@ -10,6 +10,7 @@ clocks are this machine's. CPU time is the pod's cgroup's, from its making until
 import argparse
 import http.client
 import json
+import os
 import ssl
 import statistics
 import sys
@@ -218,7 +219,9 @@ def process_start(uid: str) -> float:
         except OSError:
             continue  # ended meanwhile
         if ours:
-            found.append(ticks / 100)
+            found.append(ticks / os.sysconf("SC_CLK_TCK"))
+    if not found:
+        raise SystemExit(f"bench-starts: no process of pod {uid} runs on this machine")
     return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - min(found))
 
 
@@ -240,7 +243,7 @@ def told(address: str) -> dict[str, float]:
 
 def start(space: Namespace, callers: Callers, *, before: int) -> Started:
     """Orders one pod more than there are and follows it to its first answer."""
-    known = space.names()
+    known = set(space.moments)  # the watch remembers pods that have gone
     ordered = space.scale(before + 1)
     name = eventually(
         lambda: next((each for each in list(space.moments) if each not in known and space.moments[each]), None),
