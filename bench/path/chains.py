@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,11 @@ from headrace.routing.snapshot.resources import CLUSTER  # noqa: E402
 ENDPOINT: Final = "fraud"
 PATH: Final = f"/serving-endpoints/{ENDPOINT}/invocations"
 SUBJECT: Final = "alice"
+PRODUCT: Final = "headrace"
+BARE: Final = "bare Envoys"
+EDGE: Final = "bare TLS hop"
+INNER: Final = "bare hop"
+POD: Final = "the pod alone"
 THREADS: Final = 2
 """`--concurrency` of the proxies' pods (components/pods.py)."""
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -46,7 +51,7 @@ class Chain:
     stop: Callable[[], None] = lambda: None
 
 
-def product(folder: Path, pods: tuple[int, ...], *, name: str = "headrace", change: Change | None = None) -> Chain:
+def product(folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change: Change | None = None) -> Chain:
     """The PopProxy and the LoadBalancer with the bootstrap, the configuration and the number of threads that they have
     in production: TLS, a valid token, an access list."""
     folder.mkdir()
@@ -93,18 +98,19 @@ def product(folder: Path, pods: tuple[int, ...], *, name: str = "headrace", chan
     )
 
 
-def plain(folder: Path, pod: int, token: str) -> Chain:
-    """Two Envoys that only pass on, with the product's protocols; the request is the same to the byte."""
+def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str]) -> Chain:
+    """Two Envoys that only pass on, with the product's protocols; the request is the same but for its path, which
+    they do not change."""
     folder.mkdir()
     write_certificate(folder)
     ports = [free_port() for _ in range(4)]
     between, behind = _upstream_protocols()
     configurations = {
-        "bare TLS hop": bare.hop(
+        EDGE: bare.hop(
             name="edge", port=ports[0], admin_port=ports[1], upstream_port=ports[2], upstream_protocol=between,
             tls=str(folder),
         ),
-        "bare hop": bare.hop(
+        INNER: bare.hop(
             name="inner", port=ports[2], admin_port=ports[3], upstream_port=pod, upstream_protocol=behind
         ),
     }  # fmt: skip
@@ -118,29 +124,18 @@ def plain(folder: Path, pod: int, token: str) -> Chain:
     for at in (1, 3):
         eventually(lambda at=at: Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)
     return Chain(
-        name="bare Envoys",
+        name=BARE,
         port=ports[0],
         hops={label: process.pid for label, process in processes.items()},
-        path=PATH,
         ca_file=str(folder / "tls.crt"),
-        headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+        headers=headers,
         stop=stop,
     )
 
 
 def straight(port: int) -> Chain:
     """The pod itself, without TLS, as the LoadBalancer asks it."""
-    return Chain(name="the pod alone", port=port, headers={"Content-Type": "application/json"})
-
-
-def responder(port: int) -> subprocess.Popen[str]:
-    """Starts `bench.path.responder` and waits until it listens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.path.responder", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    return process
+    return Chain(name=POD, port=port, headers={"Content-Type": "application/json"})
 
 
 def _envoy(folder: Path, label: str, config: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -162,6 +157,3 @@ def _upstream_protocols() -> tuple[dict[str, Any], dict[str, Any]]:
         (protocol,) = body["typed_extension_protocol_options"][_PROTOCOLS]["explicit_http_config"]
         found.append({protocol: {}})
     return found[0], found[1]
-
-
-__all__ = ["Chain", "free_port", "plain", "product", "replace", "responder", "straight"]

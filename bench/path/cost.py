@@ -1,30 +1,43 @@
 """Cost: CPU, memory and time of each hop of a chain under load, chains in turns."""
 
 import json
+import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from bench.path import processes
+from bench.path import chains, pods, processes
 from bench.path.chains import ROOT, Chain
+from bench.report import Cell
+from headrace.contract import names
 
-BODY = json.dumps({"dataframe_split": {"columns": [f"feature_{at}" for at in range(30)], "data": [[1.5] * 30]}})
+BODY: Final = json.dumps({"dataframe_split": {"columns": [f"feature_{at}" for at in range(30)], "data": [[1.5] * 30]}})
+CONNECTIONS: Final = (64, 1)
+PAIRS: Final = ((names.POP_PROXY, chains.EDGE), (names.LOAD_BALANCER, chains.INNER))
+"""Our hops, each with the bare one that it is compared with."""
+COSTS: Final = "CPU, over a bare hop's"
+SHARE: Final = "CPU of the busiest thread"
+ADDED: Final = "p50 added to the pod's"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Turn:
     """One load on one chain."""
 
     requests_per_second: float
     p50_ms: float
     p99_ms: float
-    micros: dict[str, float]
+    micros: Mapping[str, float]
     """CPU microseconds a request, by hop."""
-    busiest: dict[str, float]
-    """Share of a hop's worker threads' CPU that the busiest of them had."""
-    memory: dict[str, float]
+    busiest: Mapping[str, float]
+    """Share of the CPU of a hop's workers that the busiest of them had."""
+    memory: Mapping[str, float]
+    """Resident MiB, by hop."""
 
 
 def load(chain: Chain, *, connections: int, seconds: float, body: str = BODY) -> Turn:
@@ -53,11 +66,89 @@ def load(chain: Chain, *, connections: int, seconds: float, body: str = BODY) ->
     micros, busiest = {}, {}
     for hop in chain.hops:
         spent = {thread: after[hop][thread] - before[hop].get(thread, 0) for thread in after[hop]}
-        micros[hop] = sum(spent.values()) / answered / 1e3
         workers = [value for (_, name), value in spent.items() if name.startswith("wrk:")]
-        busiest[hop] = max(workers) / max(1, sum(workers)) if workers else 1.0
-    memory = {hop: processes.resident_mebibytes(pid) for hop, pid in chain.hops.items()}
-    return Turn(result["requests_per_second"], result["p50_ms"], result["p99_ms"], micros, busiest, memory)
+        micros[hop] = sum(spent.values()) / answered / 1e3
+        busiest[hop] = max(workers) / max(1, sum(workers))
+    return Turn(
+        requests_per_second=result["requests_per_second"],
+        p50_ms=result["p50_ms"],
+        p99_ms=result["p99_ms"],
+        micros=micros,
+        busiest=busiest,
+        memory={hop: processes.resident_mebibytes(pid) for hop, pid in chain.hops.items()},
+    )
 
 
-def measure() -> None: ...
+def in_turns(ways: Sequence[Chain], *, connections: int, turns: int, seconds: float) -> dict[str, list[Turn]]:
+    """Each chain's turns, after a short one that is not kept; a disturbance of the machine meets all alike."""
+    for chain in ways:
+        load(chain, connections=connections, seconds=0.3)
+    found: dict[str, list[Turn]] = {chain.name: [] for chain in ways}
+    for _ in range(turns):
+        for chain in ways:
+            found[chain.name].append(load(chain, connections=connections, seconds=seconds))
+    return found
+
+
+def measure(*, turns: int = 7, seconds: float = 1.0) -> list[Cell]:
+    """Both proxies beside two bare ones and beside the pod alone, before a pod that costs nothing and before a real one.
+
+    Needs neither a cluster nor anything that listens already.
+    """
+    cells: list[Cell] = []
+    with tempfile.TemporaryDirectory() as folder, pods.responder() as light, pods.front(Path(folder)) as real:
+        for upstream, port in (("a pod that costs nothing", light), ("a front and its model", real)):
+            with running(Path(folder) / str(port), port) as ways:
+                for connections in CONNECTIONS:
+                    case = f"{upstream}, {connections} connection{'s' if connections > 1 else ''}"
+                    cells += cells_of(case, in_turns(ways, connections=connections, turns=turns, seconds=seconds))
+    return cells
+
+
+@contextmanager
+def running(folder: Path, pod: int) -> Iterator[list[Chain]]:
+    """The three ways to one pod; their processes end with the block."""
+    folder.mkdir()
+    ways: list[Chain] = []
+    try:
+        ways.append(chains.product(folder / "product", (pod,)))
+        ways.append(chains.bare_envoys(folder / "bare", pod, ways[0].headers))
+        yield [*ways, chains.straight(pod)]
+    finally:
+        for chain in ways:
+            chain.stop()
+
+
+def cells_of(case: str, found: Mapping[str, Sequence[Turn]]) -> list[Cell]:
+    """Medians over turns; what compares two chains compares them turn by turn."""
+    cells = []
+    for system, turns in found.items():
+
+        def cell(metric: str, unit: str, value: Callable[[Turn], float], system: str = system) -> Cell:
+            return _cell(case, system, metric, unit, map(value, found[system]))
+
+        cells += [
+            cell("requests", "requests/s", lambda turn: turn.requests_per_second),
+            cell("p50", "ms", lambda turn: turn.p50_ms),
+            cell("p99", "ms", lambda turn: turn.p99_ms),
+        ]
+        for hop in turns[0].micros:
+            cells += [
+                cell(f"{hop}: CPU", "us a request", lambda turn, hop=hop: turn.micros[hop]),  # type: ignore[misc]
+                cell(f"{hop}: {SHARE}", "of all", lambda turn, hop=hop: turn.busiest[hop]),  # type: ignore[misc]
+                cell(f"{hop}: memory", "MiB", lambda turn, hop=hop: turn.memory[hop]),  # type: ignore[misc]
+            ]
+    ours, bare, pod = (found[name] for name in (chains.PRODUCT, chains.BARE, chains.POD))
+    for hop, plain in PAIRS:
+        ratios = [one.micros[hop] / other.micros[plain] for one, other in zip(ours, bare, strict=True)]
+        cells.append(_cell(case, chains.PRODUCT, f"{hop}: {COSTS}", "x", ratios))
+    for name, turns in ((chains.PRODUCT, ours), (chains.BARE, bare)):
+        added = [one.p50_ms - other.p50_ms for one, other in zip(turns, pod, strict=True)]
+        cells.append(_cell(case, name, ADDED, "ms", added))
+    return cells
+
+
+def _cell(case: str, system: str, metric: str, unit: str, values: Iterable[float]) -> Cell:
+    kept = list(values)
+    middle = statistics.median(kept)
+    return Cell(case=case, system=system, metric=metric, value=middle, unit=unit, low=min(kept), high=max(kept))
