@@ -119,7 +119,7 @@ def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str]) -> Chain:
     def stop() -> None:
         for process in processes.values():
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
     for at in (1, 3):
         eventually(lambda at=at: Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)

@@ -124,8 +124,8 @@ def cells_of(case: str, found: Mapping[str, Sequence[Turn]]) -> list[Cell]:
     cells = []
     for system, turns in found.items():
 
-        def cell(metric: str, unit: str, value: Callable[[Turn], float], system: str = system) -> Cell:
-            return _cell(case, system, metric, unit, map(value, found[system]))
+        def cell(metric: str, unit: str, value: Callable[[Turn], float]) -> Cell:
+            return _cell(case, system, metric, unit, map(value, turns))
 
         cells += [
             cell("requests", "requests/s", lambda turn: turn.requests_per_second),
