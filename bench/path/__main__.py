@@ -1,6 +1,6 @@
 """`make bench-path`: bench/results/path.json, a plot beside it, and the bars as a table.
 
-`python -m bench.path --parts` instead takes one part of the configuration away at a time and says what that saves.
+`python -m bench.path.instructions` says which part of the configuration costs what.
 """
 
 import argparse

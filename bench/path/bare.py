@@ -38,7 +38,13 @@ def hop(
             _PROTOCOLS: _typed(_PROTOCOLS, {"explicit_http_config": upstream_protocol})
         },
     }
-    listener = {"name": name, "address": _address(port), "filter_chains": [chain]}
+    listener = {
+        "name": name,
+        "address": _address(port),
+        "filter_chains": [chain],
+        # As the product has it: a hop with all connections on one thread saves the other's wake-ups.
+        "connection_balance_config": {"exact_balance": {}},
+    }
     return {
         "static_resources": {"listeners": [listener], "clusters": [cluster]},
         "admin": {"address": _address(admin_port)},

