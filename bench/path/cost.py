@@ -117,7 +117,8 @@ def running(folder: Path, pod: int) -> Iterator[list[Chain]]:
     ways: list[Chain] = []
     try:
         ways.append(chains.product(folder / "product", (pod,)))
-        ways.append(chains.bare_envoys(folder / "bare", pod, ways[0].headers))
+        ways.append(chains.bare_envoys(folder / "two", pod, ways[0].headers))
+        ways.append(chains.bare_envoys(folder / "one", pod, ways[0].headers, hops=1))
         yield [*ways, chains.straight(pod)]
     finally:
         for chain in ways:
