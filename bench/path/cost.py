@@ -95,7 +95,7 @@ def in_turns(ways: Sequence[Chain], *, connections: int, turns: int, seconds: fl
     return found
 
 
-def measure(*, turns: int = 7, seconds: float = 1.0) -> list[Cell]:
+def measure(*, turns: int = 5, seconds: float = 1.0) -> list[Cell]:
     """Both proxies beside two bare ones and the pod alone, with a pod that costs nothing and with a real one.
 
     Needs neither a cluster nor anything that listens already.
