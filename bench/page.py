@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "runtime": ("Runtime against other servers", "make bench-runtime"),
     "forms": ("Every form of a request", "make bench-forms"),
     "routing": ("Both proxies by the number of endpoints", "make bench-routing"),
+    "path": ("Both proxies beside two that only pass requests on", "make bench-path"),
     "soak": ("A million requests", "make soak"),
     "llm": ("vLLM on a GPU, behind the front and alone", "make bench-llm"),
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),

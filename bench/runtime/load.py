@@ -163,8 +163,8 @@ def prepared(host: str, port: int, path: str, content_type: str, body: bytes) ->
     return head.encode() + b"\r\n\r\n" + body
 
 
-def closed_loop(job: dict[str, Any], request: bytes) -> Tally:
-    connections = Connections(job["host"], job["port"], Connection)
+def closed_loop(job: dict[str, Any], request: bytes, connections: Connections | None = None) -> Tally:
+    connections = Connections(job["host"], job["port"], Connection) if connections is None else connections
     tally = Tally()
     opened = [connections.open() for _ in range(job["connections"])]
     begin = time.perf_counter() + job["warm_up_seconds"]

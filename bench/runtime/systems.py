@@ -167,8 +167,11 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, body: str | Non
             time.sleep(0.25)
 
 
-def start(system: str, model: Model, logs: Path) -> Served:
-    """Starts one system on a model and waits until it answers."""
+def start(system: str, model: Model, logs: Path, *, python: str = "") -> Served:
+    """Starts one system on a model and waits until it answers.
+
+    `python` is an interpreter that can load the model; by default that of the peers' environment.
+    """
     port = free_port()
     log = logs / f"{system}-{model.name}.log"
     body, path, cwd = split(model.columns) if model.columns else tensor, "/invocations", None
@@ -178,7 +181,7 @@ def start(system: str, model: Model, logs: Path) -> Served:
         "BENCH_COLUMNS": json.dumps(model.columns),
         "BENCH_BATCHED": "1" if batched else "0",
     }
-    peers = str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
+    peers = python if python else str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
     if system == "headrace":
         command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
         command += ["--host", "127.0.0.1", "--port", str(port)]

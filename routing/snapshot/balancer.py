@@ -84,7 +84,7 @@ def _virtual_host(endpoint: Endpoint, options: Options) -> Tree:
         {
             "name": endpoint.name,
             "domains": [endpoint.name],
-            "retry_policy": connection.retry_policy(options),
+            "retry_policy": connection.retry_policy(options, of_fronts=True),
             # Ours to act upon, and done with: the PopProxy must not try again what was tried here.
             "response_headers_to_remove": [names.UNPROCESSED_HEADER],
             # A retry or a shadow needs the whole body kept until the answer; the PopProxy has bounded it already.

@@ -38,7 +38,7 @@ def filters(options: Options) -> list[Body]:
 
 def asks() -> Body:
     """A matcher's predicate: a request on these paths."""
-    return paths.both(paths.header_is(":path", rf"{PATH}(\?.*)?"), paths.header_is(":method", "POST"))
+    return paths.both(paths.header_is(":path", rf"{PATH}(\?.*)?"), paths.method_is("POST"))
 
 
 def undecided() -> Body:

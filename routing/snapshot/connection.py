@@ -32,7 +32,6 @@ def http_manager(role: str, options: Options, *, filters: list[Body], extra: Bod
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "strip_any_host_port": True,
         "generate_request_id": True,
-        "always_set_request_id_in_response": True,
         # Routes give their own; this one is for what no route has claimed yet.
         "stream_idle_timeout": "300s",
         "delayed_close_timeout": "1s",
@@ -98,18 +97,26 @@ def listener(role: str, options: Options, *, port: int, manager: Body, transport
         "name": role,
         "address": {"socket_address": {"address": options.bind_address, "port_value": port}},
         "per_connection_buffer_limit_bytes": 32768,
+        # Each connection to the thread that has the fewest. By chance, the few long ones of another proxy all end on
+        # one thread as often as not, and the others have nothing to do.
+        "connection_balance_config": {"exact_balance": {}},
         "filter_chains": [chain],
     }
 
 
-def retry_policy(options: Options) -> Body:
+def retry_policy(options: Options, *, of_fronts: bool) -> Body:
     """Retries only what certainly did not reach a model: predictions need not be idempotent.
 
-    That is so when no connection was had, when the request was not yet on it, and when the front itself says so.
+    That is so when no connection was had, when the request was not yet on it, and, `of_fronts`, when the front itself
+    says so.
     """
-    return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+    lost = "connect-failure,refused-stream,reset-before-request"
+    unprocessed = {
+        "retry_on": f"{lost},retriable-headers",
         "retriable_headers": [{"name": names.UNPROCESSED_HEADER, "present_match": True}],
+    }
+    return {
+        **(unprocessed if of_fronts else {"retry_on": lost}),
         "num_retries": options.retries,
         "retry_host_predicate": [
             {

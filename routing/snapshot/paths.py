@@ -38,14 +38,23 @@ GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
 
 def header_is(name: str, pattern: str) -> Body:
     """A matcher's predicate: a header, or the whole path with its query, matches this pattern from end to end."""
+    return _header(name, {"safe_regex": {"google_re2": {}, "regex": pattern}})
+
+
+def header_has(name: str, part: str) -> Body:
+    """A matcher's predicate: a header holds this text."""
+    return _header(name, {"contains": part})
+
+
+def method_is(*methods: str) -> Body:
+    """A matcher's predicate: the method is one of these."""
+    several = [_header(":method", {"exact": method}) for method in methods]
+    return several[0] if len(several) == 1 else {"or_matcher": {"predicate": several}}
+
+
+def _header(name: str, match: Body) -> Body:
     config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": name})
-    expression = {"google_re2": {}, "regex": pattern}
-    return {
-        "single_predicate": {
-            "input": {"name": name.lstrip(":"), "typed_config": config},
-            "value_match": {"safe_regex": expression},
-        }
-    }
+    return {"single_predicate": {"input": {"name": name.lstrip(":"), "typed_config": config}, "value_match": match}}
 
 
 def both(*predicates: Body) -> Body:
@@ -55,9 +64,9 @@ def both(*predicates: Body) -> Body:
 
 def asks_endpoint(pattern: str) -> Body:
     """A matcher's predicate: a request to an endpoint at the address that the pattern describes."""
-    scores = both(header_is(":path", rf"{pattern}/invocations/?(\?.*)?"), header_is(":method", "POST"))
+    scores = both(header_is(":path", rf"{pattern}/invocations/?(\?.*)?"), method_is("POST"))
     protocol = header_is(":path", rf"{pattern}({_PROTOCOLS})([/?].*)?")
-    spoken = both(protocol, header_is(":method", "|".join(PROTOCOL_METHODS)))
+    spoken = both(protocol, method_is(*PROTOCOL_METHODS))
     return {"or_matcher": {"predicate": [scores, spoken]}}
 
 

@@ -83,6 +83,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
     ]
     extra: Body = {
         "use_remote_address": True,
+        "always_set_request_id_in_response": True,
         # No client address is trusted, not even one of the cluster's: x-envoy-* from outside means nothing.
         "internal_address_config": {"unix_sockets": False},
         "early_header_mutation_extensions": [access.strip_identity()],
@@ -115,14 +116,26 @@ def _route_table(world: World, options: Options, recall: Recall) -> Resource:
     host = {
         "name": "pop",
         "domains": ["*"],
-        "retry_policy": connection.retry_policy(options),
-        "request_headers_to_remove": [by_model.MODEL_HEADER],
+        # The LoadBalancer has tried again what a front refused.
+        "retry_policy": connection.retry_policy(options, of_fronts=False),
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "matcher": {"on_no_match": _rest()},
+        "matcher": {
+            "matcher_list": {"matchers": [_misshapen(options)]},
+            "on_no_match": {"matcher": {"on_no_match": _rest()}},
+        },
     }
     shapes = _shapes(world, options, recall) if world.endpoints else []
-    tree = Tree.of(host, "matcher.matcher_list.matchers", shapes) if shapes else Tree.of(host)
+    tree = Tree.of(host, "matcher.on_no_match.matcher.matcher_list.matchers", shapes) if shapes else Tree.of(host)
     return Resource(names.POP_PROXY, Tree.of({"name": names.POP_PROXY}, "virtual_hosts", [tree]))
+
+
+def _misshapen(options: Options) -> Body:
+    """What no shape is asked about."""
+    route = typed("envoy.config.route.v3.Route", access.misshapen_route())
+    return {
+        "predicate": access.misshapen(options),
+        "on_match": {"action": {"name": "route", "typed_config": route}},
+    }
 
 
 def _shapes(world: World, options: Options, recall: Recall) -> list[Tree]:
@@ -227,12 +240,13 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
         **connection.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
     }
 
-    def route(match: Body, **rewrite: str) -> Tree:
+    def route(match: Body, removed: tuple[str, ...] = (), **rewrite: str) -> Tree:
         name = f"{endpoint.name}:{next(iter(match.values()))}"
-        return _to(Tree.of({"name": name, "match": match, "route": {**action, **rewrite}, **common}))
+        body = {"name": name, "match": match, "route": {**action, **rewrite}, **common}
+        return _to(Tree.of({**body, "request_headers_to_remove": list(removed)} if removed else body))
 
     return (
         *(route({"prefix": address}, prefix_rewrite="/") for address in addresses),
         route(paths.grpc_call()),
-        route(by_model.decided(), prefix_rewrite=by_model.OWN_PREFIX),
+        route(by_model.decided(), (by_model.MODEL_HEADER,), prefix_rewrite=by_model.OWN_PREFIX),
     )

@@ -86,7 +86,9 @@ class ControlPlane:
 class Envoy:
     """One Envoy process with the product's own bootstrap."""
 
-    def __init__(self, role: str, folder: Path, control_plane_port: int, name: str = "") -> None:
+    def __init__(
+        self, role: str, folder: Path, control_plane_port: int, name: str = "", *, concurrency: int = 1
+    ) -> None:
         self.role = role
         name = name if name else role
         self.admin_port, self.stats_port = free_port(), free_port()
@@ -110,7 +112,7 @@ class Envoy:
                     name,
                     "--disable-hot-restart",
                     "--concurrency",
-                    "1",
+                    str(concurrency),
                     "--log-level",
                     "warning",
                     *FAST_ARGUMENTS,

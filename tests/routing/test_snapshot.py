@@ -22,7 +22,7 @@ from headrace.routing.snapshot import (
     by_model,
     paths,
 )
-from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER, STRIPPED_PREFIXES
+from headrace.routing.snapshot.access import JWT_FILTER, RBAC_FILTER, STRIPPED_PREFIXES, SUBJECT_HEADER
 from headrace.routing.snapshot.pop import PUBLIC_PATHS
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, Resource
 
@@ -78,7 +78,7 @@ def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], dict[
     (host,) = hosts(world, names.POP_PROXY)
     assert "routes" not in host
     found = []
-    for shape in host["matcher"].get("matcher_list", {}).get("matchers", ()):
+    for shape in host["matcher"]["on_no_match"]["matcher"].get("matcher_list", {}).get("matchers", ()):
         matcher = shape["on_match"]["matcher"]
         tree = matcher["matcher_tree"]
         (choices,) = (tree[kind]["map"] for kind in ("prefix_match_map", "exact_match_map") if kind in tree)
@@ -91,12 +91,23 @@ def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], dict[
 def pop_rest(world: World) -> list[dict[str, Any]]:
     """The PopProxy's routes for what leads to no endpoint, in order."""
     (host,) = hosts(world, names.POP_PROXY)
-    rest: list[dict[str, Any]] = host["matcher"]["on_no_match"]["action"]["typed_config"]["routes"]
+    rest: list[dict[str, Any]] = host["matcher"]["on_no_match"]["matcher"]["on_no_match"]["action"]["typed_config"][
+        "routes"
+    ]
     return rest
+
+
+def pop_misshapen(world: World) -> dict[str, Any]:
+    """The PopProxy's route for what is refused by its head, before any shape is looked at."""
+    (host,) = hosts(world, names.POP_PROXY)
+    (shape,) = host["matcher"]["matcher_list"]["matchers"]
+    route: dict[str, Any] = shape["on_match"]["action"]["typed_config"]
+    return route
 
 
 def pop_routes(world: World) -> Iterator[dict[str, Any]]:
     """Every route of the PopProxy."""
+    yield pop_misshapen(world)
     for _, routes, otherwise in pop_shapes(world):
         yield from routes.values()
         if otherwise is not None:
@@ -170,11 +181,8 @@ def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: Wo
         endpoint = route["route"]["host_rewrite_literal"]
         assert route["request_headers_to_add"][0]["header"]["value"] == endpoint
         if allowed[endpoint]:
-            found = {
-                principal["sourced_metadata"]["metadata_matcher"]["value"]["string_match"]["exact"]
-                for principal in principals
-            }
-            assert found == allowed[endpoint]
+            assert {principal["header"]["name"] for principal in principals} == {SUBJECT_HEADER}
+            assert {principal["header"]["string_match"]["exact"] for principal in principals} == allowed[endpoint]
         else:
             assert principals == [{"any": True}]
 
