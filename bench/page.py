@@ -15,6 +15,7 @@ Written by `python -m bench.page` from `bench/results`; a test holds the two tog
 one command. A bar that a run missed says so.
 """
 _COMMANDS: Final = {
+    "product": ("The product as one, on the cluster", "make bench-product"),
     "deploy": ("Coming up, changing, going back", "make bench-deploy"),
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
