@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from bench.product import table
 from bench.report import RESULTS
 
 STORIES: Final = Path(__file__).resolve().parents[1] / "tests" / "recorded" / "long.json"
@@ -27,7 +28,8 @@ _COMMANDS: Final = {
     "autoscaler-live": ("Simulator against the cluster", "python -m bench.autoscaler.live"),
     "autoscaler-scale": ("The autoscaler among many endpoints", "python -m bench.autoscaler.scale"),
 }
-
+_WHOLE: Final = ("product",)
+"""Results whose measures are shown beside the bars, a line a case and system."""
 _LONGEST_VERSION: Final = 40
 """Characters of a version in running text; where one is longer, as settings are, all are a table."""
 _VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
@@ -90,6 +92,7 @@ def _section(name: str, path: Path) -> str:
         "|---|---|---|---|",
         *rows,
         "",
+        *([*table.table(result["cells"]), ""] if name in _WHOLE else []),
         *listed,
         *pictures,
         "",

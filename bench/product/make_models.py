@@ -1,6 +1,7 @@
 """Trains the benchmark's models and registers those that are not there; run by the interpreter of their environment.
 
-`python make_models.py DIRECTORY TRACKING_URI NAME…`. Each model lies in DIRECTORY, too, where the peers read it.
+`python make_models.py DIRECTORY TRACKING_URI LIKE NAME…`. Each model lies in DIRECTORY, too, where the peers read it,
+and has the requirements of the registered model LIKE, with a library of its own added.
 """
 
 import json
@@ -16,9 +17,8 @@ import pandas as pd
 from mlflow.models import infer_signature
 
 EXPERIMENT = "headrace-product"
-SHARED = ["mlflow==3.17.2", "scikit-learn==1.9.1", "pandas==3.1.1", "numpy==2.4.6"]
 # xgboost's own wheel needs a GPU library of 200 MB; this one is the same release without.
-REQUIREMENTS = {"xgboost": [*SHARED, "xgboost-cpu==3.2.0"], "cnn": [*SHARED, "torch==2.13.0"]}
+ADDED = {"xgboost": ["xgboost-cpu==3.2.0"], "cnn": ["torch==2.13.0"]}
 SHAPE = (1, 28, 28)
 
 WAITING = """
@@ -93,9 +93,9 @@ def network() -> Any:
     return made.eval()
 
 
-def log(directory: Path, name: str) -> str:
+def log(directory: Path, name: str, shared: list[str]) -> str:
     """Logs the model and returns the URI of what was logged."""
-    requirements = REQUIREMENTS.get(name, SHARED)
+    requirements = [*shared, *ADDED.get(name, ())]
     if name in SOURCES:
         script = directory / f"{name}.py"
         script.write_text(SOURCES[name])
@@ -132,9 +132,10 @@ def log(directory: Path, name: str) -> str:
     return str(logged.model_uri)
 
 
-def main(directory: Path, tracking_uri: str, wanted: list[str]) -> None:
+def main(directory: Path, tracking_uri: str, like: str, wanted: list[str]) -> None:
     """Prints the URI of each model as JSON."""
     mlflow.set_tracking_uri(tracking_uri)
+    shared = Path(mlflow.pyfunc.get_model_dependencies(like)).read_text().split()
     mlflow.set_experiment(EXPERIMENT)
     directory.mkdir(parents=True, exist_ok=True)
     client = mlflow.MlflowClient()
@@ -144,7 +145,7 @@ def main(directory: Path, tracking_uri: str, wanted: list[str]) -> None:
         found = client.search_model_versions(f"name='{registered}'")
         if not found or not (directory / name / "MLmodel").exists():
             with mlflow.start_run():
-                uri = log(directory, name)
+                uri = log(directory, name, shared)
             if not found:
                 mlflow.register_model(uri, registered)
             shutil.rmtree(directory / name, ignore_errors=True)
@@ -154,4 +155,4 @@ def main(directory: Path, tracking_uri: str, wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -3,7 +3,8 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,28 +35,34 @@ def folder() -> Path:
 
 
 def environment(name: str) -> str:
-    """Which of the peers' environments trains and serves it."""
+    """Which of the environments in bench.runtime serves it where a peer does."""
     return "torch" if name == "cnn" else "peers"
 
 
-def ensure(tracking_uri: str, wanted: Iterable[str]) -> dict[str, str]:
-    """URIs in the registry by model, trained and registered now where they are missing."""
+def trainer(name: str) -> Path:
+    """The interpreter that trains it: this one, unless the model's library is not here."""
+    return environments.interpreter(environment(name)) if name in ("xgboost", "cnn") else Path(sys.executable)
+
+
+def ensure(tracking_uri: str, wanted: Sequence[str], *, like: str) -> dict[str, str]:
+    """URIs in the registry by model, trained and registered now where they are missing.
+
+    `like`: URI of the demo's model, whose requirements all have, so that they share its layer of the image.
+    """
     made: dict[str, str] = {}
-    names = list(wanted)
-    for kind in ("peers", "torch"):
-        if mine := [name for name in names if environment(name) == kind]:
-            script = Path(__file__).with_name("make_models.py")
-            command = [str(environments.interpreter(kind)), "-P", str(script), str(folder()), tracking_uri, *mine]
-            done = subprocess.run(
-                command,
-                env={**os.environ, "GIT_PYTHON_REFRESH": "quiet"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode != 0:
-                raise RuntimeError(f"{mine} could not be registered at {tracking_uri}: {done.stderr[-2000:]}")
-            made.update(json.loads(done.stdout.splitlines()[-1]))
+    for python in dict.fromkeys(trainer(name) for name in wanted):
+        mine = [name for name in wanted if trainer(name) == python]
+        script = Path(__file__).with_name("make_models.py")
+        done = subprocess.run(
+            [str(python), "-P", str(script), str(folder()), tracking_uri, like, *mine],
+            env={**os.environ, "GIT_PYTHON_REFRESH": "quiet"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{mine} could not be registered at {tracking_uri}: {done.stderr[-2000:]}")
+        made.update(json.loads(done.stdout.splitlines()[-1]))
     return made
 
 

@@ -41,6 +41,10 @@ class Case:
         each = self.seconds // len(self.steps) if self.steps else 0
         return [rate for rate in self.steps for _ in range(each)]
 
+    def without_fixed(self) -> "Case":
+        """The case at defaults alone."""
+        return replace(self, fixed=())
+
     @property
     def expected_seconds(self) -> int:
         """With what comes before and between its loads, as measured on two cores."""

@@ -39,13 +39,15 @@ class Stage:
         configuration = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(self.description["kubeconfig"], client_configuration=configuration)
         self.server = ApiServer("bench-product", configuration)
+        self._demo = {"name": demo_model.NAME, "model_uri": demo_model.ensure(registry.uri()).model_uri}
+        """The demo's own endpoint, which stays: there are always others."""
         self.uris: dict[str, str] = {}
         address = urllib.parse.urlsplit(self.description["url"])
         self.host, self.port = str(address.hostname), int(address.port or 443)
 
     def register(self, wanted: list[str]) -> None:
         """Trains and registers models that the registry lacks."""
-        self.uris |= models.ensure(registry.uri(), wanted)
+        self.uris |= models.ensure(registry.uri(), wanted, like=self._demo["model_uri"])
 
     def endpoint(self, case: str, model: str) -> "Endpoint":
         """An endpoint of its own for a case, declared by nothing but name, platform and model; the one before is gone.
@@ -53,18 +55,17 @@ class Stage:
         New for each case, so that nothing learned before is known.
         """
         name = PREFIX + case
-        self._up([{"name": name, "model_uri": self.uris[model]}])
+        self._up([self._demo, {"name": name, "model_uri": self.uris[model]}])
         return Endpoint(self, name, model)
 
     def empty(self) -> None:
-        """No endpoint at all: the node is the peers'."""
-        self._up([])
+        """No endpoint but the demo's."""
+        self._up([self._demo])
 
     def leave(self) -> None:
         """As it was before: the demo runs with its endpoint, or nothing runs."""
         if self.found:
-            uri = demo_model.ensure(registry.uri()).model_uri
-            self._up([{"name": demo_model.NAME, "model_uri": uri}])
+            self.empty()
         else:
             demo.down()
 
@@ -72,11 +73,10 @@ class Stage:
         self._deployment.up(demo.settings(self.place, self.place.host, endpoints))
 
     def image(self) -> str:
-        """The image of a model's pod that runs now: base and interpreter of every image."""
-        for pod in self.server.get("/api/v1/pods")["items"]:
-            if names.ENDPOINT_LABEL in pod["metadata"].get("labels", {}):
-                return str(pod["spec"]["containers"][0]["image"])
-        raise TemporaryError("no model's pod runs, one must: its image is the base of the peers' pods")
+        """The image of the demo's model: base and interpreter of every image."""
+        space = names.endpoint_namespace(demo_model.NAME)
+        found = self.server.get(f"/apis/apps/v1/namespaces/{space}/deployments/{VERSION}")
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
     def room(self, *, cpu: float, memory_mib: float, beside: str) -> int:
         """How many pods of that request fit on the node, were there none in the namespace `beside`."""
