@@ -4,7 +4,6 @@ Pods and failures are asserted, times are not: the machine of the tests is not q
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from bench.product.stage import Stage
 
 
 @pytest.fixture(scope="module")
-def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outcome]]:
+def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """What each quick case came to; *ours fixed* is for whoever asks about times."""
     del platform  # runs, and stays
     cases = [case.without_fixed() for case in plan.chosen([], quick=True)]
@@ -31,7 +30,7 @@ def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> It
     finally:
         stage.leave()
     assert not run.failures
-    yield {outcome.case: outcome for outcome in run.outcomes if outcome.system == OURS}
+    return {outcome.case: outcome for outcome in run.outcomes if outcome.system == OURS}
 
 
 def test_sixty_four_connections_that_one_pod_carries_order_no_more_than_two(measured: dict[str, Outcome]) -> None:
