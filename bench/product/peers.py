@@ -183,7 +183,8 @@ def mlserver_folder(folder: Path, model: str) -> Path:
     directory = folder / f"mlserver-{model}"
     directory.mkdir(parents=True, exist_ok=True)
     server = {"host": "0.0.0.0", "http_port": PORT, "grpc_port": PORT + 1, "metrics_port": PORT + 2}
-    (directory / "settings.json").write_text(json.dumps({**server, "parallel_workers": 1, "debug": False}))
+    written = {"metrics_dir": "/tmp/metrics", "environments_dir": "/tmp/environments"}
+    (directory / "settings.json").write_text(json.dumps({**server, **written, "parallel_workers": 1, "debug": False}))
     described = {
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
