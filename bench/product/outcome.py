@@ -42,8 +42,8 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
-        return float(self.load["answers"]) / self.seconds
+        """Answers a second while requests were sent; those that came after the last one are no throughput."""
+        return sum(each["answers"] for each in self.load["track"] if each["second"] < self.seconds) / self.seconds
 
     @property
     def p99_ms(self) -> float:

@@ -20,6 +20,10 @@ def looks(ordered: list[int], *, ready: int = 1) -> list[dict[str, Any]]:
     return [{"second": second, "ordered": pods, "alive": pods, **same} for second, pods in enumerate(ordered)]
 
 
+def track(*answers: int) -> list[dict[str, Any]]:
+    return [{"second": second, "answers": each} for second, each in enumerate(answers)]
+
+
 def outcome(
     case: str,
     system: str = OURS,
@@ -34,7 +38,8 @@ def outcome(
     """Ten seconds of a load; `cores` are those that the pods used."""
     load = {
         "answers": int(rate * 10), "failures": failures, "sent": int(rate * 10) + failures, "p50_ms": 5.0,
-        "p90_ms": 8.0, "p99_ms": p99_ms, "client_cpu_seconds": 1.0, "track": [], **more.pop("load", {}),
+        "p90_ms": 8.0, "p99_ms": p99_ms, "client_cpu_seconds": 1.0, "track": track(*[int(rate)] * 10),
+        **more.pop("load", {}),
     }  # fmt: skip
     cpu = more.pop("cpu", {PODS: 10 * cores})
     return Outcome(
@@ -88,16 +93,16 @@ def test_fewer_connections_than_one_pod_carries_are_held_to_its_pods() -> None:
     assert not found["forest, 16 connections: pods ordered"].holds
 
 
+def test_answers_after_the_last_request_are_no_throughput() -> None:
+    assert outcome("callers", load={"track": track(*[50] * 10, 400)}).rate == 50
+
+
 def test_callers_that_wait_are_judged_from_the_first_second() -> None:
     good = judged(outcome("callers", p99_ms=1400, ordered=[1, 3, 3]))
     bad = judged(outcome("callers", p99_ms=1600, failures=1, ordered=[1, 4, 3]))
 
     assert [bar.holds for bar in good.values()] == [True] * 3
     assert [bar.holds for bar in bad.values()] == [False] * 3
-
-
-def track(*answers: int) -> list[dict[str, Any]]:
-    return [{"second": second, "answers": each} for second, each in enumerate(answers)]
 
 
 def test_the_time_to_capacity_runs_from_the_step_to_three_full_seconds() -> None:
