@@ -40,9 +40,9 @@ def main() -> int:
         stage.register(sorted({case.model for case in cases}))
         run = Run(stage, cases, FOLDER)
         run.all()
+        _write(run, whole=whole, seconds=time.monotonic() - began)
     finally:
         stage.leave()
-    _write(run, whole=whole, seconds=time.monotonic() - began)
     for failure in run.failures:
         print(f"bench-product: not measured: {failure}", file=sys.stderr)
     return 1 if run.failures else 0

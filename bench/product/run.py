@@ -1,6 +1,7 @@
 """Runs the cases one after the other and keeps what each came to."""
 
 import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from headrace.contract.errors import HeadraceError
 
 PEERED: Final = "CSV"
 """The one form besides its best that a peer is asked in: MLflow's own server is the only other that reads it."""
+_FAULTS: Final = (HeadraceError, RuntimeError, OSError, LookupError, subprocess.SubprocessError, SystemExit)
+"""What one case may end with; the others are measured all the same."""
 
 
 class Run:
@@ -37,14 +40,14 @@ class Run:
             self._say(f"{case.name}: {self._left} s of the plan are left")
             try:
                 self._ours(case)
-            except (HeadraceError, RuntimeError, OSError) as error:
+            except _FAULTS as error:
                 self.failures.append(f"{case.name}: {error}")
                 self._say(self.failures[-1])
             self._left -= case.expected_seconds
         if peered := [case for case in self.cases if case.peers]:
             try:
                 self._peers(peered)
-            except (HeadraceError, RuntimeError, OSError) as error:
+            except _FAULTS as error:
                 self.failures.append(f"peers: {error}")
                 self._say(self.failures[-1])
 
