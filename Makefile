@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components machinery routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
+.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -57,9 +57,9 @@ lock: .venv/installed ## resolve the lock files anew
 	@$(COMPILE) pyproject.toml --extra control -o locks/control.lock
 	@$(COMPILE) --universal pyproject.toml --extra front -c locks/dev.lock -o locks/front.lock # what tests ran with
 
-bench: bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler ## every benchmark
+bench: bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler ## every benchmark
 
-bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
+bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
 	@$(PYTHON) -m bench.$(@:bench-%=%)
 
 bench-llm: .venv/installed ## vLLM on a GPU, behind our front and alone; HEADRACE_ENGINE_PYTHON has vLLM

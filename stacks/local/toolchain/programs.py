@@ -7,6 +7,7 @@ KUBERNETES_VERSION: Final = "v1.36.3"
 PULUMI_VERSION: Final = "v3.170.0"
 PULUMI_KUBERNETES_VERSION: Final = "v2.0.0"
 KWOK_VERSION: Final = "v0.8.0"
+METRICS_SERVER_VERSION: Final = "v0.9.0"
 _COMPONENT_VERSION: Final = "k8s.io/component-base/version"
 
 
@@ -98,6 +99,14 @@ KWOK: Final = Program(
     packages=("sigs.k8s.io/kwok/cmd/kwok",),
 )
 """Plays nodes and pods for `python -m bench.autoscaler.scale`; nothing else builds it."""
+
+METRICS_SERVER: Final = Program(
+    name="metrics-server",
+    version=METRICS_SERVER_VERSION,
+    module="metrics-server",
+    packages=("sigs.k8s.io/metrics-server/cmd/metrics-server",),
+)
+"""Tells the HorizontalPodAutoscaler of `make bench-product` what its pods use; nothing else builds it."""
 
 DEPLOYER: Final = (PULUMI, PULUMI_PYTHON, PULUMI_KUBERNETES)
 """What `pulumi up` needs; they must lie in one folder, where the engine finds them without a warning."""
