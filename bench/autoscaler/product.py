@@ -17,16 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.autoscaler import podservices, report
+from bench.autoscaler import build, podservices, report
 from bench.autoscaler.bars import Bar
 from bench.autoscaler.podrun import Place, PodCase, PodOutcome, run
-from bench.autoscaler.policies import Apa, Literal, Static
+from bench.autoscaler.policies import Apa, Hpa, Kpa, Literal, Static
 from headrace.autoscaler.engine import CallCurve
 
 RESULTS: Final = Path("bench/results")
 OURS, RULE, FIXED = "Headrace APA", "published rule, literal, 70 a pod", "ours fixed"
-KNATIVE_TARGET = 70.0
-"""Requests at once a pod: seven tenths of 100, Knative's default where nothing is set."""
+KNATIVE_LIMIT, KNATIVE_TARGET = 100, 70.0
+"""Requests at once a pod, where nothing is set: Knative's default, and seven tenths of it."""
 AS_GOOD = 0.98
 """Answers over those of the best fixed number, from which fewer pods are as good."""
 ROOMY: Final = Place(nodes=4, cores=32.0, room=32, others=1.0)
@@ -180,12 +180,27 @@ def cells() -> list[ProductCell]:
 Start = Callable[[PodCase], Any]
 
 
+_peers: dict[str, Start] = {}
+
+
+def add_peers() -> None:
+    """Takes in Knative's KPA and the Kubernetes HPA (on requests at once) at Knative's default target; builds them."""
+    found = build.peers()
+    for reason in found.missing:
+        print(f"left out: {reason}", file=sys.stderr)
+    if (kpa := found.kpa) is not None:
+        _peers["Knative KPA"] = lambda case: Kpa(replace(case.setting, concurrency=KNATIVE_LIMIT), kpa)
+    if (hpa := found.hpa) is not None:
+        _peers["HPA"] = lambda case: Hpa(replace(case.setting, concurrency=KNATIVE_LIMIT), hpa)
+
+
 def policies(cell: ProductCell) -> dict[str, Start]:
-    """Ours, the rule, and every fixed number of pods that the place has room for, to four."""
+    """Ours, the rule, peers if asked for, and every fixed number of pods that the place has room for, to four."""
     room = min(4, cell.case.place.room * cell.case.place.nodes)
     found: dict[str, Start] = {
         OURS: lambda case: Apa(case.setting, vertical=True),
         RULE: lambda case: Literal(replace(case.setting, target=KNATIVE_TARGET)),
+        **_peers,
     }
     for pods in range(1, room + 1):
         found[f"{FIXED}, {pods}"] = lambda case, pods=pods: Static(pods)  # type: ignore[misc]
@@ -253,7 +268,7 @@ def table(found: list[ProductCell], outcomes: Mapping[str, Mapping[str, PodOutco
     for cell in found:
         rows = dict(outcomes[cell.case.name])
         pods, best = best_fixed(rows)
-        shown = {OURS: rows[OURS], RULE: rows[RULE], f"{FIXED}: {pods}": best}
+        shown = {name: rows[name] for name in (OURS, RULE, *_peers)} | {f"{FIXED}: {pods}": best}
         lines += [
             f"**{cell.case.name}**: {cell.about}",
             "",
@@ -274,10 +289,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.autoscaler.product", description=__doc__)
     parser.add_argument("--cells", default="", help="names of cells, with commas; all by default")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at once (default: all cores)")
+    parser.add_argument("--peers", action="store_true", help="Knative's and the HPA's own code too")
     parser.add_argument("--trace", action="store_true", help="print pods ordered and ready, every 5 s")
     parser.add_argument("--write", action="store_true", help="write bench/results/autoscaler-product.json and .md")
     arguments = parser.parse_args()
     started = time.monotonic()
+    if arguments.peers:
+        add_peers()
     wanted = [name for name in arguments.cells.split(",") if name]
     found = [cell for cell in cells() if not wanted or cell.case.name in wanted]
     _table[:] = found
