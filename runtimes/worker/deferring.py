@@ -2,7 +2,7 @@
 
 `import sklearn` brings all of `scipy.stats`, for three functions that no prediction calls, and `import mlflow` brings
 what it has for language models and for its gateway, FastAPI included: together a third of the CPU time in which the
-worker of a scikit-learn model starts (docs/decisions/0309). A deferred module is in `sys.modules` at once; its code
+worker of a scikit-learn model starts (docs/decisions/0311). A deferred module is in `sys.modules` at once; its code
 runs when somebody asks it for a name, and from then on it is a module like any other.
 """
 
