@@ -107,7 +107,8 @@ def _items(plan: Tensor, example: "list[Any]", careful: bool) -> "Iterator[Any]"
         bases = [item.astype(numpy.float64) for item in seen] or [dice.normal(size=plan.shape) for _ in range(2)]
         for number in range(_ROUNDS):
             base = bases[number % len(bases)]
-            size = float(numpy.abs(base[numpy.isfinite(base)]).max(initial=0.0)) or 1.0
+            size = float(numpy.abs(base[numpy.isfinite(base)]).max(initial=0.0))
+            size = size if size > 0 else 1.0
             yield base * dice.uniform(0.5, 1.5, plan.shape) + 0.1 * size * dice.normal(size=plan.shape)
             yield size * dice.normal(size=plan.shape)
             yield dice.choice((-3.0, 5.0, 100.0)) * size * dice.uniform(size=plan.shape)
