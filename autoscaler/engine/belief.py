@@ -4,8 +4,8 @@ What a pod can do is a measurement, and may be wrong: a model that got slower, a
 cores others use. Two rules keep such an error from ordering pods without end.
 
 Where the capacity of a pod is measured, pods that are full although they should have room are tried with some more. If
-completions rise, or requests spend half the time in them, the rate at which full pods were seen to complete is their
-capacity from now on. If not, the pods go again, and the next trial waits twice as long.
+completions rise, or pods are full no longer, the rate at which full pods were seen to complete is their capacity
+from now on. If not, the pods go again, and the next trial waits twice as long.
 
 Where the capacity is guessed from the time that requests take, that time counts as at most SLOWER times what it was
 when pods were last ordered, until those pods serve: if requests then take longer and completions did not follow, pods
@@ -25,13 +25,16 @@ SETTLED_SECONDS = 15.0
 """After a change pods are judged when they have served so long: a look-back, less the time for which it is judged."""
 FULL_SECONDS = 0.05
 FULL_CALLS = 3.0
-"""A pod is full when requests wait on average for longer than this and this many calls."""
+"""A pod is full when requests spend more than this and the time of this many calls in it, on average."""
+EMPTYING_BUCKETS = 10
+EMPTYING_SHARE = 0.9
+"""A backlog is being drained while the newer half of so many buckets holds less than this share of the older half."""
 STEP_SHARE = 0.25
 """Pods tried, over those there are; at least one."""
 GAIN = 0.3
 """Of the completions that pods should add in proportion, share that they must: a third, as queues hide the rest."""
-RELIEF = 0.5
-"""Or time that requests spend in a pod, over what they spent before."""
+KEEPS_UP = 0.97
+"""Or share of the arrivals that they complete, where fewer were completed before."""
 SLOWER = 2.0
 """Times the service time at the last order: more is not believed to be load before the order has proven itself."""
 BARRED_SECONDS = 60.0
@@ -41,7 +44,7 @@ LITTLE_SHARE = 0.1
 """Of the load, or of a pod: work that waits in any pod that merges what comes while it computes."""
 DRAIN_SECONDS = 30.0
 """How long what waits may take to be drained once the pods ordered for it serve."""
-SEEN_KEEP_SECONDS = 500.0
+SEEN_KEEP_SECONDS = 1800.0
 """Time constant with which a capacity that was seen recovers: what slowed pods down may have gone."""
 
 
@@ -76,7 +79,7 @@ def begun(memory: Memory, observation: Observation, now: float) -> Trial | None:
         at=now,
         pods=observation.pods.ready,
         completed=seen.completed / seen.seconds,
-        spent=_spent(seen),
+        behind=seen.completed < KEEPS_UP * seen.arrived,
         service_seconds=seen.executing_seconds / seen.completed,
     )
 
@@ -84,22 +87,25 @@ def begun(memory: Memory, observation: Observation, now: float) -> Trial | None:
 def judged(
     memory: Memory, observation: Observation, capacity: Capacity, now: float, *, start_seconds: float
 ) -> tuple[Memory, Reason | None]:
-    """The memory after the order that is on trial was judged, if its pods have served long enough."""
-    trial = memory.trial
-    seen = recent(memory)
-    if trial is None or seen is None or now - trial.at < start_seconds + SETTLED_SECONDS:
+    """The memory after the order that is on trial was judged: for it as soon as its pods show that they help, against
+    it when they have served long enough."""
+    trial, seen, pods = memory.trial, recent(memory), observation.pods
+    if trial is None or seen is None:
         return memory, None
-    pods = observation.pods
-    if pods.ready < pods.desired and now - trial.at < 2.0 * start_seconds + 2.0 * SETTLED_SECONDS:
-        return memory, None  # late, or there is no room for them
     added = pods.ready / trial.pods - 1.0
     rate = seen.completed / seen.seconds
     rose = rate >= trial.completed * (1.0 + GAIN * max(0.0, added))
+    if capacity.measured and added > 0 and now - trial.at >= SEEN_SECONDS:
+        caught_up = trial.behind and seen.completed >= KEEPS_UP * seen.arrived
+        if rose or caught_up or not _crowded(memory, seen):
+            profile = replace(memory.profile, seen_rate=trial.completed / trial.pods)
+            return replace(memory, trial=None, failures=0, profile=profile), None
+    if now - trial.at < start_seconds + SETTLED_SECONDS:
+        return memory, None
+    if pods.ready < pods.desired and now - trial.at < 2.0 * (start_seconds + SETTLED_SECONDS):
+        return memory, None  # late, or there is no room for them
     memory = replace(memory, trial=None)
     if capacity.measured:
-        if added > 0 and (rose or _spent(seen) <= RELIEF * trial.spent):
-            learned = trial.completed / trial.pods if rose else rate / pods.ready
-            return replace(memory, failures=0, profile=replace(memory.profile, seen_rate=learned)), None
         return _barred(memory, trial, now, f"completions stay at {rate:.1f} a second")
     slower = seen.executing_seconds / max(seen.completed, 1.0) > trial.service_seconds * (1.0 + GAIN)
     if added > 0 and slower and not rose:
@@ -115,15 +121,31 @@ def _barred(memory: Memory, trial: Trial, now: float, cause: str) -> tuple[Memor
 
 
 def full(memory: Memory, observation: Observation, now: float) -> bool:
-    """Whether the pods that were ordered all serve, have settled, and leave requests waiting far longer than calls."""
-    pods, calls = observation.pods, memory.profile.calls
-    seen = recent(memory)
-    if seen is None or calls is None or seen.arrived < SEEN_SECONDS:
+    """Whether the pods that were ordered all serve, have settled, and are crowded."""
+    pods, seen = observation.pods, recent(memory)
+    if seen is None or seen.arrived < SEEN_SECONDS:
         return False
     if pods.ready == 0 or pods.ready < pods.desired or now - memory.scaled_at < SETTLED_SECONDS:
         return False
-    call = calls.fixed_seconds + calls.requests_max * calls.request_seconds
-    return seen.queued_seconds / seen.arrived > FULL_SECONDS + FULL_CALLS * call
+    return _crowded(memory, seen) and not _emptying(memory)
+
+
+def _emptying(memory: Memory) -> bool:
+    """Whether pods hold fewer requests than some seconds before: what is being drained needs no more pods."""
+    held = [bucket.queued_seconds + bucket.executing_seconds for bucket in memory.buckets[-EMPTYING_BUCKETS:]]
+    half = len(held) // 2
+    return sum(held[half:]) < EMPTYING_SHARE * sum(held[:half])
+
+
+def _crowded(memory: Memory, seen: Bucket) -> bool:
+    """Whether requests spend far longer in pods than calls take at their best."""
+    calls, rate = memory.profile.calls, memory.profile.call_rate
+    if calls is None or rate <= 0:
+        return False
+    call = calls.at_once / rate
+    if calls.requests_max > 1:
+        call = calls.fixed_seconds + calls.requests_max * calls.request_seconds
+    return _spent(seen) > FULL_SECONDS + FULL_CALLS * call
 
 
 def tried(memory: Memory, observation: Observation, current: int, now: float) -> tuple[int, Memory, Reason | None]:
@@ -137,7 +159,7 @@ def tried(memory: Memory, observation: Observation, current: int, now: float) ->
     reason = Reason(
         code=model.TRYING,
         message=(
-            f"requests spend {trial.spent * 1000:.0f} ms in {current} pods that should have room:"
+            f"{current} pods that should have room complete {trial.completed:.1f} requests a second, which wait:"
             f" {wanted} are tried, and kept if completions rise"
         ),
     )

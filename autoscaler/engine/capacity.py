@@ -83,7 +83,8 @@ def at_best(observation: Observation, profile: Profile, *, concurrency: int) -> 
     if cores is not None:
         best = min(best, cores, key=_rate)
     if profile.seen_rate > 0:
-        seen = Capacity(slots=best.slots, seconds=best.slots / profile.seen_rate, source=SEEN)
+        seconds = best.seconds if best.seconds is not None else 0.0
+        seen = Capacity(slots=min(best.slots, profile.seen_rate * seconds), seconds=seconds, source=SEEN)
         best = min(best, seen, key=_rate)
     return best
 

@@ -281,8 +281,8 @@ class Trial:
     """Ready."""
     completed: float
     """Requests completed a second."""
-    spent: float
-    """Mean seconds that a request spent in its pod, waiting and executing."""
+    behind: bool
+    """Whether fewer requests were completed than arrived."""
     service_seconds: float
     """Mean seconds that a request executed."""
 

@@ -62,6 +62,8 @@ class PodStory:
         """Cores of the node that somebody else uses."""
         self.lock = math.inf
         """Requests a second that something shared by all pods allows."""
+        self.pod_lock = math.inf
+        """The same of something shared within a pod."""
         self.pod_cores = 1.0
         self.spec = AutoscalerSpec(target="v1")
         self.told: Callable[[CallCurve], CallCurve | None] = lambda curve: curve
@@ -112,7 +114,7 @@ class PodStory:
         wanted = callers / (model.fixed + model.each + 0.002) if callers else rate + self.queue
         pod = min(1.0 / model.best if model.busy >= 1.0 else 256.0 / model.best, self._pod_rate(model.best))
         node = max(0.01, self.cores - self.neighbour) / (self.proxies + model.front + model.best * model.busy)
-        done = min(wanted, ready * pod, node, self.lock)
+        done = min(wanted, ready * min(pod, self.pod_lock), node, self.lock)
         self._mean = model.best if done >= 0.999 * ready * pod else model.per_request(done / ready)
         cost = model.front + self._mean * model.busy
         call = model.fixed + model.each
