@@ -39,7 +39,11 @@ def of_case(endpoint: Endpoint, case: Case, *, seconds: float | None = None, con
     job = through_pop(endpoint, form)
     if case.steps:
         return {**job, "rates": case.rates, "most_connections": MOST_CONNECTIONS}
-    return {**job, "seconds": seconds or case.seconds, "connections": connections or case.connections}
+    return {
+        **job,
+        "seconds": case.seconds if seconds is None else seconds,
+        "connections": case.connections if connections is None else connections,
+    }
 
 
 def document_form(document: Mapping[str, Any]) -> Form:

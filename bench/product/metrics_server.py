@@ -32,12 +32,15 @@ def running(server: ApiServer, kubeconfig: Path, kubectl: Path, folder: Path) ->
         f"--authorization-kubeconfig={kubeconfig}", f"--bind-address={layout.NODE_ADDRESS}",
         f"--secure-port={PORT}", f"--cert-dir={folder}", "--kubelet-insecure-tls",
         "--kubelet-preferred-address-types=InternalIP", "--kubelet-use-node-status-port",
-        f"--metric-resolution={RESOLUTION_SECONDS}s",
+        f"--metric-resolution={RESOLUTION_SECONDS}s", f"--kubelet-request-timeout={RESOLUTION_SECONDS // 2}s",
     ]  # fmt: skip
-    with child(command, folder / "metrics-server.log", {}):
+    with child(command, folder / "metrics-server.log", {}) as process:
         _kubectl(kubectl, kubeconfig, "apply", "-f", "-")
         try:
-            waited(lambda: _knows_pods(server), lambda: f"metrics-server says nothing: see {folder}")
+            waited(
+                lambda: process.poll() is not None or _knows_pods(server),
+                lambda: f"metrics-server says nothing: {(folder / 'metrics-server.log').read_text()[-1000:]}",
+            )
             yield
         finally:
             # Before it ends: an API that nobody answers would keep namespaces from being deleted.

@@ -61,8 +61,8 @@ class Outcome:
     @property
     def busy(self) -> float:
         """Share of their cores that the pods used."""
-        pods = statistics.fmean([look["ready"] for look in self.during] or [1]) or 1.0
-        return self.cpu.get(usage.PODS, 0.0) / self.seconds / pods
+        ready = sum(look["ready"] for look in self.during)
+        return self.cpu.get(usage.PODS, 0.0) / self.seconds * len(self.during) / max(1, ready)
 
     @property
     def path_cpu_ms(self) -> float:

@@ -43,7 +43,7 @@ class Stage:
         """The demo's own endpoint, which stays: there are always others."""
         self.uris: dict[str, str] = {}
         address = urllib.parse.urlsplit(self.description["url"])
-        self.host, self.port = str(address.hostname), int(address.port or 443)
+        self.host, self.port = str(address.hostname), 443 if address.port is None else address.port
 
     def register(self, wanted: list[str]) -> None:
         """Trains and registers models that the registry lacks."""
