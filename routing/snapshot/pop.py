@@ -242,7 +242,7 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
 
     def route(match: Body, removed: tuple[str, ...] = (), **rewrite: str) -> Tree:
         name = f"{endpoint.name}:{next(iter(match.values()))}"
-        body = {"name": name, "match": match, "route": {**action, **rewrite}, **common}
+        body: Body = {"name": name, "match": match, "route": {**action, **rewrite}, **common}
         return _to(Tree.of({**body, "request_headers_to_remove": list(removed)} if removed else body))
 
     return (
