@@ -11,11 +11,11 @@ KEEP_SECONDS = 3600.0
 """How long a learned burst is believed without being seen again."""
 
 
-def factor(memory: Memory, observation: Observation, now: float) -> tuple[float, Reason | None]:
+def factor(memory: Memory, observation: Observation, now: float, *, limit: int) -> tuple[float, Reason | None]:
     """The burst factor after a cycle: doubled while requests wait far longer than a Poisson stream would make them."""
     cycle, pods = memory.cycle, observation.pods
-    service, limit = memory.profile.service_seconds, memory.profile.concurrency
-    if cycle.arrived < windows.ENOUGH_ARRIVALS or cycle.pod_seconds <= 0 or service is None or limit is None:
+    service = memory.profile.service_seconds
+    if cycle.arrived < windows.ENOUGH_ARRIVALS or cycle.pod_seconds <= 0 or service is None:
         return memory.burst, None
     wait = cycle.queued_seconds / cycle.arrived
     slots = cycle.pod_seconds / cycle.seconds * limit

@@ -39,7 +39,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
     """
     lower, upper, cap_code = bounds(spec)
     current = memory.replicas if memory.replicas is not None else max(0, observation.pods.desired)
-    concurrency = vertical.start(spec, memory.profile, observation)
+    begun = concurrency = vertical.start(spec, memory.profile, observation)
     read = signals.read(observation, memory, now)
     reasons: list[Reason] = []
     inputs: dict[str, float] = {"ready": observation.pods.ready, "current": current}
@@ -98,7 +98,8 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         decided_at=now,
         scaled_at=now if replicas != memory.replicas else memory.scaled_at,
         target_share=share,
-        profile=replace(after.profile, concurrency=concurrency),
+        # A limit that was only begun with is begun with again: more may be known of the runtime by then.
+        profile=after.profile if concurrency == begun else replace(after.profile, concurrency=concurrency),
     )
 
 
@@ -339,15 +340,15 @@ def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, no
         memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
     if now - looked_at < vertical.PERIOD_SECONDS - 1e-6:
         return _Look(memory, current, tuple(reasons))
+    burst = 1.0
     if memory.profile.calls is not None:
-        limit, reason = vertical.held(spec, memory.profile, observation, current=current)
-        profile, streak, burst = replace(memory.profile, exploring=False), 0, 1.0
+        moved = vertical.held(spec, memory.profile, memory.cycle, current=current, own=observation.default_limit)
     else:
         moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
-        limit, reason, profile, streak = moved.concurrency, moved.reason, moved.profile, moved.streak
-        burst, bursty = bursts.factor(memory, observation, now)
+        burst, bursty = bursts.factor(memory, observation, now, limit=current)
         if bursty is not None:
             reasons.append(bursty)
+    limit, reason, profile, streak = moved.concurrency, moved.reason, moved.profile, moved.streak
     if reason is not None:
         reasons.insert(0, reason)
     return _Look(

@@ -206,6 +206,8 @@ class Profile:
 
     concurrency: int | None = None
     """Hard limit per pod; None: nothing learned yet."""
+    lowered: bool = False
+    """Whether memory keeps the limit below the runtime's own."""
     exploring: bool = True
     """No ceiling met yet: the limit may double (slow start). False: it grows with care."""
     busy: float = 0.0

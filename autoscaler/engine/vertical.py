@@ -13,6 +13,8 @@ MEMORY_MARK = 0.85
 GPU_MEMORY_MARK = 0.95
 """A pod out of memory loses every request it holds, so memory keeps a margin; engines that preallocate GPU memory
 stand near 0.9 from the start, so only a proven rise with concurrency counts there."""
+FILLED = 0.75
+"""Of its mark, memory that a pod must use before it lowers the limit of a runtime that guards itself."""
 COMPUTE_MARK = 1.0
 """At its best concurrency a pod's cores, or tensor pipe, are just full; the soft target keeps the margin."""
 DEAD_ZONE = 0.2
@@ -48,15 +50,15 @@ def start(spec: AutoscalerSpec, profile: Profile, observation: Observation) -> i
 
     A pod whose front hands its workers no more than they can run keeps the runtime's own limit: only memory lowers it.
     """
-    pod_cores = observation.pod_cores
-    if profile.calls is not None and observation.default_limit is not None and not _memory_rises(profile):
-        chosen = observation.default_limit if spec.initial_concurrency is None else spec.initial_concurrency
+    pod_cores, own = observation.pod_cores, observation.default_limit
+    if spec.initial_concurrency is not None:
+        own = spec.initial_concurrency
+    if profile.calls is not None and own is not None and not profile.lowered:
+        chosen = own
     elif profile.concurrency is not None:
         chosen = profile.concurrency
-    elif spec.initial_concurrency is not None:
-        chosen = spec.initial_concurrency
-    elif observation.default_limit is not None:
-        chosen = observation.default_limit
+    elif own is not None:
+        chosen = own
     elif pod_cores is not None and math.isfinite(pod_cores) and pod_cores > 0:
         chosen = math.ceil(pod_cores)
     else:
@@ -69,35 +71,34 @@ def bounded(spec: AutoscalerSpec, concurrency: int) -> int:
     return max(spec.min_concurrency, min(spec.max_concurrency, concurrency))
 
 
-def _memory_rises(profile: Profile) -> bool:
-    """Whether requests were proven to take memory of a pod that it may run out of."""
-    return math.isfinite(min(learning.ceiling(profile.memory, MEMORY_MARK), _gpu_memory(profile)))
-
-
 def _gpu_memory(profile: Profile) -> float:
     return learning.ceiling(profile.gpu_memory, GPU_MEMORY_MARK)
 
 
-def held(
-    spec: AutoscalerSpec, profile: Profile, observation: Observation, *, current: int
-) -> tuple[int, Reason | None]:
-    """The limit of a pod whose front knows what its workers can run: the runtime's own, or what memory allows."""
-    most = observation.default_limit if spec.initial_concurrency is None else spec.initial_concurrency
-    if most is None:
-        return current, None
+def held(spec: AutoscalerSpec, profile: Profile, cycle: Cycle, *, current: int, own: int | None) -> Move:
+    """The limit of a pod whose front knows what its workers can run: the runtime's `own`, or what memory allows once
+    pods fill it. A rise that is not near the mark yet proves nothing: heaps grow while they warm up."""
+    own = own if spec.initial_concurrency is None else spec.initial_concurrency
+    profile = replace(profile, exploring=False)
+    stays = Move(concurrency=current, profile=profile, streak=0, reason=None)
+    if own is None or cycle.readings == 0:
+        return stays
+    full = max(cycle.memory / MEMORY_MARK, cycle.gpu_memory / GPU_MEMORY_MARK) / cycle.readings >= FILLED
     room, cause = min((learning.ceiling(profile.memory, MEMORY_MARK), "memory"), (_gpu_memory(profile), "GPU memory"))
-    wanted = bounded(spec, max(1, round(min(room, most))))
-    if abs(wanted - current) <= max(0.5, DEAD_ZONE * current) and wanted != bounded(spec, most):
-        return current, None
-    lowered = max(wanted, math.ceil(SHRINK * current))
+    wanted = bounded(spec, max(1, round(min(room, own)))) if full or profile.lowered else bounded(spec, own)
+    if abs(wanted - current) <= max(0.5, DEAD_ZONE * current) and wanted != bounded(spec, own):
+        return stays
     if wanted < current:
-        return lowered, Reason(
-            code=model.CONCURRENCY_DOWN, message=f"{cause} is full at {room:.0f} requests a pod: {current} to {lowered}"
+        lower = max(wanted, math.ceil(SHRINK * current))
+        reason = Reason(
+            code=model.CONCURRENCY_DOWN, message=f"{cause} is full at {room:.0f} requests a pod: {current} to {lower}"
         )
-    raised = min(wanted, math.floor(STARTING_GROWTH * current))
-    if raised <= current:
-        return current, None
-    return raised, Reason(code=model.CONCURRENCY_UP, message=f"memory has room: {current} to {raised} requests a pod")
+        return Move(concurrency=lower, profile=replace(profile, lowered=True), streak=0, reason=reason)
+    if wanted == current:
+        return replace(stays, profile=replace(profile, lowered=False))
+    higher = min(wanted, math.floor(STARTING_GROWTH * current))
+    reason = Reason(code=model.CONCURRENCY_UP, message=f"memory has room: {current} to {higher} requests a pod")
+    return Move(concurrency=higher, profile=replace(profile, lowered=higher < own), streak=0, reason=reason)
 
 
 def goal(profile: Profile, current: int) -> tuple[float, str]:

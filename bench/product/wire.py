@@ -23,7 +23,8 @@ _PREFACE: Final = (
     + struct.pack("!I", 4)[1:] + bytes((_WINDOW, 0)) + bytes(4) + struct.pack("!I", _MOST)
 )  # fmt: skip
 """Its setting: the server keeps no table of headers, so that each answer can be read by itself."""
-_WELL: Final = b"grpc-status\x010"
+_WELL: Final = (b"\x0bgrpc-status\x010", b"\x88\x9a\xca\xc8\xb2\x124\xda\x8f\x010")
+"""The trailer `grpc-status: 0`, its name as it is or in Huffman's code (RFC 7541, 5.2), as Envoy writes it."""
 
 
 class Connection:
@@ -141,7 +142,7 @@ class RpcConnection(Connection):
                 break
             kind, flags = data[at + 3], data[at + 4]
             if kind == _HEADERS and flags & _END_STREAM:
-                status = 200 if _WELL in data[at + 9 : at + 9 + size] else 500
+                status = 200 if any(well in data[at + 9 : at + 9 + size] for well in _WELL) else 500
             elif kind == _SETTINGS and not flags & _ACK:
                 told += b"\0\0\0" + bytes((_SETTINGS, _ACK)) + bytes(4)
             elif kind == _PING and not flags & _ACK:
