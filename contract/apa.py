@@ -32,7 +32,7 @@ class AutoscalerSpec:
     max_concurrency: int = CONCURRENCY_MAX
     """Most requests admitted to one pod at once."""
     initial_concurrency: int | None = None
-    """Where learning starts; absent: the predecessor's profile, else the pod's CPU limit in cores, rounded up."""
+    """Requests admitted to one pod at first; absent: the limit that the runtime chooses by itself."""
     idle_seconds: float | None = None
     """With min_replicas 0: seconds without a request before the last pod goes. Absent: a minute, or as long as any
     other need is remembered if that is longer; a first request that waits for a start is worse than one of many."""

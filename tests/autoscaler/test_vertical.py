@@ -6,7 +6,22 @@ from dataclasses import replace
 import pytest
 from scaling_story import Story
 
-from headrace.autoscaler.engine import Memory, Utilisation, model
+from headrace.autoscaler.engine import (
+    CallCurve,
+    Memory,
+    Observation,
+    PodCounts,
+    Profile,
+    Utilisation,
+    learning,
+    model,
+    vertical,
+)
+from headrace.autoscaler.engine.model import Cycle, Line
+from headrace.contract.apa import AutoscalerSpec
+
+SPEC = AutoscalerSpec(target="v1")
+CURVE = CallCurve(fixed_seconds=0.001, request_seconds=0.0001, requests_max=64, at_once=1.0)
 
 
 def _learner(story: Story, *, first: int | None = None) -> Story:
@@ -146,3 +161,45 @@ def test_a_limit_never_leaves_the_bounds_of_the_spec(story: Story) -> None:
     story.run(300, 100)
 
     assert story.log[-1].concurrency == 6
+
+
+def _filling(share: float) -> tuple[Profile, Cycle]:
+    """A profile whose memory was seen to rise by half a hundredth a request, and a cycle that ended with that share."""
+    profile = Profile(calls=CURVE)
+    for requests in (10.0, 60.0, 110.0, 20.0, 90.0, 40.0) * 4:
+        memory = 0.2 + 0.005 * requests
+        point = Cycle(
+            readings=1, seconds=5.0, completed=100.0, memory=memory, pod_seconds=5.0, executing_seconds=5.0 * requests
+        )
+        profile, _ = learning.learn(profile, point, 0.0)
+    return profile, Cycle(readings=10, memory=10 * share)
+
+
+def test_a_runtime_that_guards_itself_keeps_its_own_limit_while_memory_has_room() -> None:
+    profile, cycle = _filling(0.4)
+
+    assert vertical.held(SPEC, profile, cycle, current=256, own=256).concurrency == 256
+
+
+def test_memory_that_fills_lowers_the_limit_and_gives_it_back() -> None:
+    profile, cycle = _filling(0.8)
+
+    lowered = vertical.held(SPEC, profile, cycle, current=256, own=256)
+    assert lowered.concurrency == 130  # 0.85 of the memory
+    assert lowered.reason is not None
+    assert lowered.reason.code == model.CONCURRENCY_DOWN
+
+    roomy = replace(lowered.profile, memory=Line())
+    raised = vertical.held(SPEC, roomy, Cycle(readings=10, memory=3.0), current=130, own=256)
+    assert raised.concurrency == 256
+    assert not raised.profile.lowered
+
+
+def test_what_is_not_known_of_a_runtime_is_begun_with_again_when_it_is() -> None:
+    """The first looks come before any scrape: a limit that was only begun with must not stay."""
+    early = Observation(taken_at=0.0, load=None, pods=PodCounts(desired=1, ready=1), pod_cores=1.0)
+
+    assert vertical.start(SPEC, Profile(), early) == 1
+    assert vertical.start(SPEC, Profile(), replace(early, default_limit=256)) == 256
+    assert vertical.start(SPEC, Profile(concurrency=3, calls=CURVE), replace(early, default_limit=256)) == 256
+    assert vertical.start(SPEC, Profile(concurrency=3), replace(early, default_limit=256)) == 3  # an engine's, learned
