@@ -268,7 +268,8 @@ def _horizontal(
     decided = horizontal.replicas(situation) if looks else None
     if decided is not None:
         decided, memory = _believed(decided, memory, observation, pod, current=current, now=now)
-    taken = horizontal.taken_back(situation) if decided is None or decided[0] == current else None
+    tries = pod.measured and memory.trial is not None  # pods on trial stay until they are judged
+    taken = horizontal.taken_back(situation) if not tries and (decided is None or decided[0] == current) else None
     found = [each for each in (decided, taken) if each is not None]
     wanted = found[-1][0] if found else None
     if wanted is not None:
@@ -333,7 +334,7 @@ def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, no
     if looked_at is None:
         return _Look(replace(memory, vertical_at=now, cycle=Cycle()), current)
     reasons: list[Reason] = []
-    if memory.surprises >= learning.SURPRISES_TO_FORGET:
+    if memory.surprises >= learning.SURPRISES_TO_FORGET and memory.profile.calls is None:
         reasons.append(
             Reason(code=model.RELEARNING, message="service times are not those learned: they are learned anew")
         )

@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two cases, without peers")
     parser.add_argument("--seconds", type=int, default=None, help="of each case's load, in place of the plan's")
     parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
+    parser.add_argument("--record", action="store_true", help="write bench/results though the run is not whole")
     arguments = parser.parse_args()
     began = time.monotonic()
     wanted = [name for name in arguments.cases.split(",") if name]
@@ -41,7 +42,15 @@ def main() -> int:
         stage.register(sorted({case.model for case in cases}))
         run = Run(stage, cases, FOLDER)
         run.all()
-        _write(run, whole=whole, seconds=time.monotonic() - began, each=arguments.seconds)
+        short = {"shortened": f"each load took {arguments.seconds} s"} if arguments.seconds else {}
+        if wanted:
+            short["cases"] = f"{', '.join(wanted)} alone"
+        _write(
+            run,
+            whole_seconds=time.monotonic() - began if whole and not short else None,
+            folder=report.RESULTS if whole or arguments.record else FOLDER,
+            short=short,
+        )
     finally:
         stage.leave()
     for failure in run.failures:
@@ -49,14 +58,14 @@ def main() -> int:
     return 1 if run.failures else 0
 
 
-def _write(run: Run, *, whole: bool, seconds: float, each: int | None) -> None:
+def _write(run: Run, *, whole_seconds: float | None, folder: Path, short: dict[str, str]) -> None:
     cells = [cell for outcome in run.outcomes for cell in outcome.cells()]
     path = report.write(
         "product",
-        versions=versions() if each is None else {**versions(), "shortened": f"each load took {each} s"},
+        versions={**versions(), **short},
         cells=cells,
-        bars=run.judged(whole_seconds=seconds if whole else None),
-        folder=report.RESULTS if whole else FOLDER,
+        bars=run.judged(whole_seconds=whole_seconds),
+        folder=folder,
     )
     tracks = [json.dumps(outcome.track()) for outcome in run.outcomes]
     path.with_name("product-tracks.json").write_text("[\n" + ",\n".join(tracks) + "\n]\n")

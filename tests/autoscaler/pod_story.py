@@ -64,6 +64,8 @@ class PodStory:
         """Requests a second that something shared by all pods allows."""
         self.pod_lock = math.inf
         """The same of something shared within a pod."""
+        self.waits_inside = False
+        """Whether what waits does so in calls, and not in the queue."""
         self.pod_cores = 1.0
         self.spec = AutoscalerSpec(target="v1")
         self.told: Callable[[CallCurve], CallCurve | None] = lambda curve: curve
@@ -127,7 +129,7 @@ class PodStory:
             arrived = rate
             self.queue = min(10_000.0, max(0.0, self.queue + rate - done))
         held = min(self.queue, ready * 256.0)  # waits inside of calls: they take longer for want of a core
-        slowed = held if done >= node * 0.999 else 0.0
+        slowed = held if done >= node * 0.999 or self.waits_inside else 0.0
         self._count(arrived, done, done * call + slowed, self.queue - slowed)
         self.completed_rate = done
         return min(1.0, done * cost / ready / self.pod_cores)
@@ -142,7 +144,7 @@ class PodStory:
             completed=load.completed + done,
             executing_seconds=load.executing_seconds + executing,
             queued_seconds=load.queued_seconds + queued,
-            queued=queued,
+            queued=queued if not self.waits_inside else 0.0,
             executing=executing,
         )
 

@@ -153,10 +153,11 @@ def test_the_scarcer_of_workers_and_cores_is_what_a_pod_can_do() -> None:
     assert (alone.source, alone.slots, alone.seconds) == (capacity.CALLS, 2.0, pytest.approx(0.00012))
 
 
-def test_calls_that_wait_for_each_other_in_a_pod_are_found_out_by_trial() -> None:
+@pytest.mark.parametrize("waits_inside", [False, True])
+def test_calls_that_wait_for_each_other_in_a_pod_are_found_out_by_trial(waits_inside: bool) -> None:
     """Calls that look as if hundreds fitted a pod, and of which each pod completes ten a second all the same."""
     story = PodStory(replace(WAITS, each=0.1), cores=64.0, proxies=0.0, fits=100)
-    story.pod_lock = 10.0
+    story.pod_lock, story.waits_inside = 10.0, waits_inside
     story.run(60, rate=5.0)
     assert story.ordered == 1
 
