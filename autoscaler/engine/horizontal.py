@@ -109,6 +109,11 @@ def measure(
     # Waiting now, and what will have joined it when a pod ordered now serves.
     short = offered + growth / 2.0 - ready * capacity.slots
     waiting = queued * service + max(0.0, short) * start_seconds if drains else 0.0
+    backlog = _backlog(waiting / max(1.0, service), offered + growth, share)
+    if capacity.measured:
+        # What a pod can do is known: at most twice the load is ordered at once, and more when that proved itself.
+        growth = min(growth, offered)
+        backlog = min(backlog, offered - growth)
     fall = windows.fall(memory.coarse, spread) if growth == 0 and proven <= mean else 0.0
     doubt = DOUBT_SIGMAS * math.sqrt(spread * arrived) / seconds
     return Demand(
@@ -116,7 +121,7 @@ def measure(
         service_seconds=service,
         offered=offered,
         growth=growth,
-        backlog=_backlog(waiting / max(1.0, service), offered + growth, share),
+        backlog=backlog,
         share=share,
         proven=max(proven, mean - doubt) * service,
         most=windows.ceiling_rate(buckets, spread) * service,
