@@ -22,6 +22,9 @@ DOUBT_SIGMAS = 2.0
 OVERSHOOT = 1.9
 """Most pods with a backlog, over those that the load would fill: the goal for a step is two, and the rate is known to a
 few hundredths. A queue of 10,000 once bought 21 times."""
+BEGUN_SECONDS = 12
+"""Seconds of load in the last minute before it may seem to grow, where it is known what a pod can do: callers who come
+one after the other within seconds look like a line."""
 SMALLEST_DRAIN = 0.5
 """Least share of the load by which a backlog may add slots: small fleets, whose soft target alone is half the limit
 or little more, would else have no room to drain one."""
@@ -107,7 +110,11 @@ def measure(
     if offered < known:
         growth = min(growth, known - offered)
     # Waiting now, and what will have joined it when a pod ordered now serves.
+    if capacity.measured and sum(bucket.arrived > 0 for bucket in buckets) < BEGUN_SECONDS:
+        growth = 0.0
     short = offered + growth / 2.0 - ready * capacity.slots
+    if capacity.measured and memory.backlog_since is None:
+        short = 0.0  # nothing to speak of waits in pods of which it is known what they can do
     waiting = queued * service + max(0.0, short) * start_seconds if drains else 0.0
     backlog = _backlog(waiting / max(1.0, service), offered + growth, share)
     if capacity.measured:
