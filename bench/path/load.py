@@ -48,7 +48,7 @@ class Kept(load.Connections):
     """Connections that were all open before the first request, over TLS where there is an authority to trust."""
 
     def __init__(self, job: dict[str, Any]) -> None:
-        super().__init__(job["host"], job["port"])
+        super().__init__(job["host"], job["port"], load.Connection)
         self._context = ssl.create_default_context(cafile=job["ca_file"]) if job.get("ca_file") else None
         self._idle = [self._opened() for _ in range(job["connections"])]
 
