@@ -396,20 +396,3 @@ def test_counters_grow_while_requests_wait_and_run() -> None:
         assert (scene.load.arrived, scene.load.completed) == (3, 0)
 
     story(play)
-
-
-def test_what_the_workers_can_do_is_told_once_calls_were_seen() -> None:
-    async def play() -> None:
-        worker = Worker(merges=True)
-        scene = Scene(worker)
-        assert scene.dispatcher.calls() == (1.0, None)
-        scene.learn_that_1000_bytes_cost_a_call()
-        await scene.send(2)
-        await scene.finish(worker)
-        found = scene.dispatcher.calls()
-        assert found.at_once == 1.0
-        assert found.curve is not None
-        assert found.curve.fixed_seconds > 0.0
-        assert scene.load.call_seconds == 0.001
-
-    asyncio.run(play())
