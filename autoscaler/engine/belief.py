@@ -5,7 +5,8 @@ cores others use. Two rules keep such an error from ordering pods without end.
 
 Where the capacity of a pod is measured, pods that are full although they should have room are tried with some more. If
 completions rise, or pods are full no longer, the rate at which full pods were seen to complete is their capacity
-from now on. If not, the pods go again, and the next trial waits twice as long.
+from now on, and each order that follows from it is a trial again, of at most as many pods as serve. If not, the pods go
+again, and the next trial waits twice as long.
 
 Where the capacity is guessed from the time that requests take, that time counts as at most SLOWER times what it was
 when pods were last ordered, until those pods serve: if requests then take longer and completions did not follow, pods
@@ -16,7 +17,7 @@ import math
 from dataclasses import replace
 
 from headrace.autoscaler.engine import model
-from headrace.autoscaler.engine.capacity import Capacity
+from headrace.autoscaler.engine.capacity import SEEN, Capacity
 from headrace.autoscaler.engine.model import Bucket, Memory, Observation, Reason, Trial
 
 SEEN_SECONDS = 10.0
@@ -40,6 +41,14 @@ SLOWER = 2.0
 BARRED_SECONDS = 60.0
 BARRED_SECONDS_MAX = 3600.0
 """How long no more pods are ordered after an order that did not help: a minute, doubled up to an hour."""
+YOUNG_SECONDS = 12.0
+"""Seconds of load behind a capacity before more than twice the ready pods may follow from it: the first calls are the
+slowest, and callers who all arrive in one second are no rate."""
+BEST_BUCKETS = 5
+"""Newest buckets whose rate tells what pods complete: one alone may hold what the one before delayed."""
+BEST_KEEP_SECONDS = 300.0
+"""Time constant with which the best that pods completed fades. Trials must beat that best, and not only the seconds
+before: a neighbour who comes and goes makes completions fall and rise whatever is ordered."""
 LITTLE_SHARE = 0.1
 """Of the load, or of a pod: work that waits in any pod that merges what comes while it computes."""
 DRAIN_SECONDS = 30.0
@@ -81,6 +90,7 @@ def begun(memory: Memory, observation: Observation, now: float) -> Trial | None:
         completed=seen.completed / seen.seconds,
         behind=seen.completed < KEEPS_UP * seen.arrived,
         service_seconds=seen.executing_seconds / seen.completed,
+        full=_crowded(memory, seen),
     )
 
 
@@ -94,12 +104,18 @@ def judged(
         return memory, None
     added = pods.ready / trial.pods - 1.0
     rate = seen.completed / seen.seconds
-    rose = rate >= trial.completed * (1.0 + GAIN * max(0.0, added))
+    before = max(trial.completed, memory.profile.best_rate * trial.pods)
+    rose = rate >= before * (1.0 + GAIN * max(0.0, added))
     if capacity.measured and added > 0 and now - trial.at >= SEEN_SECONDS:
-        caught_up = trial.behind and seen.completed >= KEEPS_UP * seen.arrived
-        if rose or caught_up or not _crowded(memory, seen):
-            profile = replace(memory.profile, seen_rate=trial.completed / trial.pods)
+        crowded = _crowded(memory, seen)
+        caught_up = trial.behind and seen.completed >= KEEPS_UP * seen.arrived and rate > before
+        eased = not crowded and rate < trial.completed * (1.0 + GAIN)  # the same load spends less time in pods
+        if rose or caught_up or (eased and trial.full):
+            seen_rate = before / trial.pods if trial.full else memory.profile.seen_rate
+            profile = replace(memory.profile, seen_rate=seen_rate)
             return replace(memory, trial=None, failures=0, profile=profile), None
+        if not crowded:
+            return replace(memory, trial=None), None  # so few pods did as much before: something else was in the way
     if now - trial.at < start_seconds + SETTLED_SECONDS:
         return memory, None
     if pods.ready < pods.desired and now - trial.at < 2.0 * (start_seconds + SETTLED_SECONDS):
@@ -126,6 +142,9 @@ def full(memory: Memory, observation: Observation, now: float) -> bool:
     if seen is None or seen.arrived < SEEN_SECONDS:
         return False
     if pods.ready == 0 or pods.ready < pods.desired or now - memory.scaled_at < SETTLED_SECONDS:
+        return False
+    newest = memory.buckets[-int(SEEN_SECONDS) // 2 :]
+    if any(bucket.completed <= 0 or not _crowded(memory, bucket) for bucket in newest):
         return False
     return _crowded(memory, seen) and not _emptying(memory)
 
@@ -166,6 +185,27 @@ def tried(memory: Memory, observation: Observation, current: int, now: float) ->
     return wanted, replace(memory, trial=trial), reason
 
 
+def bounded(
+    memory: Memory, observation: Observation, capacity: Capacity, wanted: int, current: int, now: float
+) -> tuple[int, Memory, Reason | None]:
+    """(pods, memory, reason) of an order as far as more pods are believed in; as wanted and no reason otherwise."""
+    doubled = max(current, 2 * max(1, observation.pods.ready))
+    if capacity.source == SEEN:
+        if now < memory.barred_until:
+            message = f"{wanted} would be ordered, but more pods did not help"
+            return current, memory, Reason(code=model.CROWDED, message=message)
+        if memory.trial is not None:
+            return current, memory, Reason(code=model.HOLDING, message="it is seen whether more pods help")
+        message = f"{wanted} wanted by what full pods completed, {min(wanted, doubled)} are tried first"
+        tried = replace(memory, trial=begun(memory, observation, now))
+        return min(wanted, doubled), tried, Reason(code=model.TRYING, message=message)
+    known = memory.profile.load_seconds
+    if known >= YOUNG_SECONDS or wanted <= doubled:
+        return wanted, memory, None
+    message = f"{wanted} wanted by {known:.0f} s of load, at most {doubled} before {YOUNG_SECONDS:.0f} s"
+    return doubled, memory, Reason(code=model.GUESSED, message=message)
+
+
 def _spent(seen: Bucket) -> float:
     """Mean seconds that a request spends in a pod, waiting and executing."""
     return (seen.queued_seconds + seen.executing_seconds) / max(seen.completed, 1.0)
@@ -178,15 +218,20 @@ def service_seconds(memory: Memory, seconds: float | None) -> float | None:
     return min(seconds, SLOWER * memory.trial.service_seconds) if memory.trial.service_seconds > 0 else seconds
 
 
-def recovered(memory: Memory, observation: Observation, seconds: float) -> Memory:
-    """The memory after so many seconds: a capacity that was seen is raised by what pods complete, and recovers."""
-    rate, ready = memory.profile.seen_rate, observation.pods.ready
-    newest = memory.buckets[-1]
-    if rate <= 0 or ready == 0 or newest.seconds <= 0:
+def remembered(memory: Memory, observation: Observation, seconds: float) -> Memory:
+    """The memory after so many seconds, with the most that a pod completed; a capacity that was seen is raised by what
+    pods complete, and recovers."""
+    profile, ready, newest = memory.profile, observation.pods.ready, memory.buckets[-1]
+    if ready == 0 or newest.seconds <= 0:
         return memory
-    seen = newest.completed / newest.seconds / ready
-    grown = max(seen, rate * math.exp(seconds / SEEN_KEEP_SECONDS))
-    return replace(memory, profile=replace(memory.profile, seen_rate=grown))
+    best = profile.best_rate * math.exp(-seconds / BEST_KEEP_SECONDS)
+    row = memory.buckets[-BEST_BUCKETS:]
+    if len(row) == BEST_BUCKETS and newest.end - memory.scaled_at >= SETTLED_SECONDS:
+        best = max(best, sum(one.completed for one in row) / sum(one.seconds for one in row) / ready)
+    seen = profile.seen_rate
+    if seen > 0:
+        seen = max(newest.completed / newest.seconds / ready, seen * math.exp(seconds / SEEN_KEEP_SECONDS))
+    return replace(memory, profile=replace(profile, best_rate=best, seen_rate=seen))
 
 
 def waiting(memory: Memory, waits: bool, now: float) -> Memory:

@@ -107,6 +107,8 @@ def _rate(capacity: Capacity) -> float:
 def learned(profile: Profile, observation: Observation, *, seconds: float, completed: float) -> Profile:
     """The profile after so many seconds in which so many requests completed: the best rate that calls were seen to
     allow, and the CPU-seconds of a request."""
+    if completed > 0:
+        profile = replace(profile, load_seconds=profile.load_seconds + seconds)
     calls = sound(observation.calls)
     if calls is not None:
         rate = calls.at_once / each_seconds(calls)

@@ -196,7 +196,7 @@ def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memor
         cycle=learning.add(memory.cycle, bucket, observation),
         last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
     )
-    return belief.recovered(absorbed, observation, bucket.seconds)
+    return belief.remembered(absorbed, observation, bucket.seconds)
 
 
 class _Sized(NamedTuple):
@@ -303,6 +303,9 @@ def _believed(
 ) -> tuple[tuple[int, Reason], Memory]:
     """The decision as far as more pods are believed in, and the memory with what is tried."""
     wanted, reason = decided
+    if wanted > current > 0:
+        wanted, memory, bound = belief.bounded(memory, observation, pod, wanted, current, now)
+        reason = reason if bound is None else bound
     if wanted > current and not pod.measured and current > 0:
         if now < memory.barred_until:
             crowded = Reason(code=model.CROWDED, message=f"{wanted} would be ordered, but more pods did not help")

@@ -232,6 +232,10 @@ class Profile:
     """Decayed completions behind it."""
     seen_rate: float = 0.0
     """Requests a second that a full pod was seen to complete, where that is less than anything else says; 0: never."""
+    best_rate: float = 0.0
+    """Requests a second that a pod completed at best, of late."""
+    load_seconds: float = 0.0
+    """Seconds in which requests completed, behind all of this."""
 
     @property
     def cpu_seconds(self) -> float | None:
@@ -287,6 +291,8 @@ class Trial:
     """Whether fewer requests were completed than arrived."""
     service_seconds: float
     """Mean seconds that a request executed."""
+    full: bool = True
+    """Whether they were crowded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

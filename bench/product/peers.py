@@ -7,6 +7,7 @@ asks for a token or routes on the way, which is in the peers' favour, and the cl
 requests, without which pods that come later would get none.
 """
 
+import http.client
 import json
 import shutil
 import subprocess
@@ -83,6 +84,17 @@ class Peer:
             return json.dumps({"rows": rows}).encode()
         tensor = {"name": "rows", "shape": [1, len(models.ROW)], "datatype": "FP64", "data": rows[0]}
         return json.dumps({"inputs": [tensor]}).encode()
+
+    def answers(self) -> bool:
+        """Whether its Service answers the request of the load, which a pod that is Ready does not promise."""
+        connection = http.client.HTTPConnection(self.address(), PORT, timeout=10)
+        try:
+            connection.request("POST", self.path, self.body, {"Content-Type": "application/json"})
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def objects(self, image: str, folder: Path) -> list[dict[str, Any]]:
         """Deployment, Service and HorizontalPodAutoscaler."""
@@ -210,7 +222,7 @@ class Arena:
         self._run("delete", "namespace", SPACE, "--ignore-not-found", "--timeout=90s")
 
     def up(self, wanted: Sequence[Peer]) -> list[Peer]:
-        """Starts them and waits until each is ready; returns those that are."""
+        """Starts them and waits until each answers; returns those that do."""
         for peer in wanted:
             compiled(environments.interpreter("mlserver" if peer.system == "mlserver" else "peers"))
             for each in peer.objects(self._image, self._folder):
@@ -219,8 +231,8 @@ class Arena:
         for peer in wanted:
             try:
                 waited(
-                    lambda peer=peer: peer.deployment()["status"].get("readyReplicas", 0) >= 1,
-                    lambda peer=peer: f"{peer.name} does not start",
+                    lambda peer=peer: peer.deployment()["status"].get("readyReplicas", 0) >= 1 and peer.answers(),
+                    lambda peer=peer: f"{peer.name} does not answer",
                 )
                 running.append(peer)
             except TemporaryError as error:

@@ -14,7 +14,7 @@ from bench.product.peers import Arena, Peer
 from bench.product.plan import Case
 from bench.product.stage import Endpoint, Stage
 from bench.product.watch import Watch, Watched
-from headrace.contract.errors import HeadraceError
+from headrace.contract.errors import HeadraceError, TemporaryError
 
 PEERED: Final = "CSV"
 """The one form besides its best that a peer is asked in: MLflow's own server is the only other that reads it."""
@@ -91,15 +91,24 @@ class Run:
             Path(folder).chmod(0o755)
             for case in cases:
                 wanted = [Peer(system=each, model=case.model, server=self.stage.server) for each in case.peers]
-                for peer in arena.up(wanted):
-                    loop = {"seconds": plan.PEER_SECONDS, "connections": case.connections}
-                    each = {**jobs.to_peer(peer), **loop}
-                    self._measure(case.name, peer.system, peer, each, plan.PEER_SECONDS)
-                    if peer.system == "mlflow" and case.forms:
-                        form = jobs.table_form(PEERED)
-                        each = {**jobs.to_peer(peer, form), **loop, "seconds": plan.PEER_SECONDS / 2}
-                        self._measure(f"form: {PEERED}", peer.system, peer, each, plan.PEER_SECONDS / 2)
+                running = arena.up(wanted)
+                for peer in wanted:
+                    try:
+                        if peer not in running:
+                            raise TemporaryError(f"{peer.name} does not answer")
+                        self._peer(case, peer)
+                    except _FAULTS as error:
+                        self.failures.append(f"{case.name}, {peer.system}: {error}")
+                        self._say(self.failures[-1])
                 arena.down(wanted)
+
+    def _peer(self, case: Case, peer: Peer) -> None:
+        loop = {"seconds": plan.PEER_SECONDS, "connections": case.connections}
+        self._measure(case.name, peer.system, peer, {**jobs.to_peer(peer), **loop}, plan.PEER_SECONDS)
+        if peer.system == "mlflow" and case.forms:
+            seconds = plan.PEER_SECONDS / 2
+            each = {**jobs.to_peer(peer, jobs.table_form(PEERED)), **loop, "seconds": seconds}
+            self._measure(f"form: {PEERED}", peer.system, peer, each, seconds)
 
     def _measure(
         self, case: str, system: str, on: Watched, job: dict[str, Any], seconds: float, *, pods: int = 0, room: int = 0

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from random import Random
 
 import pytest
 from pod_story import COMPUTES, LOGISTIC, WAITS, PodStory
@@ -175,3 +176,27 @@ def test_callers_who_come_within_seconds_are_no_ramp_to_many_pods() -> None:
     story.run(60, callers=64)
 
     assert story.most_ordered <= 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbours_who_come_and_go_are_not_bought_against(seed: int) -> None:
+    """What pods complete falls and rises twentyfold, whatever is ordered: 70 pods once."""
+    random = Random(seed)
+    story = PodStory(LOGISTIC, fits=100).run(20)
+    for _ in range(100):
+        story.neighbour = random.choice((0.0, 1.0, 1.7, 1.9, 1.95))
+        story.run(3, callers=64)
+
+    assert story.most_ordered <= 5
+
+
+def test_no_more_than_twice_the_ready_pods_follow_from_the_first_seconds_of_load() -> None:
+    story = PodStory(COMPUTES, cores=64.0, proxies=0.0, fits=100).run(20)
+    story.run(3, rate=400.0)
+    assert story.ordered == 2
+    assert model.GUESSED in story.codes()
+
+    story.run(60, rate=400.0)
+
+    assert story.completed_rate == pytest.approx(400, rel=0.01)
+    assert story.most_ordered <= 2.0 * 400 * COMPUTES.each + 1

@@ -248,7 +248,7 @@ def test_pods_stay_where_bursts_were_seen_to_return(story: Story) -> None:
 def test_a_restarted_controller_takes_no_order_back(story: Story) -> None:
     _steady(story)
     story.restart()
-    story.run(10, 240)
+    story.run(15, 240)
 
     ordered = _burst(story)
     story.run(15, 240)
