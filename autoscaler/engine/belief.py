@@ -186,24 +186,32 @@ def tried(memory: Memory, observation: Observation, current: int, now: float) ->
 
 
 def bounded(
-    memory: Memory, observation: Observation, capacity: Capacity, wanted: int, current: int, now: float
+    memory: Memory, observation: Observation, capacity: Capacity, *, wanted: int, current: int, now: float
 ) -> tuple[int, Memory, Reason | None]:
     """(pods, memory, reason) of an order as far as more pods are believed in; as wanted and no reason otherwise."""
     doubled = max(current, 2 * max(1, observation.pods.ready))
     if capacity.source == SEEN:
-        if now < memory.barred_until:
-            message = f"{wanted} would be ordered, but more pods did not help"
-            return current, memory, Reason(code=model.CROWDED, message=message)
-        if memory.trial is not None:
-            return current, memory, Reason(code=model.HOLDING, message="it is seen whether more pods help")
-        message = f"{wanted} wanted by what full pods completed, {min(wanted, doubled)} are tried first"
-        tried = replace(memory, trial=begun(memory, observation, now))
-        return min(wanted, doubled), tried, Reason(code=model.TRYING, message=message)
+        return _proven_first(memory, observation, wanted=wanted, doubled=doubled, current=current, now=now)
     known = memory.profile.load_seconds
     if known >= YOUNG_SECONDS or wanted <= doubled:
         return wanted, memory, None
     message = f"{wanted} wanted by {known:.0f} s of load, at most {doubled} before {YOUNG_SECONDS:.0f} s"
     return doubled, memory, Reason(code=model.GUESSED, message=message)
+
+
+def _proven_first(
+    memory: Memory, observation: Observation, *, wanted: int, doubled: int, current: int, now: float
+) -> tuple[int, Memory, Reason]:
+    """An order by what full pods completed: a trial, unless another one is judged or has just failed."""
+    if now < memory.barred_until:
+        message = f"{wanted} would be ordered, but more pods did not help"
+        return current, memory, Reason(code=model.CROWDED, message=message)
+    if memory.trial is not None:
+        return current, memory, Reason(code=model.HOLDING, message="it is seen whether more pods help")
+    tried = min(wanted, doubled)
+    message = f"{wanted} wanted by what full pods completed, {tried} are tried first"
+    memory = replace(memory, trial=begun(memory, observation, now))
+    return tried, memory, Reason(code=model.TRYING, message=message)
 
 
 def _spent(seen: Bucket) -> float:

@@ -304,7 +304,7 @@ def _believed(
     """The decision as far as more pods are believed in, and the memory with what is tried."""
     wanted, reason = decided
     if wanted > current > 0:
-        wanted, memory, bound = belief.bounded(memory, observation, pod, wanted, current, now)
+        wanted, memory, bound = belief.bounded(memory, observation, pod, wanted=wanted, current=current, now=now)
         reason = reason if bound is None else bound
     if wanted > current and not pod.measured and current > 0:
         if now < memory.barred_until:
