@@ -139,6 +139,7 @@ class Peer:
         variables = {
             "HOME": "/tmp",
             "PATH": f"{python.parent}:/usr/bin:/bin",
+            "PYTHONPATH": "",  # the image's own names our libraries, which would hide the peer's
             "OMP_NUM_THREADS": "1",
             "PYTHONWARNINGS": "ignore",
             "PYTHONDONTWRITEBYTECODE": "1",

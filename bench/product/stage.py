@@ -103,6 +103,8 @@ class Endpoint:
         self.space = names.endpoint_namespace(name)
         self._apa = f"{GROUP}/namespaces/{self.space}/{names.APA_PLURAL}/{VERSION}"
         self._server = stage.server
+        self._declared: dict[str, Any] | None = None
+        """Its bounds before they were fixed; None deletes a field."""
 
     @property
     def status(self) -> dict[str, Any]:
@@ -141,6 +143,9 @@ class Endpoint:
         A user can fix the pods by the input `scale`; the limit has no input, only the object's bounds.
         """
         spec = {"minReplicas": pods, "maxReplicas": pods, "concurrency": {"min": limit, "max": limit}}
+        if self._declared is None:
+            declared = self._server.get(self._apa)["spec"]
+            self._declared = {field: declared.get(field) for field in spec}
         self._server.merge(self._apa, {"spec": spec})
 
         def so() -> bool:
@@ -148,6 +153,13 @@ class Endpoint:
             return ready == pods and len(self.pods()) == pods and self.status.get("concurrency") == limit
 
         waited(so, lambda: f"{self.name} is not at {pods} pods with limit {limit}: {self.status}")
+
+    def freed(self) -> None:
+        """Gives the autoscaler its own bounds again, at one pod."""
+        if self._declared is not None:
+            self.fixed(1, int(self.status["concurrency"]))
+            self._server.merge(self._apa, {"spec": self._declared})
+            self.settled()
 
 
 def waited(holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
