@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
 from bench import bodies
 from bench.load import generator, rpc
 from bench.load.client import Job, run
-from bench.load.ledger import PERCENTILES, Ledger
+from bench.load.ledger import Ledger
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nContent-Length: 0\r\n\r\n"
@@ -62,9 +62,10 @@ def served(
 ) -> Iterator[int]:
     """Port of a server that answers each request, by its number, or closes the connection; with TLS or without.
 
-    `uses`: how many requests came on each connection that has ended.
+    `uses`: how many requests came on each connection.
     """
     context = None
+    uses = [] if uses is None else uses
     if certificate is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
@@ -73,21 +74,21 @@ def served(
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal count
-        came = 0
+        place = len(uses)
+        uses.append(0)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
                 await reader.readexactly(size)
                 said = answer(count)
-                came, count = came + 1, count + 1
+                uses[place] += 1
+                count += 1
                 if said is None:
                     break
                 writer.write(said)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
-        if uses is not None:
-            uses.append(came)
         writer.close()
 
     server = loop.run_until_complete(asyncio.start_server(talk, "127.0.0.1", 0, ssl=context))
@@ -154,7 +155,7 @@ def test_a_connection_is_renewed_after_its_share_of_requests(certificate: Path) 
         result = run(job(port, certificate, connections=1, seconds=0.2, requests_a_connection=2))
 
     assert result["failures"] == 0
-    assert set(uses[:-1]) == {2}
+    assert max(uses) == 2
     assert sum(uses) == result["sent"]
 
 
@@ -199,9 +200,8 @@ def test_latency_counts_from_when_a_request_was_due() -> None:
     assert told["p99_ms"] == pytest.approx(300)
     assert told["late_p99_ms"] == pytest.approx(100)
     assert told["refused_p50_ms"] == told["refused_sent_p50_ms"] == pytest.approx(20)
-    assert told["track"] == [
-        {"second": 0, "answers": 1, "failures": 1, **{f"{p}_ms": pytest.approx(300) for p in PERCENTILES}}
-    ]
+    [second] = told["track"]
+    assert (second["answers"], second["failures"], second["p99_ms"]) == (1, 1, told["p99_ms"])
 
 
 def test_a_load_runs_in_a_process_of_its_own() -> None:
