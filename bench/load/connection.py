@@ -7,12 +7,13 @@ not have.
 import select
 import socket
 import ssl
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 LOST: Final = 0
 """Status of a request whose connection ended before its answer."""
-OPENING_SECONDS: Final = 20.0
+OPENING_SECONDS: Final = 20
 """A connection that is not open by then has failed."""
 _READ_BYTES: Final = 65536
 _LATER: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -28,10 +29,13 @@ class Connection:
 
     def __init__(self, connections: "Connections") -> None:
         self.connections = connections
-        self.socket = socket.create_connection(connections.address, timeout=OPENING_SECONDS)
+        self.socket = socket.socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", OPENING_SECONDS, 0))
+        self.socket.connect(connections.address)
         if connections.tls is not None:
-            self.socket = connections.tls.wrap_socket(self.socket, server_hostname=connections.address[0])
+            self.socket.settimeout(OPENING_SECONDS)
+            self.socket = connections.tls.wrap_socket(self.socket, server_hostname=connections.host)
         self.socket.setblocking(False)
         self.closed = False
         self.due = self.left = 0.0
@@ -132,7 +136,8 @@ class Connections:
         kind: type[Connection] = Connection,
     ) -> None:
         """`ca_file`: the authority that a server with TLS is held to; None: no TLS."""
-        self.address = (host, port)
+        self.host = host
+        self.address = (socket.gethostbyname(host), port)
         self.parts = parts
         """What a client writes, piece by piece."""
         self.first, self.rest = parts[0], parts[1:]
