@@ -5,6 +5,7 @@ are the bytes that its client hands to the socket, one by one. Beside tables in 
 of sending one: `requests` writes head and body apart, a generator's body is chunked, a proxy or an SDK packs it.
 """
 
+import base64
 import gzip
 import json
 import struct
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bench.load import rpc
 from headrace.contract import names
 from headrace.runtimes.front import messages
 
@@ -50,6 +52,17 @@ class Form:
         if self.chunked:
             return opening, b"%x\r\n%b\r\n" % (len(self.body), self.body), b"0\r\n\r\n"
         return (opening, self.body) if self.apart else (opening + self.body,)
+
+    def job(self, host: str, port: int) -> dict[str, Any]:
+        """To whom a bare server's load goes, and what it is, for `bench.load`."""
+        authority = f"{host}:{port}"
+        parts = rpc.call(authority, self.path, self.body) if self.grpc else self.writes(authority)
+        return {"host": host, "port": port, "grpc": self.grpc, "parts": texts(parts)}
+
+
+def texts(parts: Iterable[bytes]) -> list[str]:
+    """Parts of a request as a job holds them."""
+    return [base64.b64encode(part).decode() for part in parts]
 
 
 def forms(columns: Sequence[str], rows: Sequence[Sequence[float]], *, endpoint: str = "model") -> dict[str, Form]:

@@ -7,7 +7,6 @@ The table in docs/protocols.md is written from the result; `--page` writes it an
 """
 
 import argparse
-import base64
 import contextlib
 import json
 import os
@@ -31,6 +30,7 @@ from matplotlib import pyplot
 
 from bench import bodies, report
 from bench.bodies import Form
+from bench.load import generator
 from bench.runtime.systems import free_port, listening, session_members
 
 CONNECTIONS: Final = 64
@@ -109,7 +109,7 @@ def main() -> None:
     versions = {
         **{name: version(name) for name in ("gunicorn", "grpcio", "mlflow", "scikit-learn", "pandas")},
         "load average before": before,
-        "load": "bench.runtime.form_load (epoll), a process of its own on the same cores",
+        "load": "bench.load (epoll), a process of its own on the same cores",
     }
     path = report.write("forms", versions=versions, cells=cells, bars=bars)
     plot(cells, path.with_suffix(".png"))
@@ -146,30 +146,16 @@ class Measured:
 
     def take_turn(self, running: Running) -> None:
         """Asks for a while. RuntimeError where anything but predictions came back."""
-        job: dict[str, Any] = {"host": "127.0.0.1", "connections": CONNECTIONS, "seconds": SECONDS}
-        job["warm_up_seconds"] = WARM_UP_SECONDS
-        if self.form.grpc:
-            message = base64.b64encode(self.form.body).decode()
-            job |= {"port": running.grpc_port, "path": self.form.path, "message": message}
-        else:
-            writes = self.form.writes(f"127.0.0.1:{running.port}")
-            job |= {"port": running.port, "writes": [base64.b64encode(part).decode() for part in writes]}
+        to = self.form.job("127.0.0.1", running.grpc_port if self.form.grpc else running.port)
+        load = {"connections": CONNECTIONS, "seconds": SECONDS, "warm_up_seconds": WARM_UP_SECONDS}
         before = running.cpu_seconds()
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.runtime.form_load"],
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=True,
-        )
+        result = generator.run({**to, **load, "apart": not self.form.grpc})
         used = {name: value - before[name] for name, value in running.cpu_seconds().items()}
-        result = json.loads(done.stdout)
         if not set(result["statuses"]) <= {"200"} or result["broken"]:
             raise RuntimeError(f"{self.form.name}, {self.case}: {result['statuses']}, {result['broken']} broken")
         # The warm-up is in the CPU time, hence in the divisor too.
         answered = max(1, result["statuses"].get("200", 0)) * (SECONDS + WARM_UP_SECONDS) / SECONDS
-        cpu = {**used, "generator": result["generator_cpu_seconds"]}
+        cpu = {**used, "generator": result["client_cpu_seconds"]}
         self.turns.append({**result, **{f"{name}_us": 1e6 * value / answered for name, value in cpu.items()}})
 
     def cells(self) -> list[report.Cell]:

@@ -27,6 +27,7 @@ from bench.autoscaler.policies import Apa, Setting
 from bench.autoscaler.report import _pyplot
 from bench.autoscaler.run import Case, Outcome, run
 from bench.autoscaler.services import Floats, Service
+from bench.load.schedule import times
 from headrace.autoscaler import pods
 from headrace.autoscaler.kube import MANAGER
 from headrace.contract import names
@@ -221,7 +222,7 @@ def simulate(starts: Sequence[float], *, service_seconds: float, cpu: float) -> 
         cores=CORES,
         most=most,
     )
-    arrivals: Floats = np.array(list(live_load.times(rates())))
+    arrivals: Floats = np.array(list(times(rates())))
     case = Case(
         name=NAME,
         service=service,

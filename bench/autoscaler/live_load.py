@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import urllib3
 
+from bench.load.schedule import times
+
 SENDERS: Final = 96
 """Most requests under way at once; one that finds no sender leaves late, which its latency tells."""
 PATIENCE_SECONDS: Final = 60.0
@@ -133,19 +135,6 @@ def offered(to: Target, rates: Sequence[float]) -> Iterator[Load]:
     finally:
         load.stop()
         load.wait()
-
-
-def times(rates: Sequence[float]) -> Iterator[float]:
-    """When requests leave, in seconds from the start: after each whole request of the integrated rate."""
-    owed = 0.0
-    for second, rate in enumerate(rates):
-        if rate <= 0:
-            continue
-        first = (1.0 - owed) / rate
-        count = int(owed + rate + 1e-9)
-        for index in range(count):
-            yield second + first + index / rate
-        owed = max(0.0, owed + rate - count)
 
 
 def ramp(low: float, high: float, seconds: int) -> list[float]:

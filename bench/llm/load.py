@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from bench.load.ledger import percentile
+
 _PIECE = b"data: {"
 _END = b"\r\n0\r\n\r\n"
 _TOKENS = re.compile(rb'"completion_tokens": ?(\d+)')
@@ -104,7 +106,7 @@ def _summary(job: dict[str, Any], streams: list[Stream], seconds: float) -> dict
     return {
         "tokens_per_second": sum(stream.tokens for stream in streams) / seconds,
         "first_token_p50_ms": 1e3 * statistics.median(first),
-        "first_token_p99_ms": 1e3 * first[min(len(first) - 1, int(0.99 * len(first)))],
+        "first_token_p99_ms": 1e3 * percentile(first, 0.99),
         "answer_p50_ms": 1e3 * statistics.median(stream.seconds for stream in streams),
         "failed": sum(not stream.whole or stream.tokens < job["tokens"] for stream in streams),
     }

@@ -2,17 +2,17 @@
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from bench.bodies import Form
+from bench.load import generator
 from bench.path import chains, pods, processes
-from bench.path.chains import ROOT, Chain
+from bench.path.chains import Chain
 from bench.report import Cell
 from headrace.contract import names
 
@@ -45,25 +45,16 @@ def load(
     chain: Chain, *, connections: int, seconds: float, body: str = BODY, begins: Callable[[], None] = lambda: None
 ) -> Turn:
     """One turn; `begins` is called when all connections are open. Raises RuntimeError when an answer is not 200."""
-    job = {
-        "host": "127.0.0.1", "port": chain.port, "path": chain.path, "ca_file": chain.ca_file, "body": body,
-        "headers": dict(chain.headers), "connections": connections, "seconds": seconds,
-    }  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bench.path.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(json.dumps(job) + "\n")
-    child.stdin.flush()
-    child.stdout.readline()
-    begins()
-    before = {hop: processes.cpu_by_thread(pid) for hop, pid in chain.hops.items()}
-    child.stdin.write("go\n")
-    child.stdin.flush()
-    result: dict[str, Any] = json.loads(child.stdout.readline())
+    form = Form(name=chain.name, path=chain.path, headers=tuple(chain.headers.items()), body=body.encode())
+    before: dict[str, dict[tuple[int, str], int]] = {}
+
+    def opened() -> None:
+        begins()
+        before.update({hop: processes.cpu_by_thread(pid) for hop, pid in chain.hops.items()})
+
+    job = {**form.job("localhost", chain.port), "ca_file": chain.ca_file}
+    result = generator.run({**job, "connections": connections, "seconds": seconds}, opened)
     after = {hop: processes.cpu_by_thread(pid) for hop, pid in chain.hops.items()}
-    child.wait(10)
     answered = sum(result["statuses"].values())
     if set(result["statuses"]) != {"200"} or result["broken"]:
         raise RuntimeError(f"{chain.name}: statuses {result['statuses']}, {result['broken']} connections broken")

@@ -86,7 +86,7 @@ def versions() -> dict[str, str]:
         **{
             f"environment {name}": ", ".join(environments.REQUIREMENTS[name]) for name in ("peers", "torch", "mlserver")
         },
-        "client": "bench.product.client, a process of its own on the cluster's cores",
+        "client": "bench.load, a process of its own on the cluster's cores",
     }
 
 

@@ -23,7 +23,7 @@ class Outcome:
     seconds: float
     """Planned length of the load."""
     load: Mapping[str, Any]
-    """What the client said (bench.product.client)."""
+    """What the client said (bench.load)."""
     looks: Sequence[Mapping[str, Any]]
     """One a second, as bench.product.watch.plain makes them."""
     cpu: Mapping[str, float]

@@ -21,6 +21,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from bench import report
+from bench.load import generator
 from bench.runtime import environments, measure, overload, systems
 from bench.runtime.measure import Case, Table
 from bench.runtime.systems import Model, Served
@@ -89,7 +90,7 @@ def main() -> None:
     versions = {
         **systems.SETTINGS,
         **environment_versions(),
-        "load": "bench.runtime.load (epoll), a process of its own on the same cores",
+        "load": "bench.load (epoll), a process of its own on the same cores",
         "load average before": f"{os.getloadavg()[0]:.1f}",
     }
     if only:
@@ -197,9 +198,8 @@ def csv_cells(model: Model, running: list[Served], turns: int, seconds: float) -
     case = Case("CSV of 10 rows, 8 connections", [], 8, seconds)
     for _ in range(turns):
         for served in running[:2]:
-            job = served.job([[1.0]], connections=8, seconds=seconds)
-            result = measure.load({**job, "content_type": "text/csv", "body": body})
-            case.results.setdefault(served.name, []).append(result)
+            job = served.job(body, "text/csv", connections=8, seconds=seconds)
+            case.results.setdefault(served.name, []).append(generator.run(job))
     return case.cells()
 
 

@@ -1,18 +1,13 @@
 """Runs load against systems that stand side by side, in turns, and keeps what came back."""
 
-import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench import report
+from bench.load import generator
 from bench.runtime.systems import WARM_UP_SECONDS, Served
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -28,10 +23,11 @@ class Case:
     def run(self, system: Served) -> None:
         """One turn."""
         cpu = system.cpu_seconds()
-        result = load(system.job(self.rows, connections=self.connections, seconds=self.seconds))
+        job = system.job(system.body(self.rows), connections=self.connections, seconds=self.seconds)
+        result = generator.run(job)
         # The generator's warm-up is in the CPU time, hence in the divisor too.
         answered = sum(result["statuses"].values()) * (self.seconds + WARM_UP_SECONDS) / self.seconds
-        result["generator_cpu_ms_per_request"] = 1e3 * result["generator_cpu_seconds"] / max(1.0, answered)
+        result["generator_cpu_ms_per_request"] = 1e3 * result["client_cpu_seconds"] / max(1.0, answered)
         result["cpu_ms_per_request"] = 1e3 * (system.cpu_seconds() - cpu) / max(1.0, answered)
         self.results.setdefault(system.name, []).append(result)
 
@@ -57,20 +53,6 @@ class Case:
                         )
                     )  # fmt: skip
         return made
-
-
-def load(job: dict[str, Any]) -> dict[str, Any]:
-    """One run of the load generator in its own process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.runtime.load"],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=True,
-    )
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
 
 
 def in_turns(cases: Sequence[Case], systems: Sequence[Served], *, turns: int) -> None:

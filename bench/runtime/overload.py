@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from bench.runtime import measure, systems
+from bench.load import generator
+from bench.runtime import systems
 from bench.runtime.measure import Table
 from bench.runtime.systems import Model, Served
 
@@ -41,13 +42,14 @@ LEAST = "a server that only refuses"
 def cells(served: Served, model: Model, seconds: float) -> list[report.Cell]:
     """Capacity, and what happens at multiples of it."""
     row = [1.0] * len(model.columns)
-    first = measure.load(served.job([row], connections=64, seconds=seconds / 3))["requests_per_second"]
-    best = search(lambda rate: _offered(served, row, rate, seconds / 3, filling_seconds=1.0), FIRST_SHARE * first)
-    least = _least(served, row, MULTIPLES[-1] * best["goodput"], seconds / 3)
+    body = served.body([row])
+    first = generator.run(served.job(body, connections=64, seconds=seconds / 3))["requests_per_second"]
+    best = search(lambda rate: _offered(served, body, rate, seconds / 3, filling_seconds=1.0), FIRST_SHARE * first)
+    least = _least(served, body, MULTIPLES[-1] * best["goodput"], seconds / 3)
     made: dict[tuple[float, str, str], list[float]] = {}
     for times in (*MULTIPLES, *MULTIPLES[-1:] * (PAIRS - 1)):
-        base = _offered(served, row, best["rate"], seconds / 2, filling_seconds=1.0)
-        result = _offered(served, row, times * best["goodput"], seconds)
+        base = _offered(served, body, best["rate"], seconds / 2, filling_seconds=1.0)
+        result = _offered(served, body, times * best["goodput"], seconds)
         values = {
             "capacity": (best["goodput"], "requests/s"),
             "p99_ms at capacity": (best["p99_ms"], "ms"),
@@ -137,19 +139,19 @@ def search(offered: Callable[[float], dict[str, Any]], rate: float) -> dict[str,
 
 
 def _offered(
-    served: Served, row: list[float], rate: float, seconds: float, *, filling_seconds: float = FILLING_SECONDS
+    served: Served, body: str, rate: float, seconds: float, *, filling_seconds: float = FILLING_SECONDS
 ) -> dict[str, Any]:
     """What comes of a rate, with the CPU that an answer takes on both sides."""
-    job = served.job([row], rate=rate, seconds=seconds, most_connections=CONNECTIONS)
+    job = served.job(body, rate=rate, seconds=seconds, connections=CONNECTIONS)
     before = served.cpu_seconds()
-    result = measure.load({**job, "warm_up_seconds": filling_seconds})
+    result = generator.run({**job, "warm_up_seconds": filling_seconds})
     answered = max(1.0, sum(result["statuses"].values()) * (seconds + filling_seconds) / seconds)
     result["server_ms"] = 1e3 * (served.cpu_seconds() - before) / answered
-    result["generator_ms"] = 1e3 * result["generator_cpu_seconds"] / answered
+    result["generator_ms"] = 1e3 * result["client_cpu_seconds"] / answered
     return result
 
 
-def _least(served: Served, row: list[float], rate: float, seconds: float) -> float:
+def _least(served: Served, body: str, rate: float, seconds: float) -> float:
     """Milliseconds of CPU for an answer of a server that only refuses, at that rate or as near as it gets."""
     port = systems.free_port()
     command = [sys.executable, str(Path(__file__).with_name("refuser.py")), str(port)]
@@ -157,7 +159,7 @@ def _least(served: Served, row: list[float], rate: float, seconds: float) -> flo
         refuser = replace(served, name=LEAST, process=process, port=port)
         try:
             systems.listening(port)
-            value: float = _offered(refuser, row, rate, seconds, filling_seconds=1.0)["server_ms"]
+            value: float = _offered(refuser, body, rate, seconds, filling_seconds=1.0)["server_ms"]
         finally:
             process.kill()
     return value

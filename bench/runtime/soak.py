@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from bench import report
-from bench.runtime import environments, measure, systems
+from bench.load import generator
+from bench.runtime import environments, systems
 from bench.runtime.__main__ import columns_of, make_models
 from bench.runtime.systems import SETTINGS, Model
 
@@ -24,13 +25,14 @@ def main() -> None:
     row = [1.0] * len(model.columns)
     with tempfile.TemporaryDirectory() as temporary:
         served = systems.start("headrace", model, Path(temporary))
+        job = served.job(served.body([row]), connections=CONNECTIONS, seconds=ROUND_SECONDS)
         try:
             # The second worker starts when the first is ready, under this load; memory counts once both have served.
-            measure.load(served.job([row], connections=CONNECTIONS, seconds=ROUND_SECONDS))
+            generator.run(job)
             memory = [served.resident_mebibytes()]
             answered = other = 0
             while answered < REQUESTS:
-                result = measure.load(served.job([row], connections=CONNECTIONS, seconds=ROUND_SECONDS))
+                result = generator.run(job)
                 good = int(result["statuses"].get("200", 0))
                 answered += good
                 other += sum(result["statuses"].values()) - good + result["broken"]

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench import bodies
+from bench.bodies import Form
 from bench.runtime import environments
 
 PEERS = Path(__file__).with_name("peers")
-JSON = "application/json"
 WARM_UP_SECONDS = 0.7
 SETTINGS: Final = {
     "headrace": "defaults",
@@ -42,10 +43,11 @@ class Served:
     path: str
     body: Callable[[list[Any]], str]
 
-    def job(self, rows: list[Any], **load: Any) -> dict[str, Any]:
-        """A job for `bench.runtime.load`."""
-        request = {"path": self.path, "content_type": JSON, "body": self.body(rows)}
-        return {"host": "127.0.0.1", "port": self.port, "warm_up_seconds": WARM_UP_SECONDS, **request, **load}
+    def job(self, body: str, content_type: str = bodies.JSON, **load: Any) -> dict[str, Any]:
+        """A job of the load client."""
+        headers = (("Content-Type", content_type),)
+        form = Form(name=self.name, path=self.path, headers=headers, body=body.encode())
+        return {**form.job("127.0.0.1", self.port), "warm_up_seconds": WARM_UP_SECONDS, **load}
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes."""
@@ -159,7 +161,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, body: str | Non
     while True:
         try:
             data = None if body is None else body.encode()
-            urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": JSON}), timeout=10)
+            urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": bodies.JSON}), timeout=10)
             return
         except (OSError, urllib.error.URLError):
             if process.poll() is not None or time.monotonic() > deadline:

@@ -1,7 +1,6 @@
-"""The client of bench-product against a server that answers, refuses and breaks: every request is in the ledger."""
+"""The load client against a server that answers, refuses and breaks: every request is in the ledger."""
 
 import asyncio
-import base64
 import datetime
 import ipaddress
 import ssl
@@ -10,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
 
-from bench.product import client, wire
+from bench import bodies
+from bench.load import generator, rpc
+from bench.load.client import Job, run
+from bench.load.ledger import Ledger
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nContent-Length: 0\r\n\r\n"
@@ -54,21 +57,32 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(certificate: Path, answer: Callable[[int], bytes | None]) -> Iterator[int]:
-    """Port of a server with TLS that answers each request, by its number, or closes the connection."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
+def served(
+    certificate: Path | None, answer: Callable[[int], bytes | None], uses: list[int] | None = None
+) -> Iterator[int]:
+    """Port of a server that answers each request, by its number, or closes the connection; with TLS or without.
+
+    `uses`: how many requests came on each connection.
+    """
+    context = None
+    uses = [] if uses is None else uses
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
     loop = asyncio.new_event_loop()
     count = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal count
+        place = len(uses)
+        uses.append(0)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
                 await reader.readexactly(size)
                 said = answer(count)
+                uses[place] += 1
                 count += 1
                 if said is None:
                     break
@@ -98,15 +112,15 @@ async def over(server: asyncio.Server) -> None:
     await asyncio.gather(*talking, return_exceptions=True)
 
 
-def job(port: int, certificate: Path, **load: Any) -> dict[str, Any]:
+def job(port: int, certificate: Path | None, **load: Any) -> Job:
     parts = [b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\n", b"body"]
-    texts = [base64.b64encode(part).decode() for part in parts]
-    return {"host": "127.0.0.1", "port": port, "ca_file": str(certificate), "parts": texts, **load}
+    ca_file = None if certificate is None else str(certificate)
+    return Job(host="127.0.0.1", port=port, ca_file=ca_file, parts=bodies.texts(parts), **load)
 
 
 def test_every_request_of_a_closed_loop_is_in_the_ledger(certificate: Path, tmp_path: Path) -> None:
     """Answers, refusals and broken connections add up to what was sent; a broken connection is replaced."""
-    statuses = {GOOD: 200, REFUSED: 429, None: client.LOST}
+    statuses = {GOOD: 200, REFUSED: 429}
     given: list[bytes | None] = []
 
     def answer(number: int) -> bytes | None:
@@ -115,11 +129,12 @@ def test_every_request_of_a_closed_loop_is_in_the_ledger(certificate: Path, tmp_
 
     ledger = tmp_path / "ledger.csv"
     with served(certificate, answer) as port:
-        result = client.run(job(port, certificate, connections=4, seconds=0.5, ledger=str(ledger)))
+        result = run(job(port, certificate, connections=4, seconds=0.5, ledger=str(ledger)))
 
     lines = ledger.read_text().splitlines()[1:]
     assert len(lines) == result["sent"] == len(given)
-    assert result["statuses"] == Counter(statuses[each] for each in given)
+    assert result["statuses"] == Counter(statuses[each] for each in given if each is not None)
+    assert result["broken"] == given.count(None)
     assert result["answers"] == given.count(GOOD)
     assert sum(each["answers"] for each in result["track"]) == result["answers"]
     assert sum(each["failures"] for each in result["track"]) == result["failures"] == len(given) - given.count(GOOD)
@@ -127,24 +142,78 @@ def test_every_request_of_a_closed_loop_is_in_the_ledger(certificate: Path, tmp_
 
 def test_an_open_loop_sends_what_is_due_and_nothing_twice(certificate: Path) -> None:
     with served(certificate, lambda number: None if number == 7 else GOOD) as port:
-        result = client.run(job(port, certificate, rates=[10, 40], most_connections=3))
+        result = run(job(port, certificate, rates=[10, 40], seconds=2, connections=3))
 
     assert result["sent"] == 50
-    assert result["statuses"] == {200: 49, client.LOST: 1}
+    assert result["statuses"] == {200: 49}
+    assert result["broken"] == result["failures"] == 1
 
 
 def test_a_connection_is_renewed_after_its_share_of_requests(certificate: Path) -> None:
-    with served(certificate, lambda _: GOOD) as port:
-        sender = client.Sender(job(port, certificate, requests_a_connection=2))
-        first = sender.connections.open()
-        used = [sender.send(first, 0.0)]
-        for _ in range(2):
-            answered = next(each for _ in range(100) for each in sender.connections.answered(1.0))
-            used.append(sender.send(answered[0], 0.0))
+    uses: list[int] = []
+    with served(certificate, lambda _: GOOD, uses) as port:
+        result = run(job(port, certificate, connections=1, seconds=0.2, requests_a_connection=2))
 
-    assert used[0] is used[1] is first
-    assert used[2] is not first
-    assert first.closed
+    assert result["failures"] == 0
+    assert max(uses) == 2
+    assert sum(uses) == result["sent"]
+
+
+def test_what_is_due_in_the_warm_up_is_sent_and_not_counted() -> None:
+    given: list[int] = []
+
+    def answer(number: int) -> bytes:
+        given.append(number)
+        return REFUSED if number < 20 else GOOD
+
+    with served(None, answer) as port:
+        result = run(job(port, None, rate=100.0, connections=4, warm_up_seconds=0.2, seconds=0.3))
+
+    assert len(given) == 50
+    assert result["statuses"] == {200: 30}
+
+
+def test_parts_that_leave_apart_are_the_same_request() -> None:
+    with served(None, lambda _: GOOD) as port:
+        result = run(job(port, None, connections=3, seconds=0.2, apart=True))
+
+    assert result["answers"] == result["sent"] > 0
+
+
+def test_an_answer_is_whole_with_its_own_length_or_its_last_chunk() -> None:
+    """Another header may end in the same words, and a name may be written in any way."""
+    other = b"HTTP/1.1 200 OK\r\ninference-header-content-length: 1\r\nCONTENT-length: 70000\r\n\r\n" + bytes(70_000)
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    with served(None, lambda number: chunked if number % 2 else other) as port:
+        result = run(job(port, None, connections=2, seconds=0.2))
+
+    assert result["statuses"] == {200: result["sent"]}
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    """A tenth of a second late is in the latency of its answer, and told apart."""
+    ledger = Ledger(lines=[(10.0, 10.1, 10.3, 200), (10.5, 10.5, 10.52, 429), (9.0, 9.0, 10.2, 200)])
+
+    told = ledger.told(begin=10.0, seconds=1.0)
+
+    assert (told["sent"], told["answers"], told["goodput"]) == (2, 1, 2.0)
+    assert told["p99_ms"] == pytest.approx(300)
+    assert told["late_p99_ms"] == pytest.approx(100)
+    assert told["refused_p50_ms"] == told["refused_sent_p50_ms"] == pytest.approx(20)
+    [second] = told["track"]
+    assert (second["answers"], second["failures"], second["p99_ms"]) == (1, 1, told["p99_ms"])
+
+
+def test_a_load_runs_in_a_process_of_its_own() -> None:
+    """Servers are told when its connections are open, and it says why it failed."""
+    opened: list[int] = []
+    with served(None, lambda _: GOOD) as port:
+        told = generator.run(asdict(job(port, None, connections=2, seconds=0.2)), lambda: opened.append(port))
+
+    assert opened == [port]
+    assert told["statuses"] == {"200": told["sent"]}
+    with pytest.raises(RuntimeError, match="refused"):
+        generator.run(asdict(job(port, None, connections=2, seconds=0.2)))
 
 
 def test_calls_of_grpc_end_as_the_server_says(tmp_path: Path) -> None:
@@ -163,12 +232,9 @@ def test_calls_of_grpc_end_as_the_server_says(tmp_path: Path) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     token = "x" * 900
-    parts = wire.call("test", "/test.Service/Infer", b"hello", [("authorization", token)], secure=False)
-    texts = [base64.b64encode(part).decode() for part in parts]
+    parts = bodies.texts(rpc.call("test", "/test.Service/Infer", b"hello", [("authorization", token)]))
     try:
-        result = client.run(
-            {"host": "127.0.0.1", "port": port, "parts": texts, "grpc": True, "connections": 1, "seconds": 0.5}
-        )
+        result = run(Job(host="127.0.0.1", port=port, parts=parts, grpc=True, connections=1, seconds=0.5))
     finally:
         server.stop(None)
 

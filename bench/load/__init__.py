@@ -1,0 +1,1 @@
+"""The load client of all benchmarks, in a process of its own."""
