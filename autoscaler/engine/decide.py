@@ -59,6 +59,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         load = observation.load
         queued = load.queued if load is not None else 0.0
         due = memory.horizontal_at is None or now - memory.horizontal_at >= windows.PERIOD_SECONDS - 1e-6
+        due = due or (max(memory.noisy, memory.steady) > 0 and noise.rule_looks(memory, now))
         asked = current == 0 and read.arrived > 0
         looks = due or asked or queued > 0 or observation.wake or bool(looked.reasons)
         if looks or 0 < observation.pods.ready < current:
@@ -154,8 +155,11 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         peaks=(),
         wishes=(),
         published=(),
+        ruled=None,
+        ruled_at=None,
         noise=None,
         noisy=0.0,
+        moves=False,
         released=(),
         hold_learned_at=0.0,
         history_start=now,
@@ -240,6 +244,8 @@ def _horizontal(
     if pod.measured:
         little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
         memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
+    asked = noise.published(memory, demand.service_seconds, queued=not (pod.measured or memory.moves))
+    memory = noise.ruled(memory, asked, now, current=current, slots=pod.slots)
     if looks:
         memory = noise.learned(memory)
         peak = Peak(at=now, slots=demand.proven / demand.share)
@@ -248,11 +254,6 @@ def _horizontal(
             memory,
             peaks=windows.push_peak(memory.peaks, peak, keep_seconds=holding.SECONDS_MAX),
             wishes=windows.push_peak(memory.wishes, wish, keep_seconds=holding.SECONDS_MAX),
-            published=windows.push_peak(
-                memory.published,
-                noise.published(memory, demand.service_seconds, queued=memory.noisy > 0 and not pod.measured),
-                keep_seconds=holding.SECONDS_MAX,
-            ),
             horizontal_at=now,
         )
     situation = horizontal.Situation(

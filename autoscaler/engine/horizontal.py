@@ -34,6 +34,9 @@ root of five for that of a minute): taken off, since a Poisson stream shall not 
 TRIM_SHARE = 0.11
 """Smallest cut of a fleet, just over the tolerance of the Kubernetes HPA (a tenth): every action disturbs caches and
 connections."""
+MOVED_SHARE = 0.1
+MOVED_HEIGHTS = 1.5
+"""A steady load is another when more is proven than a tenth above its mean, or so many times its noise's height."""
 CALM_SHARE = 2.0 / 3.0
 """Share of the window of a scale-down that passes after a change before pods go: cuts that would follow each other are
 made at once."""
@@ -224,6 +227,8 @@ def replicas(of: Situation) -> tuple[int, Reason]:
         comfortable = min(comfortable, 2 * current)  # at most double until a service time is known
     if memory.noisy > 0 and (of.spec.min_replicas > 0 or of.queued > 0 or executing > 0):
         return _published(of)
+    if _is_steady(of):
+        return _steady(of)
     needed = _ceil((demand.proven + demand.growth + demand.backlog) / of.target)
     if needed > current and comfortable > current:
         return comfortable, Reason(
@@ -261,16 +266,55 @@ def replicas(of: Situation) -> tuple[int, Reason]:
     )
 
 
+def _is_steady(of: Situation) -> bool:
+    """Whether the load is one whose minutes are alike, and the newest seconds do not prove that it is another, nor more
+    than a second of it waits. A guess beside a front, or requests that queue within a second, are no ground for it."""
+    memory, demand = of.memory, of.demand
+    if memory.steady <= 0 or memory.burst > 1.0:
+        return False
+    if not of.capacity.measured and of.observation.default_limit is not None:
+        return False
+    usual = (1.0 + max(MOVED_SHARE, MOVED_HEIGHTS * memory.height)) * memory.steady * demand.service_seconds
+    return demand.proven + demand.growth <= usual and of.queued <= max(1.0, memory.steady)
+
+
+def _steady(of: Situation) -> tuple[int, Reason]:
+    """Pods for a load whose minutes are alike: those of the published rule, or fewer where nobody would notice."""
+    memory, service = of.memory, of.demand.service_seconds
+    offered = memory.steady * service
+    # Long requests see the mean of their own time.
+    crest = offered + (memory.crest * service - offered) * min(1.0, windows.COARSE_SECONDS / max(service, 1e-9))
+    slots = staffing.unnoticed_slots(offered, crest, memory.height * offered, service, of.capacity.slots)
+    ruled = memory.ruled if memory.ruled is not None else of.current
+    enough = max(1, _ceil(slots / of.capacity.slots))
+    wanted = min(ruled, enough)
+    message = (
+        f"{offered:.1f} requests at once, minute for minute: {ruled} by the published rule,"
+        f" {enough} so that hardly any waits"
+    )
+    if of.hold > holding.usual(cold_start(of.spec, of.observation)):
+        # What was missed before is kept as long as was learned.
+        wanted = max(
+            wanted, min(of.current, _ceil(windows.highest(memory.wishes, of.now - of.hold) / of.capacity.slots))
+        )
+    if wanted > of.current:
+        return wanted, Reason(code=model.SCALE_UP, message=message)
+    if wanted == of.current or (wanted < ruled and not of.cuts_enough(wanted)):
+        return of.current, Reason(code=model.STEADY, message=message)
+    calm_for = of.now - memory.scaled_at
+    if wanted < ruled and (of.warm_for < of.hold or calm_for < windows.LOOK_BACK_SECONDS):
+        return of.current, Reason(code=model.HOLDING, message=message)
+    return wanted, Reason(code=model.SCALE_DOWN, message=message)
+
+
 def _published(of: Situation) -> tuple[int, Reason]:
     """Pods by the published rule, for a load that is noise about a steady mean."""
+    wanted = of.memory.ruled if of.memory.ruled is not None else of.current
     most = windows.highest(of.memory.published, of.now - holding.SECONDS_MAX)
-    wanted = max(1, _ceil(most / (noise.SHARE * of.capacity.slots)))
     message = (
         f"noise of {of.memory.noisy:.2f} of a steady mean: {most:.1f} requests at once were most in"
         f" {holding.SECONDS_MAX:.0f} s, over {noise.SHARE} of {of.capacity.slots:.3g} a pod = {wanted}"
     )
-    if wanted < of.current and of.warm_for < holding.SECONDS_MAX:
-        return of.current, Reason(code=model.HOLDING, message=f"{message}; history of {of.warm_for:.0f} s")
     return wanted, Reason(code=model.NOISY, message=message)
 
 

@@ -338,6 +338,18 @@ class Memory:
     """Relative deviation of a load that is noise about a steady mean; 0: the load is none."""
     published: tuple[Peak, ...] = ()
     """Requests at once by the published rule, the highest of its window and what came after each."""
+    height: float = 0.0
+    """Relative deviation of seconds or of stretches of ten, the larger."""
+    steady: float = 0.0
+    """Arrivals a second of a load whose minutes are alike; 0: they are not, or too few are known."""
+    crest: float = 0.0
+    """Arrivals a second in the highest of its stretches."""
+    moves: bool = False
+    """Whether minutes were seen not to be alike."""
+    ruled: int | None = None
+    """Pods that the published rule would have, whoever decides; None: it has not looked yet."""
+    ruled_at: float | None = None
+    """When it last looked."""
     burst: float = 1.0
     """Factor on the variance of arrivals, learned from queueing that a Poisson stream would not show."""
     changed_at: float = 0.0

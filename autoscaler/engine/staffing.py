@@ -14,6 +14,11 @@ SLACK_SHARE = 0.5
 most requests are shorter: that percentile is 1.56 means of a log-normal law even where it varies by only a fifth."""
 WAIT_SHARE = 0.001
 """Share of requests that may wait longer: a tenth of the objective's hundredth, the rest is for loads that change."""
+UNNOTICED = 5e-4
+"""The same for a load that is steady: half of it, since no more is left for a load that changes."""
+IMBALANCE_UNNOTICED = 0.6
+"""Requests by which pods are above the mean where nobody is to notice: 80 % of pods of four. 1,000 steady requests a
+second of 50 ms were late in 0.166 % on 16 such pods and in 0.162 % on 20; on 15, which is 85 %, in 0.182 %."""
 LOWEST_SHARE = 0.5
 """Soft target over hard limit for the smallest fleets. Theory would leave even more room below five slots, where a pod
 is too coarse a step to give it; until a service time is known this is the target too."""
@@ -48,6 +53,16 @@ def target_share(offered: float, swing: float, service_seconds: float, concurren
         return LOWEST_SHARE
     needed = slots_needed(reduced, float(f"{service_seconds:.2g}"), swing=float(f"{swing:.2g}"))
     return max(LOWEST_SHARE, min(reduced / needed, max(HIGHEST_SHARE - IMBALANCE / concurrency, 1.0 - COARSEST)))
+
+
+def unnoticed_slots(offered: float, crest: float, swing: float, service_seconds: float, concurrency: float) -> float:
+    """Slots for a steady load of whose requests at most UNNOTICED shall wait longer, or which its highest stretch
+    (`crest`, in Erlang) fills to HIGHEST_SHARE, less what balancing leaves above the mean."""
+    reduced = float(f"{offered:.3g}")
+    if reduced < 0.01:
+        return 0.0
+    needed = slots_needed(reduced, float(f"{service_seconds:.2g}"), UNNOTICED, swing=float(f"{swing:.2g}"))
+    return max(needed, crest / (HIGHEST_SHARE - IMBALANCE_UNNOTICED / max(2.0, concurrency)))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -199,6 +199,15 @@ def _rise(points: Sequence[tuple[float, float, float]], spread: float) -> float:
     return slope - error
 
 
+def unexplained(rates: Sequence[float]) -> float:
+    """Squares left by the better of the best line and the best step."""
+    middle, mean = (len(rates) - 1) / 2.0, sum(rates) / len(rates)
+    away = [place - middle for place in range(len(rates))]
+    slope = sum(x * rate for x, rate in zip(away, rates, strict=True)) / sum(x * x for x in away)
+    line = sum((rate - mean - slope * x) ** 2 for x, rate in zip(away, rates, strict=True))
+    return min(line, _step_rest(rates))
+
+
 def _step_rest(rates: Sequence[float]) -> float:
     """Squares left by the best step: one rate before, another after, and one second between in which it fell."""
     total, squares = sum(rates), sum(rate * rate for rate in rates)

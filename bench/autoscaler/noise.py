@@ -196,7 +196,7 @@ def _runs(job: tuple[int, int]) -> list[tuple[str, str, str, dict[str, float]]]:
     cell = _table[job[0]]
     case = cell.case(job[1])
     measured = []
-    for name, start in ((OURS, Apa), (LITERAL, Literal)):
+    for name, start in ((OURS, functools.partial(Apa, seen=True)), (LITERAL, Literal)):
         outcome = run(case, start(case.setting))
         measures = {
             "violations": outcome.violations,

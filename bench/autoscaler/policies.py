@@ -84,9 +84,12 @@ class Policy(Protocol):
 
 
 class Apa:
-    """The shipped engine. `vertical` off: the cell's concurrency is fixed, as it is for every peer."""
+    """The shipped engine. `vertical` off: the cell's concurrency is fixed, as it is for every peer. `seen`: it saw the
+    counters before the load began, so that the first second tells a rate."""
 
-    def __init__(self, setting: Setting, *, vertical: bool = False, first: int | None = None) -> None:
+    def __init__(
+        self, setting: Setting, *, vertical: bool = False, first: int | None = None, seen: bool = False
+    ) -> None:
         self.spec = AutoscalerSpec(
             target="version",
             min_replicas=setting.min_replicas,
@@ -98,6 +101,9 @@ class Apa:
         self.cores = setting.cores
         self.memory = Memory()
         self.epoch = 1_700_000_000.0
+        if seen:
+            nothing = LoadCounters(arrived=0, completed=0, executing_seconds=0, queued_seconds=0)
+            self.memory = Memory(load=nothing, taken_at=self.epoch, history_start=self.epoch)
 
     def observe(self, stats: Stats) -> Wanted:
         now = self.epoch + stats.now

@@ -50,7 +50,7 @@ def test_a_ramp_is_met_ahead_of_its_cold_start(story: Story) -> None:
 def test_a_steady_load_moves_nothing(story: Story) -> None:
     arrivals = random.Random(1)
     story.begin(15)
-    story.run(120, lambda _: arrivals.gauss(1000, 1000**0.5))
+    story.run(300, lambda _: arrivals.gauss(1000, 1000**0.5))
     story.log.clear()
 
     story.run(1200, lambda _: arrivals.gauss(1000, 1000**0.5))
@@ -59,7 +59,7 @@ def test_a_steady_load_moves_nothing(story: Story) -> None:
 
 
 def test_pods_go_when_the_need_is_two_cold_starts_old(story: Story) -> None:
-    story.begin(15)
+    story.begin(16)
     story.run(120, 1000)
     kept = story.replicas
 
