@@ -4,7 +4,7 @@ LOCAL := $(PYTHON) -m headrace.stacks.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
 FOLDERS := contract components machinery routing autoscaler runtimes stacks
 
-.PHONY: help demo down status test test-fast test-long test-cluster test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
+.PHONY: help demo down status test test-fast test-long test-cluster test-product test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -21,6 +21,7 @@ status: .venv/installed ## what runs
 test: .venv/installed check ## every test, on a real cluster
 	@echo "Running three groups of tests side by side; each prints its report when it has ended"
 	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster" test-cluster test-rest test-routing
+	@$(MAKE) --no-print-directory test-product
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
 	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" REST=--ignore=tests/runtimes \
@@ -30,8 +31,11 @@ test-routing: .venv/installed # in a process of its own, as in production (pypro
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/routing
 
 test-cluster: .venv/installed # mostly waits for pods, so the others have the cores
-	@$(PYTHON) -m pytest --durations=10 -m "cluster and not long"
+	@$(PYTHON) -m pytest --durations=10 -m "cluster and not long" --ignore=tests/e2e/test_product.py
 	@echo "Not run, minutes each: stories of load and outages on the cluster (make test-long)"
+
+test-product: .venv/installed # alone on the machine
+	@$(PYTHON) -m pytest --durations=5 tests/e2e/test_product.py
 
 test-long: .venv/installed ## load and outages on the cluster: minutes each; writes tests/recorded/long.json
 	@HEADRACE_RECORD_LONG=1 $(PYTHON) -m pytest --durations=20 -m long

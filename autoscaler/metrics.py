@@ -100,9 +100,12 @@ class PrometheusSource:
             results = [self._query(query) for query in self._queries(targets)]
             *results, limits, times, newest = results
             taken_at = {version_of(time.labels): time.value for time in from_query(times)}
-            # A version without a pod is seen by the balancers alone.
+            # What arrives is the balancers' word, so a second is what lies between two of their scrapes. Pods are
+            # scraped at moments of their own: by the latest of them, a pod that comes or goes makes seconds long or
+            # short, and a second's requests in a tenth of it were once a load tenfold.
             for time in from_query(newest):
-                taken_at |= {key: time.value for key in targets.pods if key not in taken_at}
+                of_balancers = (key for key in targets.pods if key not in taken_at or self._totals.balanced(key))
+                taken_at |= dict.fromkeys(of_balancers, time.value)
             samples = itertools.chain(*map(from_query, results), map(_limit, from_query(limits)))
             return self._totals.read(samples, targets, taken_at=taken_at)
         except (requests.RequestException, PrometheusApiClientException, ValueError, TypeError, KeyError) as error:

@@ -41,9 +41,10 @@ SLOWER = 2.0
 BARRED_SECONDS = 60.0
 BARRED_SECONDS_MAX = 3600.0
 """How long no more pods are ordered after an order that did not help: a minute, doubled up to an hour."""
+FIRST_SECONDS = 3.0
 YOUNG_SECONDS = 12.0
-"""Seconds of load behind a capacity before more than twice the ready pods may follow from it: the first calls are the
-slowest, and callers who all arrive in one second are no rate."""
+"""Seconds of load behind a capacity before any pod may follow from it, and before more than twice the ready ones: the
+first calls are the slowest, and callers who all arrive in one second are no rate."""
 BEST_BUCKETS = 5
 """Newest buckets whose rate tells what pods complete: one alone may hold what the one before delayed."""
 BEST_KEEP_SECONDS = 300.0
@@ -193,10 +194,11 @@ def bounded(
     if capacity.source == SEEN:
         return _proven_first(memory, observation, wanted=wanted, doubled=doubled, current=current, now=now)
     known = memory.profile.load_seconds
-    if known >= YOUNG_SECONDS or wanted <= doubled:
+    most = doubled if known >= FIRST_SECONDS or observation.pods.ready == 0 else current
+    if known >= YOUNG_SECONDS or wanted <= most:
         return wanted, memory, None
-    message = f"{wanted} wanted by {known:.0f} s of load, at most {doubled} before {YOUNG_SECONDS:.0f} s"
-    return doubled, memory, Reason(code=model.GUESSED, message=message)
+    message = f"{wanted} wanted by {known:.0f} s of load, at most {most} before {YOUNG_SECONDS:.0f} s"
+    return most, memory, Reason(code=model.GUESSED, message=message)
 
 
 def _proven_first(

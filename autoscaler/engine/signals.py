@@ -11,6 +11,9 @@ SKEW_SECONDS = 5.0
 """One horizontal period: counters from further in the future show that two clocks disagree."""
 GAP_SECONDS = 60.0
 """A hole longer than the window of buckets leaves nothing to compare with; also the sign of a clock that jumped."""
+NEAR_SECONDS = 0.5
+"""Half a period of the scrapes. Counters that claim to be nearer to the last ones are of sources that were read at
+other moments, and make no rate; those that follow do."""
 RATE_MAX = 1e8
 """Requests a second, or requests in flight, that no version has: 300 times the whole reference platform."""
 
@@ -42,7 +45,7 @@ def read(observation: Observation, memory: Memory, now: float) -> Bucket | Reaso
     if memory.load is None or memory.taken_at is None:
         return Reason(code=model.WARMING, message="first counters: rates are known from the next ones")
     seconds = observation.taken_at - memory.taken_at
-    if seconds <= 0:
+    if seconds < NEAR_SECONDS:
         return None
     if seconds > GAP_SECONDS:
         return Reason(code=model.GAP, message=f"no counters for {seconds:.0f} s: history is started again")

@@ -67,9 +67,9 @@ def _write(run: Run, *, whole_seconds: float | None, folder: Path, short: dict[s
         bars=run.judged(whole_seconds=whole_seconds),
         folder=folder,
     )
-    tracks = [json.dumps(outcome.track()) for outcome in run.outcomes]
-    path.with_name("product-tracks.json").write_text("[\n" + ",\n".join(tracks) + "\n]\n")
-    plot.over_time(run.outcomes, path.with_suffix(".png"))
+    tracks = [outcome.track() for outcome in run.outcomes]
+    path.with_name("product-tracks.json").write_text("[\n" + ",\n".join(map(json.dumps, tracks)) + "\n]\n")
+    plot.over_time(tracks, path.with_suffix(".png"))
     print(f"{path}")
 
 

@@ -1,20 +1,28 @@
-"""Pods and latency over time, a panel a case."""
+"""Pods and latency over time, a panel a case. `python -m bench.product.plot` draws the recorded tracks anew."""
 
+import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
-from bench.product.outcome import FIXED, OURS, Outcome
+from bench import report
+from bench.product.outcome import FIXED, OURS
+
+Track = Mapping[str, Any]
+"""What `Outcome.track` makes."""
+LEAST_SECONDS: Final = 20
+"""A shorter load has no panel."""
 
 
-def over_time(outcomes: Sequence[Outcome], path: Path) -> None:
+def over_time(tracks: Sequence[Track], path: Path) -> None:
     """Above, p50 and p99 of each second; below, pods ordered, placed and ready; dashed, the best of *ours fixed*."""
-    ours = [each for each in outcomes if each.system == OURS and each.seconds >= 20]
+    ours = [each for each in tracks if each["system"] == OURS and len(each["answers"]) > LEAST_SECONDS]
     if not ours:
         return
     across = min(4, len(ours))
@@ -24,37 +32,54 @@ def over_time(outcomes: Sequence[Outcome], path: Path) -> None:
     )
     for at, each in enumerate(ours):
         row, column = divmod(at, across)
-        _latency(grid[2 * row][column], each, outcomes)
+        _latency(grid[2 * row][column], each, tracks)
         _pods(grid[2 * row + 1][column], each)
     for at in range(len(ours), rows * across):
         row, column = divmod(at, across)
         grid[2 * row][column].axis("off")
         grid[2 * row + 1][column].axis("off")
+    lines = [*grid[0][0].get_lines(), *grid[1][0].get_lines()]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=8, frameon=False)
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
 
 
-def _latency(axis: Any, each: Outcome, outcomes: Sequence[Outcome]) -> None:
-    track: Sequence[Mapping[str, Any]] = each.load["track"]
+def _latency(axis: Any, each: Track, tracks: Sequence[Track]) -> None:
     for name, colour in (("p50_ms", "tab:blue"), ("p99_ms", "tab:red")):
-        axis.plot([one[name] or None for one in track], color=colour, linewidth=1, label=name.removesuffix("_ms"))
-    fixed = [one.p99_ms for one in outcomes if one.case == each.case and one.system.startswith(FIXED)]
+        values = [one or None for one in each[name][:-1]]
+        axis.plot(values, color=colour, linewidth=1, label=f"{name.removesuffix('_ms')} of a second")
+    fixed = [one for one in tracks if one["case"] == each["case"] and one["system"].startswith(FIXED)]
     if fixed:
-        axis.axhline(min(fixed), color="tab:red", linestyle="--", linewidth=0.8, label=f"p99, {FIXED}")
+        best = min(statistics.median(one["p99_ms"]) for one in fixed)
+        axis.axhline(best, color="tab:red", linestyle="--", linewidth=0.8, label=f"p99, {FIXED}")
     axis.set_yscale("log")
-    axis.set_xlim(0, each.seconds)
-    axis.set_title(f"{each.case}: {each.rate:.0f}/s, {each.load['failures']} failed", fontsize=9)
+    low, high = axis.get_ylim()
+    if high < 10 * low:
+        axis.set_ylim(low / 2, high * 2)
+    axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.yaxis.set_minor_formatter(ticker.NullFormatter())
+    seconds = len(each["answers"]) - 1
+    axis.set_xlim(0, seconds)
+    rate = sum(each["answers"][:-1]) / seconds
+    axis.set_title(f"{each['case']}: {rate:,.0f}/s, {sum(each['failures'])} failed", fontsize=9)
     axis.set_ylabel("ms", fontsize=8)
     axis.tick_params(labelsize=7)
-    axis.legend(fontsize=6)
 
 
-def _pods(axis: Any, each: Outcome) -> None:
-    seconds = [look["second"] for look in each.looks]
+def _pods(axis: Any, each: Track) -> None:
     for name, colour in (("ordered", "tab:orange"), ("placed", "0.5"), ("ready", "tab:green")):
-        axis.step(seconds, [look[name] for look in each.looks], color=colour, where="post", linewidth=1, label=name)
-    axis.set_ylim(bottom=0)
-    axis.set_xlim(0, each.seconds)
+        axis.step(each["looks"], each[name], color=colour, where="post", linewidth=1.2, label=f"pods {name}")
+    axis.set_ylim(0, max(*each["ordered"], 1) + 0.5)
+    axis.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axis.set_xlim(0, len(each["answers"]) - 1)
     axis.set_ylabel("pods", fontsize=8)
+    axis.set_xlabel("seconds", fontsize=7)
     axis.tick_params(labelsize=7)
-    axis.legend(fontsize=6)
+
+
+if __name__ == "__main__":
+    over_time(
+        json.loads((report.RESULTS / "product-tracks.json").read_text()),
+        report.RESULTS / "product.png",
+    )

@@ -192,6 +192,9 @@ def test_neighbours_who_come_and_go_are_not_bought_against(seed: int) -> None:
 
 def test_no_more_than_twice_the_ready_pods_follow_from_the_first_seconds_of_load() -> None:
     story = PodStory(COMPUTES, cores=64.0, proxies=0.0, fits=100).run(20)
+    story.run(2, rate=400.0)
+    assert story.ordered == 1
+
     story.run(3, rate=400.0)
     assert story.ordered == 2
     assert model.GUESSED in story.codes()

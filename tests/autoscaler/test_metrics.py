@@ -1,5 +1,6 @@
 """Sources of load: Prometheus, and pods and balancers asked directly."""
 
+import itertools
 import json
 import threading
 import urllib.parse
@@ -124,6 +125,37 @@ def test_what_fronts_saw_arrive_is_asked_until_balancers_know_every_version(serv
     known.add("fraud/v2")
     assert asks("v1", "v2")
     assert not asks("v1", "v2")
+
+
+def test_a_pod_that_goes_makes_no_second_shorter(serve: Callable[..., int]) -> None:
+    """Balancer and pods are scraped once a second, each at a moment of its own."""
+    second = {"n": 0}
+    labels = {"endpoint": "fraud", "version": "v1"}
+
+    def prometheus(path: str) -> tuple[int, str]:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)["query"][0]
+        now = second["n"]
+        series: list[tuple[dict[str, str], float]] = []
+        if "timestamp" in query:
+            latest = now + (0.9 if now < 3 else 0.1)  # the pod that is scraped later goes
+            series = [(labels, latest)] if metrics.FRONT_ARRIVED in query else [({}, now + 0.5)]
+        elif metrics.ENVOY_REQUESTS in query:
+            cluster = {metrics.ENVOY_CLUSTER_LABEL: "fraud/v1"}
+            series = [
+                ({"__name__": metrics.ENVOY_REQUESTS, "instance": "lb:9902", **cluster}, 100.0 * now),
+                ({"__name__": metrics.FRONT_COMPLETED, "instance": "10.0.0.1:8002", **labels}, 100.0 * now),
+            ]
+        result = [{"metric": metric, "value": [0, str(value)]} for metric, value in series]
+        return 200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    source = PrometheusSource(f"http://127.0.0.1:{serve(prometheus)}")
+    readings = []
+    for now in range(1, 6):
+        second["n"] = now
+        readings.append(source.read(Targets(pods={KEY: {"pod-a": "10.0.0.1"}}, balancers={}), float(now))[KEY])
+
+    seconds = [later.taken_at - earlier.taken_at for earlier, later in itertools.pairwise(readings[1:])]
+    assert seconds == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("answer", [(500, "broken"), (200, "not json"), (200, '{"data": {"result": 5}}')])

@@ -1,7 +1,7 @@
 """The quick tier of `make bench-product`: the product at its defaults, in two cases, through the whole path.
 
-Pods and failures are asserted, times are not: the machine of the tests is not quiet. Of the stories on the cluster this
-one comes last, when the groups beside them have mostly ended.
+Pods and failures are asserted, times are not. `make test` runs this file when all others have ended: what is ordered
+for a load depends on what the machine does besides.
 """
 
 import sys
