@@ -24,6 +24,8 @@ SEEN_SECONDS = 10.0
 """Newest seconds by which pods are judged full: two horizontal periods."""
 SETTLED_SECONDS = 15.0
 """After a change pods are judged when they have served so long: a look-back, less the time for which it is judged."""
+LASTING_SHARE = 0.5
+"""Of the newer half's arrivals, those of the older half of the same seconds, at least."""
 FULL_SECONDS = 0.05
 FULL_CALLS = 3.0
 """A pod is full when requests spend more than this and the time of this many calls in it, on average."""
@@ -45,8 +47,6 @@ FIRST_SECONDS = 3.0
 YOUNG_SECONDS = 12.0
 """Seconds of load behind a capacity before any pod may follow from it, and before more than twice the ready ones: the
 first calls are the slowest, and callers who all arrive in one second are no rate."""
-BEST_BUCKETS = 5
-"""Newest buckets whose rate tells what pods complete: one alone may hold what the one before delayed."""
 BEST_KEEP_SECONDS = 300.0
 """Time constant with which the best that pods completed fades. Trials must beat that best, and not only the seconds
 before: a neighbour who comes and goes makes completions fall and rise whatever is ordered."""
@@ -58,8 +58,8 @@ SEEN_KEEP_SECONDS = 1800.0
 """Time constant with which a capacity that was seen recovers: what slowed pods down may have gone."""
 
 
-def recent(memory: Memory) -> Bucket | None:
-    """The newest SEEN_SECONDS of load in one bucket; None while there are fewer."""
+def recent(memory: Memory, least_seconds: float = SEEN_SECONDS) -> Bucket | None:
+    """The newest seconds of load in one bucket; None while there are fewer."""
     seconds = arrived = completed = executing = queued = 0.0
     for bucket in reversed(memory.buckets):
         seconds += bucket.seconds
@@ -67,7 +67,7 @@ def recent(memory: Memory) -> Bucket | None:
         completed += bucket.completed
         executing += bucket.executing_seconds
         queued += bucket.queued_seconds
-        if seconds >= SEEN_SECONDS - 1e-6:
+        if seconds >= least_seconds - 1e-6:
             return Bucket(
                 end=memory.buckets[-1].end,
                 seconds=seconds,
@@ -144,10 +144,12 @@ def full(memory: Memory, observation: Observation, now: float) -> bool:
         return False
     if pods.ready == 0 or pods.ready < pods.desired or now - memory.scaled_at < SETTLED_SECONDS:
         return False
-    newest = memory.buckets[-int(SEEN_SECONDS) // 2 :]
-    if any(bucket.completed <= 0 or not _crowded(memory, bucket) for bucket in newest):
+    newest = recent(memory, SEEN_SECONDS / 2.0)
+    if newest is None or newest.completed <= 0:
         return False
-    return _crowded(memory, seen) and not _emptying(memory)
+    if seen.arrived - newest.arrived < LASTING_SHARE * newest.arrived:
+        return False  # it has just come: what it will take is not seen yet
+    return _crowded(memory, newest) and _crowded(memory, seen) and not _emptying(memory)
 
 
 def _emptying(memory: Memory) -> bool:
@@ -231,17 +233,14 @@ def service_seconds(memory: Memory, seconds: float | None) -> float | None:
 def remembered(memory: Memory, observation: Observation, seconds: float) -> Memory:
     """The memory after so many seconds, with the most that a pod completed; a capacity that was seen is raised by what
     pods complete, and recovers."""
-    profile, ready, newest = memory.profile, observation.pods.ready, memory.buckets[-1]
-    if ready == 0 or newest.seconds <= 0:
-        return memory
-    best = profile.best_rate * math.exp(-seconds / BEST_KEEP_SECONDS)
-    row = memory.buckets[-BEST_BUCKETS:]
-    if len(row) == BEST_BUCKETS and newest.end - memory.scaled_at >= SETTLED_SECONDS:
-        best = max(best, sum(one.completed for one in row) / sum(one.seconds for one in row) / ready)
-    seen = profile.seen_rate
-    if seen > 0:
-        seen = max(newest.completed / newest.seconds / ready, seen * math.exp(seconds / SEEN_KEEP_SECONDS))
-    return replace(memory, profile=replace(profile, best_rate=best, seen_rate=seen))
+    profile, ready, seen = memory.profile, observation.pods.ready, recent(memory)
+    best, rate = profile.best_rate * math.exp(-seconds / BEST_KEEP_SECONDS), profile.seen_rate
+    rate *= math.exp(seconds / SEEN_KEEP_SECONDS)
+    if ready > 0 and seen is not None and memory.buckets[-1].end - memory.scaled_at >= SETTLED_SECONDS:
+        each = seen.completed / seen.seconds / ready
+        best = max(best, each)
+        rate = max(rate, each) if rate > 0 else 0.0
+    return replace(memory, profile=replace(profile, best_rate=best, seen_rate=rate))
 
 
 def waiting(memory: Memory, waits: bool, now: float) -> Memory:
