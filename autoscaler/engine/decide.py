@@ -15,6 +15,7 @@ from headrace.autoscaler.engine import (
     noise,
     room,
     signals,
+    staffing,
     vertical,
     windows,
 )
@@ -162,6 +163,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         moves=False,
         released=(),
         hold_learned_at=0.0,
+        misses=0,
         history_start=now,
         horizontal_at=None,
         vertical_at=None,
@@ -244,7 +246,12 @@ def _horizontal(
     if pod.measured:
         little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
         memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
-    asked = noise.published(memory, demand.service_seconds, queued=not (pod.measured or memory.moves))
+    beyond = 0 < ready * pod.slots * (1.0 if pod.measured else demand.share) < demand.proven
+    late = windows.mean_wait(memory.buckets) > staffing.slack(demand.service_seconds)
+    memory = holding.missed(memory, now, short=beyond and late, start_seconds=start)
+    regretted = holding.regretted(memory, now)
+    counts = not pod.measured and (regretted or not memory.moves)
+    asked = noise.published(memory, demand.service_seconds, queued=counts)
     memory = noise.ruled(memory, asked, now, current=current, slots=pod.slots)
     if looks:
         memory = noise.learned(memory)

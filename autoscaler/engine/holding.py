@@ -16,6 +16,9 @@ TOLERANCE = 1.1
 """Times the window that would just have kept them: what returns does so to a tenth of its time."""
 LEARNED_SECONDS = 3600.0
 """How long a learned window is believed without being taught again."""
+MISSES = 2
+"""Misses within LEARNED_SECONDS after which the published rule bounds the fleet from below: a step is one, and teaches
+nothing of the next; who jumps twice may jump again."""
 
 
 def seconds(memory: Memory, start_seconds: float, now: float) -> float:
@@ -48,6 +51,22 @@ def learn(
         return memory
     longer = min(SECONDS_MAX, TOLERANCE * (hold + gone))
     return replace(memory, hold=longer, hold_learned_at=now)
+
+
+def missed(memory: Memory, now: float, *, short: bool, start_seconds: float) -> Memory:
+    """The memory after a look at which the load was beyond every slot of the ready pods, or was not (`short`). What
+    comes within the usual window of the last such look is the same miss."""
+    if not short:
+        return memory
+    apart = now - memory.missed_at
+    before = memory.misses if apart < LEARNED_SECONDS else 0
+    again = before == 0 or apart > usual(start_seconds)
+    return replace(memory, misses=before + again, missed_at=now)
+
+
+def regretted(memory: Memory, now: float) -> bool:
+    """Whether pods were missed so often of late that the published rule bounds how few there are."""
+    return memory.misses >= MISSES and now - memory.missed_at < LEARNED_SECONDS
 
 
 def counted_in(memory: Memory, pod: Capacity) -> Memory:

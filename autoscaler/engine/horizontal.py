@@ -213,7 +213,22 @@ class Situation:
 
 
 def replicas(of: Situation) -> tuple[int, Reason]:
-    """Pods wanted before bounds, and the cause."""
+    """Pods wanted before bounds, and the cause: no fewer than the published rule has where pods were missed again and
+    again."""
+    wanted, reason = _replicas(of)
+    ruled = of.memory.ruled
+    if ruled is None or not 0 < wanted < ruled or not holding.regretted(of.memory, of.now):
+        return wanted, reason
+    message = f"pods were missed {of.memory.misses} times: no fewer than the {ruled} of the published rule"
+    if ruled > of.current:
+        return ruled, Reason(code=model.SCALE_UP, message=message)
+    if wanted == of.current or not of.cuts_enough(ruled):
+        return of.current, Reason(code=model.HOLDING, message=message)
+    return ruled, Reason(code=model.SCALE_DOWN, message=message)
+
+
+def _replicas(of: Situation) -> tuple[int, Reason]:
+    """The same by the engine's own reckoning."""
     spec, memory, demand, current = of.spec, of.memory, of.demand, of.current
     executing = of.observation.load.executing if of.observation.load is not None else 0.0
     comfortable = max(1, _ceil(demand.slots / of.target))
@@ -333,6 +348,8 @@ def taken_back(of: Situation) -> tuple[int, Reason] | None:
     if of.hold > holding.usual(cold_start(of.spec, of.observation)) or of.warm_for < of.hold:
         return None
     kept = max(ready, _ceil((of.demand.most + of.demand.growth) / of.target))
+    if of.memory.ruled is not None and holding.regretted(of.memory, of.now):
+        kept = max(kept, of.memory.ruled)
     if not of.cuts_enough(kept):
         return None
     return kept, Reason(
