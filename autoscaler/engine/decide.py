@@ -15,7 +15,6 @@ from headrace.autoscaler.engine import (
     noise,
     room,
     signals,
-    staffing,
     vertical,
     windows,
 )
@@ -246,12 +245,10 @@ def _horizontal(
     if pod.measured:
         little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
         memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
-    beyond = 0 < ready * pod.slots * (1.0 if pod.measured else demand.share) < demand.proven
-    late = windows.mean_wait(memory.buckets) > staffing.slack(demand.service_seconds)
-    memory = holding.missed(memory, now, short=beyond and late, start_seconds=start)
-    regretted = holding.regretted(memory, now)
-    counts = not pod.measured and (regretted or not memory.moves)
-    asked = noise.published(memory, demand.service_seconds, queued=counts)
+    room = ready * pod.slots * (1.0 if pod.measured else demand.share)
+    if 0 < room < demand.proven and holding.late_jump(memory.buckets, demand.proven, demand.service_seconds):
+        memory = holding.missed(memory, now)
+    asked = noise.published(memory, demand.service_seconds, queued=not (pod.measured or memory.moves))
     memory = noise.ruled(memory, asked, now, current=current, slots=pod.slots)
     if looks:
         memory = noise.learned(memory)

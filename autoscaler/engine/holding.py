@@ -1,10 +1,11 @@
 """How long a need is remembered before its pods go, and what pods that were missed teach about it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from headrace.autoscaler.engine import windows
+from headrace.autoscaler.engine import staffing, windows
 from headrace.autoscaler.engine.capacity import Capacity
-from headrace.autoscaler.engine.model import Memory, Peak
+from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
 SECONDS_MAX = 300.0
 """The published scale-down window: the longest here."""
@@ -19,6 +20,8 @@ LEARNED_SECONDS = 3600.0
 MISSES = 2
 """Misses within LEARNED_SECONDS after which the published rule bounds the fleet from below: a step is one, and teaches
 nothing of the next; who jumps twice may jump again."""
+JUMP = 1.5
+"""Times the mean of its last minute that a load has jumped to: less is growth, or a model that became slower."""
 
 
 def seconds(memory: Memory, start_seconds: float, now: float) -> float:
@@ -53,15 +56,19 @@ def learn(
     return replace(memory, hold=longer, hold_learned_at=now)
 
 
-def missed(memory: Memory, now: float, *, short: bool, start_seconds: float) -> Memory:
-    """The memory after a look at which the load was beyond every slot of the ready pods, or was not (`short`). What
-    comes within the usual window of the last such look is the same miss."""
-    if not short:
-        return memory
+def late_jump(buckets: Sequence[Bucket], proven: float, service_seconds: float) -> bool:
+    """Whether so many slots are a jump of the load over its last minute, and requests wait longer than they may."""
+    arrived, seconds = sum(bucket.arrived for bucket in buckets), sum(bucket.seconds for bucket in buckets)
+    jumped = proven * seconds > JUMP * arrived * service_seconds
+    return jumped and windows.mean_wait(buckets) > staffing.slack(service_seconds)
+
+
+def missed(memory: Memory, now: float) -> Memory:
+    """The memory after a look at which the load had jumped past the ready pods. What follows within SECONDS_MAX is the
+    same miss: of that the window learns."""
     apart = now - memory.missed_at
     before = memory.misses if apart < LEARNED_SECONDS else 0
-    again = before == 0 or apart > usual(start_seconds)
-    return replace(memory, misses=before + again, missed_at=now)
+    return replace(memory, misses=before + (before == 0 or apart > SECONDS_MAX), missed_at=now)
 
 
 def regretted(memory: Memory, now: float) -> bool:

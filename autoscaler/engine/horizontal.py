@@ -213,18 +213,28 @@ class Situation:
 
 
 def replicas(of: Situation) -> tuple[int, Reason]:
-    """Pods wanted before bounds, and the cause: no fewer than the published rule has where pods were missed again and
-    again."""
+    """Pods wanted before bounds, and the cause."""
     wanted, reason = _replicas(of)
-    ruled = of.memory.ruled
-    if ruled is None or not 0 < wanted < ruled or not holding.regretted(of.memory, of.now):
+    least = _least(of) if wanted > 0 else 0
+    if wanted >= least:
         return wanted, reason
-    message = f"pods were missed {of.memory.misses} times: no fewer than the {ruled} of the published rule"
-    if ruled > of.current:
-        return ruled, Reason(code=model.SCALE_UP, message=message)
-    if wanted == of.current or not of.cuts_enough(ruled):
+    message = f"jumps of the load found too few pods {of.memory.misses} times: at least {least}, by the published rule"
+    if least > of.current:
+        return least, Reason(code=model.SCALE_UP, message=message)
+    if wanted == of.current or not of.cuts_enough(least):
         return of.current, Reason(code=model.HOLDING, message=message)
-    return ruled, Reason(code=model.SCALE_DOWN, message=message)
+    return least, Reason(code=model.SCALE_DOWN, message=message)
+
+
+def _least(of: Situation) -> int:
+    """Fewest pods where jumps found too few: the published rule's, and for the next jump what it would order for those
+    who wait, for a minute. 0 where none did."""
+    if of.memory.ruled is None or not holding.regretted(of.memory, of.now):
+        return 0
+    if of.capacity.measured:
+        return of.memory.ruled
+    crowd = noise.crowd(of.memory.buckets, of.demand.service_seconds)
+    return max(of.memory.ruled, _ceil(crowd / (noise.SHARE * of.capacity.slots)))
 
 
 def _replicas(of: Situation) -> tuple[int, Reason]:
@@ -347,9 +357,7 @@ def taken_back(of: Situation) -> tuple[int, Reason] | None:
         return None
     if of.hold > holding.usual(cold_start(of.spec, of.observation)) or of.warm_for < of.hold:
         return None
-    kept = max(ready, _ceil((of.demand.most + of.demand.growth) / of.target))
-    if of.memory.ruled is not None and holding.regretted(of.memory, of.now):
-        kept = max(kept, of.memory.ruled)
+    kept = max(ready, _least(of), _ceil((of.demand.most + of.demand.growth) / of.target))
     if not of.cuts_enough(kept):
         return None
     return kept, Reason(

@@ -41,6 +41,8 @@ STRETCHES = 12
 MINUTE_STRETCHES = 6
 QUEUED_MOST = 5.0
 """Times the load of a minute that may wait besides: more is no noise, and bought 20 to 800 times the pods of a step."""
+JUMPED_MOST = 3.0
+"""The same where pods were missed at jumps: the next one may be as high."""
 SHAPELESS = 0.5
 """Share of the squares of the seconds about their mean that a line or a step must leave, for them to be noise."""
 
@@ -130,8 +132,7 @@ def _shapeless(buckets: Sequence[Bucket]) -> bool:
 def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
     """Mean of the requests at once over the look-back, by the published rule: those that execute and, where `queued`,
     those that wait."""
-    kept = sum(bucket.seconds for bucket in memory.buckets)
-    usual = sum(bucket.arrived for bucket in memory.buckets) / kept * service_seconds if kept > 0 else 0.0
+    usual = _usual(memory.buckets) * service_seconds
     seconds = arrived = busy = waited = 0.0
     for bucket in reversed(memory.buckets):
         if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
@@ -146,6 +147,29 @@ def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
     if queued:
         slots = (busy + min(waited, QUEUED_MOST * usual * seconds)) / seconds
     return Peak(at=memory.buckets[-1].end, slots=slots)
+
+
+def _usual(buckets: Sequence[Bucket]) -> float:
+    """Arrivals per second over the whole minute kept."""
+    kept = sum(bucket.seconds for bucket in buckets)
+    return sum(bucket.arrived for bucket in buckets) / kept if kept > 0 else 0.0
+
+
+def crowd(buckets: Sequence[Bucket], service_seconds: float) -> float:
+    """Most requests at once in a look-back of the minute kept, those that wait included: at most JUMPED_MOST times the
+    load of the minute."""
+    most, bound = 0.0, JUMPED_MOST * _usual(buckets) * service_seconds
+    for first in range(len(buckets)):
+        seconds = busy = waited = 0.0
+        for bucket in buckets[first:]:
+            if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
+                break
+            seconds += bucket.seconds
+            busy += bucket.executing_seconds
+            waited += bucket.queued_seconds
+        if seconds > windows.LOOK_BACK_SECONDS - windows.PERIOD_SECONDS:
+            most = max(most, busy / seconds + min(waited / seconds, bound))
+    return most
 
 
 def rule_looks(memory: Memory, now: float) -> bool:

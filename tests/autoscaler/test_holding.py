@@ -90,3 +90,48 @@ def test_pods_ordered_for_a_backlog_are_kept_as_long_as_those_ordered_for_load(s
     assert story.replicas == ordered
     story.run(60, 600)
     assert story.replicas < ordered
+
+
+def test_what_stays_short_is_one_miss_and_what_is_short_again_another() -> None:
+    memory = Memory()
+    for now in (1000.0, 1010.0, 1025.0):
+        memory = holding.missed(memory, now, short=True, start_seconds=10.0)
+    assert not holding.regretted(memory, 1025.0)
+
+    memory = holding.missed(memory, 1046.0, short=True, start_seconds=10.0)
+
+    assert holding.regretted(memory, 1046.0 + 3599.0)
+    assert not holding.regretted(memory, 1046.0 + 3601.0)
+
+
+def jumps(second: int) -> float:
+    """Twice past all pods, five minutes apart, and soon after the second time more than three times as high."""
+    if second in range(600, 640):
+        return 1000.0
+    return 290.0 if second in range(180, 220) or second in range(480, 520) else 60.0
+
+
+def test_a_load_that_jumped_twice_past_its_pods_is_met_the_third_time_however_high(story: Story) -> None:
+    story.cold_start = 20.0
+    story.begin(1)
+    for second in range(600):
+        story.run(1, jumps(second))
+        if second == 470:
+            assert story.ready * 4 < 290 * 0.05  # after one jump the pods go as they always do
+
+    assert holding.regretted(story.memory, story.now)
+    assert story.ready * 4 >= 1000 * 0.05
+    for second in range(600, 1000):
+        story.run(1, jumps(second))
+        assert story.queue == 0
+    assert story.replicas == story.memory.ruled == 2  # five minutes after the last jump
+
+
+def test_one_step_teaches_nothing_of_the_next(story: Story) -> None:
+    story.begin(1)
+    story.run(100, 10)
+    story.run(100, 10_000)
+    story.run(100, 10)
+
+    assert story.memory.misses == 1
+    assert story.replicas == 1
