@@ -41,8 +41,6 @@ STRETCHES = 12
 MINUTE_STRETCHES = 6
 QUEUED_MOST = 5.0
 """Times the load of a minute that may wait besides: more is no noise, and bought 20 to 800 times the pods of a step."""
-JUMPED_MOST = 3.0
-"""The same where pods were missed at jumps: the next one may be as high."""
 SHAPELESS = 0.5
 """Share of the squares of the seconds about their mean that a line or a step must leave, for them to be noise."""
 
@@ -132,7 +130,8 @@ def _shapeless(buckets: Sequence[Bucket]) -> bool:
 def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
     """Mean of the requests at once over the look-back, by the published rule: those that execute and, where `queued`,
     those that wait."""
-    usual = _usual(memory.buckets) * service_seconds
+    kept = sum(bucket.seconds for bucket in memory.buckets)
+    usual = sum(bucket.arrived for bucket in memory.buckets) / kept * service_seconds if kept > 0 else 0.0
     seconds = arrived = busy = waited = 0.0
     for bucket in reversed(memory.buckets):
         if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
@@ -149,26 +148,21 @@ def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
     return Peak(at=memory.buckets[-1].end, slots=slots)
 
 
-def _usual(buckets: Sequence[Bucket]) -> float:
-    """Arrivals per second over the whole minute kept."""
-    kept = sum(bucket.seconds for bucket in buckets)
-    return sum(bucket.arrived for bucket in buckets) / kept if kept > 0 else 0.0
-
-
 def crowd(buckets: Sequence[Bucket], service_seconds: float) -> float:
-    """Most requests at once in a look-back of the minute kept, those that wait included: at most JUMPED_MOST times the
-    load of the minute."""
-    most, bound = 0.0, JUMPED_MOST * _usual(buckets) * service_seconds
+    """Most requests at once in a look-back of the minute kept, those that wait included: at most QUEUED_MOST times the
+    load of these seconds."""
+    most = 0.0
     for first in range(len(buckets)):
-        seconds = busy = waited = 0.0
+        seconds = arrived = busy = waited = 0.0
         for bucket in buckets[first:]:
             if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
                 break
             seconds += bucket.seconds
+            arrived += bucket.arrived
             busy += bucket.executing_seconds
             waited += bucket.queued_seconds
         if seconds > windows.LOOK_BACK_SECONDS - windows.PERIOD_SECONDS:
-            most = max(most, busy / seconds + min(waited / seconds, bound))
+            most = max(most, (busy + min(waited, QUEUED_MOST * arrived * service_seconds)) / seconds)
     return most
 
 
