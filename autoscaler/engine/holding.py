@@ -60,7 +60,7 @@ def late_jump(buckets: Sequence[Bucket], proven: float, service_seconds: float) 
     """Whether so many slots are a jump of the load over its last minute, and requests wait longer than they may."""
     arrived, seconds = sum(bucket.arrived for bucket in buckets), sum(bucket.seconds for bucket in buckets)
     jumped = proven * seconds > JUMP * arrived * service_seconds
-    return jumped and windows.mean_wait(buckets) > staffing.slack(service_seconds)
+    return jumped and windows.mean_wait(buckets) > staffing.slack_seconds(service_seconds)
 
 
 def missed(memory: Memory, now: float) -> Memory:

@@ -361,7 +361,7 @@ class Memory:
     hold_learned_at: float = 0.0
     """When it was learned; it is not believed for ever."""
     misses: int = 0
-    """Times of late that the load was beyond every slot of the ready pods."""
+    """Times of late that a jump of the load found too few pods."""
     missed_at: float = 0.0
     """When it last was."""
     pod_slots: float = 0.0

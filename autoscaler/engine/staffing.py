@@ -65,8 +65,8 @@ def unnoticed_slots(offered: float, crest: float, swing: float, service_seconds:
     return max(needed, crest / (HIGHEST_SHARE - IMBALANCE_UNNOTICED / max(2.0, concurrency)))
 
 
-def slack(service_seconds: float) -> float:
-    """Seconds that a request may wait."""
+def slack_seconds(service_seconds: float) -> float:
+    """For how long a request may wait."""
     return WAIT_SECONDS + SLACK_SHARE * service_seconds
 
 
@@ -77,29 +77,29 @@ def slots_needed(
     """Fewest slots so that the share of requests that wait longer than their slack is at most `wait_share`."""
     if offered <= 0:
         return 0.0
-    may_wait = slack(service_seconds)
+    slack = slack_seconds(service_seconds)
     loads = [(weight, offered + place * swing) for place, weight in SWINGS if offered + place * swing > 0]
     if swing <= 0:
         loads = [(1.0, offered)]
     low, high = offered, offered + 8.0 * math.sqrt(offered) + 8.0 + 4.0 * swing
     for _ in range(24):
         middle = (low + high) / 2.0
-        if sum(weight * _late(load, middle, may_wait, service_seconds) for weight, load in loads) > wait_share:
+        if sum(weight * _late(load, middle, slack, service_seconds) for weight, load in loads) > wait_share:
             low = middle
         else:
             high = middle
     return high
 
 
-def _late(offered: float, slots: float, may_wait: float, service_seconds: float) -> float:
+def _late(offered: float, slots: float, slack: float, service_seconds: float) -> float:
     """Share of the requests of a second, or of a service time if that is longer, that wait longer than their slack.
 
     Where the load is above the slots a queue grows from nothing; what it leaves to the next second is small beside that
     second's spare slots, and is left out."""
     spare = slots - offered
     if spare > 0:
-        return waiting_share(offered, slots) * math.exp(-min(spare * may_wait / max(service_seconds, 1e-6), 700.0))
-    return max(0.0, 1.0 + may_wait * slots / (min(spare, -1e-9) * max(1.0, service_seconds)))
+        return waiting_share(offered, slots) * math.exp(-min(spare * slack / max(service_seconds, 1e-6), 700.0))
+    return max(0.0, 1.0 + slack * slots / (min(spare, -1e-9) * max(1.0, service_seconds)))
 
 
 def waiting_share(offered: float, slots: float) -> float:
