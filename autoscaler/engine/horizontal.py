@@ -219,8 +219,10 @@ def replicas(of: Situation) -> tuple[int, Reason]:
     if wanted >= least:
         return wanted, reason
     message = f"jumps of the load found too few pods {of.memory.misses} times: at least {least}, by the published rule"
-    if least > of.current:
+    if least > of.current and of.memory.ruled_at == of.now:
         return least, Reason(code=model.SCALE_UP, message=message)
+    if wanted > of.current:
+        return wanted, reason  # the rest when the rule looks
     if wanted == of.current or not of.cuts_enough(least):
         return of.current, Reason(code=model.HOLDING, message=message)
     return least, Reason(code=model.SCALE_DOWN, message=message)
