@@ -233,7 +233,7 @@ def _least(of: Situation) -> int:
     who wait, for a minute. 0 where none did."""
     if of.memory.ruled is None or not holding.regretted(of.memory, of.now):
         return 0
-    if of.capacity.measured:
+    if of.capacity.measured or not of.memory.moves:
         return of.memory.ruled
     crowd = noise.crowd(of.memory.buckets, of.demand.service_seconds)
     return max(of.memory.ruled, _ceil(crowd / (noise.SHARE * of.capacity.slots)))
