@@ -162,6 +162,7 @@ def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float
         moves=False,
         released=(),
         hold_learned_at=0.0,
+        misses=0,
         history_start=now,
         horizontal_at=None,
         vertical_at=None,
@@ -244,6 +245,9 @@ def _horizontal(
     if pod.measured:
         little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
         memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
+    room = ready * pod.slots * (1.0 if pod.measured else demand.share)
+    if 0 < room < demand.proven and holding.late_jump(memory.buckets, demand.proven, demand.service_seconds):
+        memory = holding.missed(memory, now)
     asked = noise.published(memory, demand.service_seconds, queued=not (pod.measured or memory.moves))
     memory = noise.ruled(memory, asked, now, current=current, slots=pod.slots)
     if looks:

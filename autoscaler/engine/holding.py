@@ -1,10 +1,11 @@
 """How long a need is remembered before its pods go, and what pods that were missed teach about it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from headrace.autoscaler.engine import windows
+from headrace.autoscaler.engine import staffing, windows
 from headrace.autoscaler.engine.capacity import Capacity
-from headrace.autoscaler.engine.model import Memory, Peak
+from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
 SECONDS_MAX = 300.0
 """The published scale-down window: the longest here."""
@@ -16,6 +17,11 @@ TOLERANCE = 1.1
 """Times the window that would just have kept them: what returns does so to a tenth of its time."""
 LEARNED_SECONDS = 3600.0
 """How long a learned window is believed without being taught again."""
+MISSES = 2
+"""Misses within LEARNED_SECONDS after which the published rule bounds the fleet from below: a step is one, and teaches
+nothing of the next; who jumps twice may jump again."""
+JUMP = 1.5
+"""Times the mean of its last minute that a load has jumped to: less is growth, or a model that became slower."""
 
 
 def seconds(memory: Memory, start_seconds: float, now: float) -> float:
@@ -48,6 +54,26 @@ def learn(
         return memory
     longer = min(SECONDS_MAX, TOLERANCE * (hold + gone))
     return replace(memory, hold=longer, hold_learned_at=now)
+
+
+def late_jump(buckets: Sequence[Bucket], proven: float, service_seconds: float) -> bool:
+    """Whether so many slots are a jump of the load over its last minute, and requests wait longer than they may."""
+    arrived, seconds = sum(bucket.arrived for bucket in buckets), sum(bucket.seconds for bucket in buckets)
+    jumped = proven * seconds > JUMP * arrived * service_seconds
+    return jumped and windows.mean_wait(buckets) > staffing.slack_seconds(service_seconds)
+
+
+def missed(memory: Memory, now: float) -> Memory:
+    """The memory after a look at which the load had jumped past the ready pods. What follows within SECONDS_MAX is the
+    same miss: of that the window learns."""
+    apart = now - memory.missed_at
+    before = memory.misses if apart < LEARNED_SECONDS else 0
+    return replace(memory, misses=before + (before == 0 or apart > SECONDS_MAX), missed_at=now)
+
+
+def regretted(memory: Memory, now: float) -> bool:
+    """Whether pods were missed so often of late that the published rule bounds how few there are."""
+    return memory.misses >= MISSES and now - memory.missed_at < LEARNED_SECONDS
 
 
 def counted_in(memory: Memory, pod: Capacity) -> Memory:

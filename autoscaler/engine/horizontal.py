@@ -214,6 +214,33 @@ class Situation:
 
 def replicas(of: Situation) -> tuple[int, Reason]:
     """Pods wanted before bounds, and the cause."""
+    wanted, reason = _replicas(of)
+    least = _least(of) if wanted > 0 else 0
+    if wanted >= least:
+        return wanted, reason
+    message = f"jumps of the load found too few pods {of.memory.misses} times: at least {least}, by the published rule"
+    if least > of.current and of.memory.ruled_at == of.now:
+        return least, Reason(code=model.SCALE_UP, message=message)
+    if wanted > of.current:
+        return wanted, reason  # the rest when the rule looks
+    if wanted == of.current or not of.cuts_enough(least):
+        return of.current, Reason(code=model.HOLDING, message=message)
+    return least, Reason(code=model.SCALE_DOWN, message=message)
+
+
+def _least(of: Situation) -> int:
+    """Fewest pods where jumps found too few: the published rule's, and for the next jump what it would order for those
+    who wait, for a minute. 0 where none did."""
+    if of.memory.ruled is None or not holding.regretted(of.memory, of.now):
+        return 0
+    if of.capacity.measured or not of.memory.moves:
+        return of.memory.ruled
+    crowd = noise.crowd(of.memory.buckets, of.demand.service_seconds)
+    return max(of.memory.ruled, _ceil(crowd / (noise.SHARE * of.capacity.slots)))
+
+
+def _replicas(of: Situation) -> tuple[int, Reason]:
+    """The same by the engine's own reckoning."""
     spec, memory, demand, current = of.spec, of.memory, of.demand, of.current
     executing = of.observation.load.executing if of.observation.load is not None else 0.0
     comfortable = max(1, _ceil(demand.slots / of.target))
@@ -332,7 +359,7 @@ def taken_back(of: Situation) -> tuple[int, Reason] | None:
         return None
     if of.hold > holding.usual(cold_start(of.spec, of.observation)) or of.warm_for < of.hold:
         return None
-    kept = max(ready, _ceil((of.demand.most + of.demand.growth) / of.target))
+    kept = max(ready, _least(of), _ceil((of.demand.most + of.demand.growth) / of.target))
     if not of.cuts_enough(kept):
         return None
     return kept, Reason(

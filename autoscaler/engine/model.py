@@ -360,6 +360,10 @@ class Memory:
     """Seconds for which a need is remembered, learned from pods that were taken away too soon; 0: nothing learned."""
     hold_learned_at: float = 0.0
     """When it was learned; it is not believed for ever."""
+    misses: int = 0
+    """Times of late that a jump of the load found too few pods."""
+    missed_at: float = 0.0
+    """When it last was."""
     pod_slots: float = 0.0
     """Slots of a pod, at the last look, in which peaks and wishes are counted; 0: the concurrency limit."""
     backlog_since: float | None = None

@@ -148,6 +148,24 @@ def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
     return Peak(at=memory.buckets[-1].end, slots=slots)
 
 
+def crowd(buckets: Sequence[Bucket], service_seconds: float) -> float:
+    """Most requests at once in a look-back of the minute kept, those that wait included: at most QUEUED_MOST times the
+    load of these seconds."""
+    most = 0.0
+    for first in range(len(buckets)):
+        seconds = arrived = busy = waited = 0.0
+        for bucket in buckets[first:]:
+            if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
+                break
+            seconds += bucket.seconds
+            arrived += bucket.arrived
+            busy += bucket.executing_seconds
+            waited += bucket.queued_seconds
+        if seconds > windows.LOOK_BACK_SECONDS - windows.PERIOD_SECONDS:
+            most = max(most, (busy + min(waited, QUEUED_MOST * arrived * service_seconds)) / seconds)
+    return most
+
+
 def rule_looks(memory: Memory, now: float) -> bool:
     """Whether a whole multiple of its period has passed since the published rule looked."""
     before = memory.ruled_at if memory.ruled_at is not None else memory.history_start

@@ -65,6 +65,11 @@ def unnoticed_slots(offered: float, crest: float, swing: float, service_seconds:
     return max(needed, crest / (HIGHEST_SHARE - IMBALANCE_UNNOTICED / max(2.0, concurrency)))
 
 
+def slack_seconds(service_seconds: float) -> float:
+    """For how long a request may wait."""
+    return WAIT_SECONDS + SLACK_SHARE * service_seconds
+
+
 @functools.lru_cache(maxsize=4096)
 def slots_needed(
     offered: float, service_seconds: float, wait_share: float = WAIT_SHARE, *, swing: float = 0.0
@@ -72,7 +77,7 @@ def slots_needed(
     """Fewest slots so that the share of requests that wait longer than their slack is at most `wait_share`."""
     if offered <= 0:
         return 0.0
-    slack = WAIT_SECONDS + SLACK_SHARE * service_seconds
+    slack = slack_seconds(service_seconds)
     loads = [(weight, offered + place * swing) for place, weight in SWINGS if offered + place * swing > 0]
     if swing <= 0:
         loads = [(1.0, offered)]

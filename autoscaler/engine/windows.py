@@ -152,6 +152,18 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
     return (arrived / seconds if seconds > 0 else 0.0), arrived, seconds
 
 
+def mean_wait(buckets: Sequence[Bucket]) -> float:
+    """Seconds that a request waited, over those that arrived in the newest PERIOD_SECONDS."""
+    waited = arrived = seconds = 0.0
+    for bucket in reversed(buckets):
+        seconds += bucket.seconds
+        if seconds > PERIOD_SECONDS + 1e-6:
+            break
+        waited += bucket.queued_seconds
+        arrived += bucket.arrived
+    return waited / arrived if arrived > 0 else 0.0
+
+
 def trend(buckets: Sequence[Bucket], spread: float, coarse: Sequence[Bucket] = ()) -> float:
     """Growth of the arrival rate, per second per second; 0 unless some newest stretch proves it: a line that rises by
     SIGMAS of its error, that explains the stretch better than any step does, and that the newest seconds have not left.

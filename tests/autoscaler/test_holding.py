@@ -90,3 +90,54 @@ def test_pods_ordered_for_a_backlog_are_kept_as_long_as_those_ordered_for_load(s
     assert story.replicas == ordered
     story.run(60, 600)
     assert story.replicas < ordered
+
+
+def test_jumps_within_five_minutes_are_one_miss_and_two_misses_are_regretted_for_an_hour() -> None:
+    memory = Memory()
+    for now in (1000.0, 1290.0, 1580.0):
+        memory = holding.missed(memory, now)
+    assert not holding.regretted(memory, 1580.0)
+
+    memory = holding.missed(memory, 1900.0)
+
+    assert holding.regretted(memory, 1900.0 + 3599.0)
+    assert not holding.regretted(memory, 1900.0 + 3601.0)
+
+
+def test_misses_an_hour_apart_have_nothing_to_do_with_each_other() -> None:
+    memory = holding.missed(holding.missed(Memory(), 1000.0), 1000.0 + 3601.0)
+
+    assert memory.misses == 1
+
+
+def jumps(second: int) -> float:
+    """Twice past all pods, six minutes apart, and a minute after the second time more than three times as high."""
+    if second in range(600, 640):
+        return 1000.0
+    return 290.0 if second in range(180, 220) or second in range(540, 600) else 60.0
+
+
+def test_a_load_that_jumped_twice_past_its_pods_is_met_the_third_time_however_high(story: Story) -> None:
+    story.cold_start = 20.0
+    story.begin(1)
+    for second in range(600):
+        story.run(1, jumps(second))
+        if second == 530:
+            assert story.ready * 4 < 290 * 0.05  # after one jump the pods go as they always do
+
+    assert holding.regretted(story.memory, story.now)
+    assert story.ready * 4 >= 1000 * 0.05
+    for second in range(600, 1000):
+        story.run(1, jumps(second))
+        assert story.queue == 0
+    assert story.replicas == story.memory.ruled == 2  # five minutes after the last jump
+
+
+def test_one_step_teaches_nothing_of_the_next(story: Story) -> None:
+    story.begin(1)
+    story.run(100, 10)
+    story.run(100, 10_000)
+    story.run(100, 10)
+
+    assert story.memory.misses == 1
+    assert story.replicas == 1
