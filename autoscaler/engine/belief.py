@@ -16,7 +16,7 @@ slow each other down, and no more are ordered for a while.
 import math
 from dataclasses import replace
 
-from headrace.autoscaler.engine import model
+from headrace.autoscaler.engine import model, windows
 from headrace.autoscaler.engine.capacity import SEEN, Capacity
 from headrace.autoscaler.engine.model import Bucket, Memory, Observation, Reason, Trial
 
@@ -60,23 +60,11 @@ SEEN_KEEP_SECONDS = 1800.0
 
 def recent(memory: Memory, least_seconds: float = SEEN_SECONDS) -> Bucket | None:
     """The newest seconds of load in one bucket; None while there are fewer."""
-    seconds = arrived = completed = executing = queued = 0.0
-    for bucket in reversed(memory.buckets):
+    seconds = 0.0
+    for count, bucket in enumerate(reversed(memory.buckets), start=1):
         seconds += bucket.seconds
-        arrived += bucket.arrived
-        completed += bucket.completed
-        executing += bucket.executing_seconds
-        queued += bucket.queued_seconds
         if seconds >= least_seconds - 1e-6:
-            return Bucket(
-                end=memory.buckets[-1].end,
-                seconds=seconds,
-                arrived=arrived,
-                completed=completed,
-                executing_seconds=executing,
-                queued_seconds=queued,
-                executing=memory.buckets[-1].executing,
-            )
+            return windows.total(memory.buckets[-count:])
     return None
 
 

@@ -248,8 +248,8 @@ def _horizontal(
     room = ready * pod.slots * (1.0 if pod.measured else demand.share)
     if 0 < room < demand.proven and holding.late_jump(memory.buckets, demand.proven, demand.service_seconds):
         memory = holding.missed(memory, now)
-    asked = noise.published(memory, demand.service_seconds, queued=not (pod.measured or memory.moves))
-    memory = noise.ruled(memory, asked, now, current=current, slots=pod.slots)
+    queues = not (pod.measured or memory.moves)
+    memory = noise.ruled(memory, demand.service_seconds, now, queued=queues, current=current, slots=pod.slots)
     if looks:
         memory = noise.learned(memory)
         peak = Peak(at=now, slots=demand.proven / demand.share)

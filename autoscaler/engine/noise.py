@@ -127,25 +127,17 @@ def _shapeless(buckets: Sequence[Bucket]) -> bool:
     return windows.unexplained(rates) > SHAPELESS * sum((rate - mean) ** 2 for rate in rates)
 
 
-def published(memory: Memory, service_seconds: float, *, queued: bool) -> Peak:
+def published(buckets: Sequence[Bucket], service_seconds: float, *, queued: bool) -> float:
     """Mean of the requests at once over the look-back, by the published rule: those that execute and, where `queued`,
-    those that wait."""
-    kept = sum(bucket.seconds for bucket in memory.buckets)
-    usual = sum(bucket.arrived for bucket in memory.buckets) / kept * service_seconds if kept > 0 else 0.0
-    seconds = arrived = busy = waited = 0.0
-    for bucket in reversed(memory.buckets):
-        if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
-            break
-        seconds += bucket.seconds
-        arrived += bucket.arrived
-        busy += bucket.executing_seconds
-        waited += bucket.queued_seconds
-    if seconds <= 0:
-        return Peak(at=memory.buckets[-1].end, slots=0.0)
-    slots = arrived * service_seconds / seconds
-    if queued:
-        slots = (busy + min(waited, QUEUED_MOST * usual * seconds)) / seconds
-    return Peak(at=memory.buckets[-1].end, slots=slots)
+    those that wait, up to QUEUED_MOST times the load of the minute kept."""
+    newest = windows.within(reversed(buckets), windows.LOOK_BACK_SECONDS)
+    if not newest:
+        return 0.0
+    if not queued:
+        together = windows.total(newest)
+        return together.arrived * service_seconds / together.seconds
+    kept = windows.total(buckets)
+    return _at_once(newest, kept.arrived / kept.seconds * service_seconds)
 
 
 def crowd(buckets: Sequence[Bucket], service_seconds: float) -> float:
@@ -153,17 +145,19 @@ def crowd(buckets: Sequence[Bucket], service_seconds: float) -> float:
     load of these seconds."""
     most = 0.0
     for first in range(len(buckets)):
-        seconds = arrived = busy = waited = 0.0
-        for bucket in buckets[first:]:
-            if seconds + bucket.seconds > windows.LOOK_BACK_SECONDS + 1e-6:
-                break
-            seconds += bucket.seconds
-            arrived += bucket.arrived
-            busy += bucket.executing_seconds
-            waited += bucket.queued_seconds
+        part = windows.within(buckets[first:], windows.LOOK_BACK_SECONDS)
+        seconds = sum(bucket.seconds for bucket in part)
         if seconds > windows.LOOK_BACK_SECONDS - windows.PERIOD_SECONDS:
-            most = max(most, (busy + min(waited, QUEUED_MOST * arrived * service_seconds)) / seconds)
+            load = sum(bucket.arrived for bucket in part) / seconds * service_seconds
+            most = max(most, _at_once(part, load))
     return most
+
+
+def _at_once(buckets: Sequence[Bucket], load: float) -> float:
+    """Mean of the requests that execute in these seconds and of those that wait, up to QUEUED_MOST times the load."""
+    together = windows.total(buckets)
+    waiting = min(together.queued_seconds / together.seconds, QUEUED_MOST * load)
+    return together.executing_seconds / together.seconds + waiting
 
 
 def rule_looks(memory: Memory, now: float) -> bool:
@@ -172,13 +166,15 @@ def rule_looks(memory: Memory, now: float) -> bool:
     return before is None or now // windows.PERIOD_SECONDS > before // windows.PERIOD_SECONDS
 
 
-def ruled(memory: Memory, peak: Peak, now: float, *, current: int, slots: float) -> Memory:
+def ruled(memory: Memory, service_seconds: float, now: float, *, queued: bool, current: int, slots: float) -> Memory:
     """The memory with the pods that the published rule would have by now: it looks at whole multiples of its period,
-    begins with the pods it finds, and takes none away before its window is full."""
+    begins with the pods it finds, and takes none away before its window is full. `queued`: whether who waits counts."""
     if memory.ruled is None:
         memory = replace(memory, ruled=current)
     if not rule_looks(memory, now):
         return memory
+    asked = published(memory.buckets, service_seconds, queued=queued)
+    peak = Peak(at=memory.buckets[-1].end, slots=asked)
     peaks = windows.push_peak(memory.published, peak, keep_seconds=SECONDS_MAX)
     most = windows.highest(peaks, now - SECONDS_MAX)
     pods = max(1, math.ceil(min(most / (SHARE * slots), 1e9) - 1e-9))

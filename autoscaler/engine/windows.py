@@ -7,7 +7,7 @@ spread (Rousseeuw and Croux 1993), likelihood ratio of a line over a step, desce
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headrace.autoscaler.engine.model import Bucket, Memory, Peak
 
@@ -50,20 +50,35 @@ def push(buckets: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
     return (*buckets[first:], bucket)
 
 
+def within(buckets: Iterable[Bucket], seconds: float) -> list[Bucket]:
+    """The first of these buckets, as many as together are no longer than so many seconds."""
+    found, left = [], seconds + 1e-6
+    for bucket in buckets:
+        left -= bucket.seconds
+        if left < 0:
+            break
+        found.append(bucket)
+    return found
+
+
+def total(buckets: Sequence[Bucket]) -> Bucket:
+    """These buckets, at least one, as a single one; whichever way they are ordered."""
+    newest = max(buckets, key=lambda bucket: bucket.end)
+    return Bucket(
+        end=newest.end,
+        seconds=sum(bucket.seconds for bucket in buckets),
+        arrived=sum(bucket.arrived for bucket in buckets),
+        completed=sum(bucket.completed for bucket in buckets),
+        executing_seconds=sum(bucket.executing_seconds for bucket in buckets),
+        queued_seconds=sum(bucket.queued_seconds for bucket in buckets),
+        executing=newest.executing,
+    )
+
+
 def push_coarse(coarse: tuple[Bucket, ...], bucket: Bucket) -> tuple[Bucket, ...]:
     """The same in stretches of COARSE_SECONDS over COARSE_KEPT_SECONDS; the newest may be unfinished."""
     if coarse and not finished(coarse[-1]):
-        last = coarse[-1]
-        merged = Bucket(
-            end=bucket.end,
-            seconds=last.seconds + bucket.seconds,
-            arrived=last.arrived + bucket.arrived,
-            completed=last.completed + bucket.completed,
-            executing_seconds=last.executing_seconds + bucket.executing_seconds,
-            queued_seconds=last.queued_seconds + bucket.queued_seconds,
-            executing=bucket.executing,
-        )
-        return (*coarse[:-1], merged)
+        return (*coarse[:-1], total((coarse[-1], bucket)))
     horizon = bucket.end - COARSE_KEPT_SECONDS
     return (*(old for old in coarse if old.end > horizon), bucket)
 
@@ -154,14 +169,9 @@ def mean_rate(buckets: Sequence[Bucket]) -> tuple[float, float, float]:
 
 def mean_wait(buckets: Sequence[Bucket]) -> float:
     """Seconds that a request waited, over those that arrived in the newest PERIOD_SECONDS."""
-    waited = arrived = seconds = 0.0
-    for bucket in reversed(buckets):
-        seconds += bucket.seconds
-        if seconds > PERIOD_SECONDS + 1e-6:
-            break
-        waited += bucket.queued_seconds
-        arrived += bucket.arrived
-    return waited / arrived if arrived > 0 else 0.0
+    newest = within(reversed(buckets), PERIOD_SECONDS)
+    arrived = sum(bucket.arrived for bucket in newest)
+    return sum(bucket.queued_seconds for bucket in newest) / arrived if arrived > 0 else 0.0
 
 
 def trend(buckets: Sequence[Bucket], spread: float, coarse: Sequence[Bucket] = ()) -> float:

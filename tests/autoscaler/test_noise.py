@@ -23,14 +23,15 @@ def noisy(story: Story) -> list[bool]:
 
 def test_noise_is_served_by_the_published_rule_and_not_followed(story: Story) -> None:
     story.begin(18)
-    story.run(900, white(0.5))
+    load = white(0.5)
+    for second in range(900):
+        story.run(1, load(second))
+        assert not noisy(story)[-1] or story.replicas == story.memory.ruled  # to the pod
 
-    settled = [decision.replicas for decision in story.log[420:]]
     assert any(noisy(story)[420:])
-    assert max(settled) <= 2 * min(settled) + 10
     assert story.actions <= 20
     # The most of five minutes of the mean of twenty seconds, over seven tenths of four slots; 50 ms a request. What
-    # waits counts too, up to as much again.
+    # waits counts too.
     assert 1000 * 0.05 / (0.7 * 4) <= story.replicas <= 2.0 * 1.4 * 1000 * 0.05 / (0.7 * 4)
 
 
