@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pulumi
 
-from headrace.components import envoy_bootstrap, flows
+from headrace.components import envoy_bootstrap, flows, probes
 from headrace.components.manifests import Labels, Manifest
 from headrace.components.sizing import GPU_RESOURCE, Allotment
 from headrace.contract import names
@@ -21,9 +21,6 @@ _FRONT_LEAVES_SECONDS: Final = 7
 """Of its grace, the front spends 5 s serving on and up to 2 s stopping its workers."""
 _EXIT_SECONDS: Final = 5
 """Between the end of the drain and SIGKILL."""
-_STARTUP_PATH: Final = "/ping?wait=1"
-"""The front holds its answer back until it is ready, for a second, which is the probe's period: a pod is known to be
-ready some milliseconds after it is, not at the next of the kubelet's looks, and is looked at no more often."""
 _PROXY_DRAIN_SECONDS: Final = 300
 """A proxy that leaves waits for its last request, which may take 297 s and a little; an idle one ends after seconds."""
 
@@ -82,9 +79,9 @@ def model_pod(
         ),
         "ports": _ports({"http": names.FRONT_PORT, "grpc": names.FRONT_GRPC_PORT, "admin": names.FRONT_ADMIN_PORT}),
         "resources": allotment.manifest(),
-        "startupProbe": _probe(_STARTUP_PATH, "http", period=1, timeout=3, failures=start_seconds),
-        "readinessProbe": _probe("/ping", "http", period=2, timeout=3, failures=2),
-        "livenessProbe": _probe("/health", "http", period=10, timeout=5, failures=3),
+        "startupProbe": probes.of_start(start_seconds),
+        "readinessProbe": probes.probe("/ping", "http", period=3, timeout=3, failures=2),
+        "livenessProbe": probes.probe("/health", "http", period=10, timeout=5, failures=3),
         "lifecycle": _linger(),
         "securityContext": _container_security(),
         "volumeMounts": [_scratch_mount()],
@@ -153,8 +150,8 @@ def proxy_pod(
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": _ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
         "resources": _proxy_resources(),
-        "startupProbe": _probe("/ready", "stats", period=1, timeout=2, failures=120),
-        "readinessProbe": _probe("/ready", "stats", period=2, timeout=2, failures=2),
+        "startupProbe": probes.probe("/ready", "stats", period=1, timeout=2, failures=120),
+        "readinessProbe": probes.probe("/ready", "stats", period=2, timeout=2, failures=2),
         # A port, not /ready: an Envoy that drains is not ready and must not be killed for it.
         "livenessProbe": {
             "tcpSocket": {"port": "stats"},
@@ -208,9 +205,9 @@ def controller_pod(
             "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
             "limits": {"cpu": "1000m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
         },
-        "startupProbe": _probe("/healthz", "health", period=1, timeout=3, failures=120),
-        "readinessProbe": _probe("/readyz", "health", period=2, timeout=3, failures=2),
-        "livenessProbe": _probe("/healthz", "health", period=10, timeout=5, failures=3),
+        "startupProbe": probes.probe("/healthz", "health", period=1, timeout=3, failures=120),
+        "readinessProbe": probes.probe("/readyz", "health", period=2, timeout=3, failures=2),
+        "livenessProbe": probes.probe("/healthz", "health", period=10, timeout=5, failures=3),
         "securityContext": _container_security(),
         "volumeMounts": [_scratch_mount()],
     }
@@ -260,9 +257,9 @@ def prometheus_pod(
             "requests": {"cpu": "50m", "memory": memory, "ephemeral-storage": "64Mi"},
             "limits": {"cpu": "1000m", "memory": memory, "ephemeral-storage": "2Gi"},
         },
-        "startupProbe": _probe("/-/ready", "web", period=1, timeout=3, failures=120),
-        "readinessProbe": _probe("/-/ready", "web", period=2, timeout=3, failures=2),
-        "livenessProbe": _probe("/-/healthy", "web", period=10, timeout=5, failures=3),
+        "startupProbe": probes.probe("/-/ready", "web", period=1, timeout=3, failures=120),
+        "readinessProbe": probes.probe("/-/ready", "web", period=2, timeout=3, failures=2),
+        "livenessProbe": probes.probe("/-/healthy", "web", period=10, timeout=5, failures=3),
         "securityContext": _container_security(),
         "volumeMounts": [
             _scratch_mount(),
@@ -366,15 +363,6 @@ def _environment(values: Mapping[str, str]) -> list[Manifest]:
 
 def _ports(ports: Mapping[str, int]) -> list[Manifest]:
     return [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
-
-
-def _probe(path: str, port: str, *, period: int, timeout: int, failures: int) -> Manifest:
-    return {
-        "httpGet": {"path": path, "port": port},
-        "periodSeconds": period,
-        "timeoutSeconds": timeout,
-        "failureThreshold": failures,
-    }
 
 
 def _linger() -> Manifest:

@@ -142,13 +142,15 @@ def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, An
             documents.append({form: {"columns": plan.names, "data": some}})
             turned = [plan.names[-1], "headrace extra", *plan.names[:-1]]
             data = [[row[-1], "x", *row[:-1]] for row in some]
-            documents.append({form: {"columns": turned, "data": data}})
+            another = {form: {"columns": turned, "data": data}}
         elif form == "inputs" and not nulls:
             documents.append({form: {name: [row[at] for row in some] for at, name in enumerate(plan.names)}})
-            documents.append({form: records})
+            another = {form: records}
         else:
             documents.append({form: records})
-            documents.append({form: [dict(reversed(list(record.items()))) for record in records]})
+            another = {form: [dict(reversed(list(record.items()))) for record in records]}
+        if not nulls:  # the order of names is proven without them: neither side looks at values for it
+            documents.append(another)
     return documents
 
 

@@ -43,7 +43,7 @@ def test_an_endpoint_takes_a_platforms_ref_from_any_language(ref: Any) -> None:
     assert state["url"] == "https://models.example/serving-endpoints/fraud"
     (container,) = recording.named("fraud-v7-deployment").inputs["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["memory"] == "1024Mi"
-    assert container["startupProbe"]["failureThreshold"] == 60
+    assert container["startupProbe"]["failureThreshold"] == 60 / 5 + 3
 
 
 def test_a_platform_takes_the_other_languages_spelling_and_gives_a_ref_that_has_none() -> None:

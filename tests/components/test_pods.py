@@ -113,19 +113,32 @@ def test_a_model_pod_is_not_killed_while_a_request_it_accepted_may_still_run(tim
 def test_a_model_pod_may_take_its_time_to_load_and_is_then_watched_closely() -> None:
     (container,) = model_pod(start_seconds=900)["spec"]["containers"]
 
-    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] == 900
+    assert 900 <= _waits(container["startupProbe"]) <= 920
     assert container["readinessProbe"]["httpGet"]["path"] == "/ping"
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
 
 
-def test_a_pod_that_starts_is_seen_at_once_and_not_asked_more_often_for_it() -> None:
-    """The front holds the answer back as long as the query says, which is as long as the probe's period."""
+def test_a_pod_that_starts_is_seen_as_soon_as_it_is_ready() -> None:
+    """A start of three seconds is not held up by the kubelet, which may take a second to write any other result."""
     (container,) = model_pod()["spec"]["containers"]
-    probe = container["startupProbe"]
+    started, ready = container["startupProbe"], container["readinessProbe"]
 
-    assert probe["httpGet"]["path"] == "/ping?wait=1"
-    assert probe["periodSeconds"] == 1
-    assert probe["timeoutSeconds"] > 1
+    assert started["httpGet"]["path"] == "/ping?wait=5"
+    assert started["timeoutSeconds"] > 5  # the front's 503 comes before the kubelet's own end
+    assert started["periodSeconds"] == 1  # a front that does not listen yet is asked again soon
+    assert ready["periodSeconds"] >= 3  # the kubelet looks first when it has made the pod
+
+
+def test_a_front_that_does_not_listen_yet_does_not_use_up_a_short_start() -> None:
+    (container,) = model_pod(start_seconds=1)["spec"]["containers"]
+
+    assert container["startupProbe"]["failureThreshold"] > 3
+
+
+def _waits(probe: dict[str, Any]) -> int:
+    """Seconds until a startup probe gives up on a front that holds its answers back."""
+    held = int(probe["httpGet"]["path"].removeprefix("/ping?wait="))
+    return int(held * probe["failureThreshold"])
 
 
 def test_the_proxy_restarts_when_its_configuration_changes_and_only_then() -> None:
@@ -195,7 +208,7 @@ def test_an_engines_pod_gets_its_gpus_shared_memory_and_time_to_start() -> None:
     assert {"name": "shared-memory", "mountPath": "/dev/shm"} in container["volumeMounts"]
     (shared,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "shared-memory"]
     assert shared == {"medium": "Memory", "sizeLimit": "2048Mi"}
-    assert container["startupProbe"]["failureThreshold"] > 3000
+    assert _waits(container["startupProbe"]) > 3000
     assert list(violations(spec)) == []
 
 
