@@ -55,16 +55,16 @@ class Case:
 
 
 THREE: Final = ("mlflow", "mlserver", "bentoml")
-LONG, MIDDLE = 180, 120
+LONG, MIDDLE = 180, 90
 CASES: Final = (
     Case(name="logistic", model="logistic", seconds=LONG, connections=64, fewer=(16, 1), forms=True, peers=THREE),
     Case(name="callers", model="callers", seconds=LONG, connections=50, fixed=(1,)),
-    Case(name="steps", model="logistic", seconds=LONG - 20, steps=(10.0, 200.0, 1000.0, 50.0), fixed=()),
+    Case(name="steps", model="logistic", seconds=120, steps=(10.0, 200.0, 1000.0, 50.0), fixed=()),
     Case(name="compute", model="compute", seconds=LONG, connections=64),
     Case(name="wait", model="wait", seconds=MIDDLE, connections=64, fixed=(1,)),
     Case(name="forest", model="forest", seconds=MIDDLE, connections=64, peers=THREE),
-    Case(name="xgboost", model="xgboost", seconds=MIDDLE, connections=64, peers=THREE),
-    Case(name="cnn", model="cnn", seconds=MIDDLE, connections=64, peers=("mlflow", "bentoml")),
+    Case(name="xgboost", model="xgboost", seconds=MIDDLE, connections=64, fixed=(1,), peers=THREE),
+    Case(name="cnn", model="cnn", seconds=MIDDLE, connections=64, fixed=(1,), peers=("mlflow", "bentoml")),
 )
 """MLServer's environment is without torch."""
 assert {case.model for case in CASES} <= set(models.ALL)
