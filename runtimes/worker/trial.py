@@ -136,6 +136,7 @@ def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, An
         ]
         rows[1:] = [[_SAMPLES[kind][at % 6] for at, kind in enumerate(plan.types)]] * 2
     documents: list[dict[str, Any]] = []
+    another: dict[str, Any]
     for some in (rows[:1], rows):
         records = [dict(zip(plan.names, row)) for row in some]
         if form == "dataframe_split":
