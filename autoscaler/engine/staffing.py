@@ -18,7 +18,8 @@ UNNOTICED = 5e-4
 """The same for a load that is steady: half of it, since no more is left for a load that changes."""
 IMBALANCE_UNNOTICED = 0.6
 """Requests by which pods are above the mean where nobody is to notice: 80 % of pods of four. 1,000 steady requests a
-second of 50 ms were late in 0.166 % on 16 such pods and in 0.162 % on 20; on 15, which is 85 %, in 0.182 %."""
+second of 50 ms are late in 0.169 % on 16 such pods and in 0.164 % on 20; on 15, which is 83 %, in 0.190 %
+(`python -m bench.autoscaler.imbalance`)."""
 LOWEST_SHARE = 0.5
 """Soft target over hard limit for the smallest fleets. Theory would leave even more room below five slots, where a pod
 is too coarse a step to give it; until a service time is known this is the target too."""
