@@ -79,7 +79,7 @@ def model_pod(
         ),
         "ports": _ports({"http": names.FRONT_PORT, "grpc": names.FRONT_GRPC_PORT, "admin": names.FRONT_ADMIN_PORT}),
         "resources": allotment.manifest(),
-        "startupProbe": probes.of_start(start_seconds),
+        "startupProbe": (probes.of_start if engine is None else probes.of_engine_start)(start_seconds),
         "readinessProbe": probes.probe("/ping", "http", period=3, timeout=3, failures=2),
         "livenessProbe": probes.probe("/health", "http", period=10, timeout=5, failures=3),
         "lifecycle": _linger(),

@@ -27,7 +27,16 @@ def probe(path: str, port: str, *, period: int, timeout: int, failures: int) -> 
 
 
 def of_start(start_seconds: int) -> Manifest:
-    """A model pod's startup probe, which gives up after `start_seconds` or a few seconds more."""
+    """The startup probe of a pod whose own workers load the model; gives up `start_seconds`, or up to 20 s more, later.
+
+    A probe that finds no listener takes a second and not the front's wait: many of them, on a node without any CPU to
+    spare, make it give up sooner.
+    """
     wait = _STARTUP_WAIT_SECONDS
     failures = math.ceil(start_seconds / wait) + _STARTUP_REFUSALS
     return probe(f"/ping?wait={wait}", "http", period=1, timeout=wait + 2, failures=failures)
+
+
+def of_engine_start(start_seconds: int) -> Manifest:
+    """The same in front of an engine, whose front answers at once that it is not ready: a probe each second."""
+    return probe("/ping", "http", period=1, timeout=3, failures=start_seconds)

@@ -14,10 +14,11 @@ from bench.autoscaler.cells import Cell
 from bench.autoscaler.policies import Static
 from bench.autoscaler.run import run
 
+RATE: Final = 1000
 PODS: Final = (14, 15, 16, 17, 20, 25)
 SEEDS: Final = (1, 2, 3)
 CELL: Final = Cell(
-    name="steady", about="1,000 rps, Poisson", service=services.WORKERS, rates=loads.steady(1000, 600),
+    name="steady", about="Poisson", service=services.WORKERS, rates=loads.steady(RATE, 600),
     cold_start_seconds=10,
 )  # fmt: skip
 
@@ -32,7 +33,7 @@ def main() -> int:
     """Prints a line for each fleet."""
     service = CELL.service
     for pods in PODS:
-        busy = 1000.0 / (pods * service.pod_rate)
+        busy = RATE / (pods * service.pod_rate)
         share = statistics.mean(late(pods, seed) for seed in SEEDS)
         print(f"{pods} pods of {service.best}, {100 * busy:.0f} % busy: {100 * share:.3f} % late")
     return 0

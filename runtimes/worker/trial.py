@@ -136,22 +136,19 @@ def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, An
         ]
         rows[1:] = [[_SAMPLES[kind][at % 6] for at, kind in enumerate(plan.types)]] * 2
     documents: list[dict[str, Any]] = []
-    another: dict[str, Any]
     for some in (rows[:1], rows):
         records = [dict(zip(plan.names, row)) for row in some]
         if form == "dataframe_split":
             documents.append({form: {"columns": plan.names, "data": some}})
             turned = [plan.names[-1], "headrace extra", *plan.names[:-1]]
             data = [[row[-1], "x", *row[:-1]] for row in some]
-            another = {form: {"columns": turned, "data": data}}
+            documents.append({form: {"columns": turned, "data": data}})
         elif form == "inputs" and not nulls:
             documents.append({form: {name: [row[at] for row in some] for at, name in enumerate(plan.names)}})
-            another = {form: records}
+            documents.append({form: records})
         else:
             documents.append({form: records})
-            another = {form: [dict(reversed(list(record.items()))) for record in records]}
-        if not nulls:  # the order of names is proven without them: neither side looks at values for it
-            documents.append(another)
+            documents.append({form: [dict(reversed(list(record.items()))) for record in records]})
     return documents
 
 
@@ -192,7 +189,7 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
     if isinstance(plan, Columns) and plan.forms:
         plan.nulls = True
         for form in sorted(plan.forms):
-            for document in _table_requests(plan, form, True):
+            for document in _table_requests(plan, form, True)[::2]:  # without those that show the order of names again
                 seen = capture(scorer, document)
                 if seen is None or not _built_alike(plan, document, seen[0], pandas, numpy):
                     plan.nulls = False
