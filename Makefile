@@ -1,8 +1,7 @@
 # One line a verb. `make help` lists them.
 PYTHON := .venv/bin/python
-LOCAL := $(PYTHON) -m headrace.stacks.local
+LOCAL := $(PYTHON) -m headrace.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
-FOLDERS := contract components machinery routing autoscaler runtimes stacks
 
 .PHONY: help demo down status test test-fast test-long test-cluster test-product test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
 
@@ -47,10 +46,10 @@ test-runtimes: .venv/installed # `make test` has them among the rest
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/runtimes
 
 test-vllm: .venv/installed ## vLLM itself, on CPU cores (a download of 5.9 GB); writes tests/recorded/vllm.json
-	@HEADRACE_TEST_VLLM=1 $(PYTHON) -m pytest -q tests/runtimes/engine/test_vllm.py
+	@HEADRACE_TEST_VLLM=1 $(PYTHON) -m pytest -q tests/runtimes/engines/test_vllm.py
 
-check: .venv/installed build/types ## lint, types and architecture
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/lint-imports
+check: .venv/installed ## lint, types and architecture
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy -p headrace && .venv/bin/mypy bench && .venv/bin/lint-imports
 
 fmt: .venv/installed ## format
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
@@ -83,6 +82,3 @@ clean: ## remove what building made in this checkout (not the cache: rm -rf ~/.c
 	@# xds-protos carries older copies of opentelemetry-proto's files, which MLflow needs: whoever is written last wins
 	@.venv/bin/uv pip install -q --python $(PYTHON) --require-hashes --reinstall-package opentelemetry-proto -r locks/dev.lock
 	@.venv/bin/uv pip install -q --python $(PYTHON) --no-deps --editable . && touch $@
-
-build/types: pyproject.toml
-	@mkdir -p $@/headrace && for folder in $(FOLDERS); do ln -sfn $(CURDIR)/$$folder $@/headrace/$$folder; done && touch $@

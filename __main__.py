@@ -3,12 +3,11 @@
 import pulumi
 import pulumi_kubernetes
 
-from headrace.components import ModelEndpoint, ServingCluster, ServingPlatform
-from headrace.components.model_endpoint import require_servable
+from headrace.components import ModelEndpoint, ServingCluster, ServingPlatform, require_servable
 from headrace.stacks import settings
 
 stack = settings.read()
-require_servable(stack.endpoints)
+models = require_servable(stack.endpoints)
 
 cluster = ServingCluster("cluster", stack.cluster)
 kubernetes = pulumi_kubernetes.Provider("kubernetes", kubeconfig=cluster.kubeconfig)
@@ -16,7 +15,8 @@ on_cluster = pulumi.ResourceOptions(provider=kubernetes)
 
 platform = ServingPlatform("platform", stack.platform, on_cluster)
 endpoints = {
-    name: ModelEndpoint(name, {"platform": platform.ref, **args}, on_cluster) for name, args in stack.endpoints.items()
+    name: ModelEndpoint(name, {"platform": platform.ref, **args}, on_cluster, source=models[name])
+    for name, args in stack.endpoints.items()
 }
 
 pulumi.export("url", platform.url)

@@ -9,19 +9,21 @@ import signal
 import sys
 from pathlib import Path
 
-from headrace.autoscaler import kube, replay, telemetry
+from headrace.autoscaler import replay, telemetry
+from headrace.autoscaler.cluster import MANAGER, WatchedCluster
 from headrace.autoscaler.fronts import HttpFronts
+from headrace.autoscaler.http_api import targets_page
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.lease import Elector
+from headrace.autoscaler.load_sources import DirectSource, PrometheusSource
 from headrace.autoscaler.loop import Loop
-from headrace.autoscaler.metrics import DirectSource, PrometheusSource
-from headrace.autoscaler.pages import targets_page, wake_page
 from headrace.autoscaler.reconcile import Reconciler
 from headrace.autoscaler.settings import Settings
-from headrace.autoscaler.tellers import Tellers
+from headrace.autoscaler.status_writer import StatusWriter
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError, InputError
-from headrace.machinery.api_server import ApiServer
-from headrace.machinery.port import Port
+from headrace.kube.admin_server import AdminServer
+from headrace.kube.api_server import ApiServer
+from headrace.kube.lease import Elector
 
 ALLOCATIONS_PER_COLLECTION = 100_000
 """Of CPython's cyclic garbage collector, which runs after 700 by default and took half of the time to read ten thousand
@@ -31,33 +33,28 @@ pods' counters, every second, for cycles that are not there."""
 def control(settings: Settings) -> None:
     """Runs the controller until SIGTERM or SIGINT."""
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
-    cluster = kube.WatchedCluster(ApiServer(kube.MANAGER))
+    cluster = WatchedCluster(ApiServer(MANAGER))
     source = PrometheusSource(settings.prometheus_url) if settings.prometheus_url else DirectSource()
-    journal = Journal(settings.journal)
-    tellers = Tellers()
-    reconciler = Reconciler(cluster, HttpFronts(), journal, tell=tellers.tell)
-    elector = Elector(cluster, settings.identity, settings.namespace)
+    fronts, journal = HttpFronts(), Journal(settings.journal)
+    writer = StatusWriter()
+    reconciler = Reconciler(cluster, fronts, journal, submit=writer.submit)
+    elector = Elector(cluster, settings.identity, settings.namespace, names.AUTOSCALER)
     loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
-    port = Port(
-        settings.port,
-        alive=loop.alive,
-        ready=loop.ready,
-        registry=telemetry.registry,
-        get=targets_page(loop.targets),
-        post=wake_page(loop.wake),
-    )
-    port.start()
+    page, registry = targets_page(loop.targets), telemetry.registry
+    server = AdminServer(settings.port, alive=loop.alive, ready=loop.ready, registry=registry, get=page)
+    server.start()
     cluster.start()
-    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, port.number)
+    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, server.port)
     try:
         loop.run()
     finally:
         cluster.stop()
-        port.stop()
+        server.stop()
+        fronts.close()
         journal.close()
-        tellers.close()
+        writer.close()
 
 
 def replay_file(arguments: argparse.Namespace) -> None:
@@ -65,16 +62,14 @@ def replay_file(arguments: argparse.Namespace) -> None:
     try:
         spec = json.loads(arguments.spec) if arguments.spec is not None else None
     except ValueError as error:
-        raise InputError(
-            "--spec", [f"{arguments.spec!r} is not JSON ({error}); give an object of spec fields"]
-        ) from error
+        fault = f"{arguments.spec!r} is not JSON ({error}); give an object of spec fields"
+        raise InputError("--spec", [fault]) from error
     found = replay.replay(replay.read(arguments.file), spec=spec)
     for item in found:
         print(replay.summary(item, other_spec=spec is not None))
         if arguments.plot is not None:
-            path = arguments.plot if len(found) == 1 else arguments.plot.with_stem(
-                f"{arguments.plot.stem}-{item.key.replace('/', '-')}"
-            )  # fmt: skip
+            each = arguments.plot.with_stem(f"{arguments.plot.stem}-{item.key.replace('/', '-')}")
+            path = arguments.plot if len(found) == 1 else each
             replay.plot(item, path)
             print(f"  plot: {path}")
     if not found:

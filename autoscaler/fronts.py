@@ -1,12 +1,12 @@
 """Fronts: sets the admission limit of pods through their admin ports, in the background."""
 
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import urllib3
 
+from headrace.autoscaler.fleet import bracketed
 from headrace.contract import metrics, names
 
 log = logging.getLogger(__name__)
@@ -15,8 +15,6 @@ TIMEOUT_SECONDS = 1.0
 
 
 class Fronts(Protocol):
-    """Who can set limits."""
-
     def set_limit(self, address: str, limit: int) -> None:
         """Asks the pod at the address to admit that many requests; a failure is seen in the next scrape."""
 
@@ -32,16 +30,14 @@ class HttpFronts:
     def set_limit(self, address: str, limit: int) -> None:
         self._threads.submit(self._put, address, limit)
 
+    def close(self) -> None:
+        """Waits until every pod has been asked."""
+        self._threads.shutdown()
+
     def _put(self, address: str, limit: int) -> None:
-        host = f"[{address}]" if ":" in address else address
+        url = f"http://{bracketed(address)}:{self._port}{metrics.CONCURRENCY_PATH}"
         try:
-            response = self._http.request(
-                "PUT",
-                f"http://{host}:{self._port}{metrics.CONCURRENCY_PATH}",
-                body=json.dumps({metrics.CONCURRENCY_FIELD: limit}).encode(),
-                headers={"content-type": "application/json"},
-                timeout=TIMEOUT_SECONDS,
-            )
+            response = self._http.request("PUT", url, json={metrics.CONCURRENCY_FIELD: limit}, timeout=TIMEOUT_SECONDS)
         except urllib3.exceptions.HTTPError as error:
             log.warning("limit of pod %s not set: %s", address, error)
             return

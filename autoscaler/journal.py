@@ -1,19 +1,22 @@
 """Journal: every look of every version as a JSON line, with its inputs, so that it can be replayed."""
 
+import contextlib
 import json
 import logging
 import os
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from headrace.autoscaler.engine import Decision, Memory, Observation, encode
 from headrace.contract.apa import AutoscalerSpec
-from headrace.machinery.api_server import Key
+from headrace.kube.api_server import Key
 
 log = logging.getLogger(__name__)
 
 SIZE_MAX = 256 * 1024 * 1024
 """At this many bytes the file is put aside as FILE.1, replacing the one before."""
+FORMAT = 2
+"""Of a line. Lines of format 1, which did not say so, held the memory as one flat object."""
 MEMORY_EVERY = 600
 """Looks between two lines that carry the memory: replay can begin at any of them."""
 
@@ -27,19 +30,21 @@ class Journal:
         self._looks: dict[Key, int] = {}
 
     def write(
-        self,
-        key: Key,
-        spec: AutoscalerSpec,
-        observation: Observation,
-        before: Memory,
-        decision: Decision,
+        self, key: Key, spec: AutoscalerSpec, observation: Observation, before: Memory, decision: Decision
     ) -> None:
-        """One look: what went in and what came out."""
         if not self._path:
             return
         looks = self._looks.get(key, 0)
         self._looks[key] = looks + 1
-        line = record(key, spec, observation, before if looks % MEMORY_EVERY == 0 else None, decision)
+        line = {
+            "format": FORMAT,
+            "key": "/".join(key),
+            "spec": spec.to_json(),
+            "observation": encode(observation),
+            "decision": encode(decision),  # its `at` is the time of the look
+        }
+        if looks % MEMORY_EVERY == 0:
+            line["memory"] = encode(before)
         try:
             if self._file is None:
                 self._file = Path(self._path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115  stays open
@@ -57,22 +62,8 @@ class Journal:
         self._looks.pop(key, None)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; what a full disk did not take is lost."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
-
-
-def record(
-    key: Key, spec: AutoscalerSpec, observation: Observation, before: Memory | None, decision: Decision
-) -> dict[str, Any]:
-    """The line, as plain data. `now` is the decision's time."""
-    line = {
-        "key": "/".join(key),
-        "spec": spec.to_json(),
-        "observation": encode(observation),
-        "decision": encode(decision),
-    }
-    if before is not None:
-        line["memory"] = encode(before)
-    return line

@@ -1,5 +1,6 @@
 """Replay: a journal decided again, as it was or under another spec. Pure but for reading the file and drawing."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.autoscaler.engine import Decision, Memory, Observation, decide, decode
+from headrace.autoscaler.journal import FORMAT
 from headrace.contract.apa import AutoscalerSpec
 from headrace.contract.errors import InputError
 
@@ -23,32 +25,29 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """One version's looks in order."""
-
     key: str
     steps: tuple[Step, ...]
 
     @property
     def differences(self) -> int:
         """Looks at which the new decision differs from the old."""
-        return sum(
-            (step.was.replicas, step.was.concurrency) != (step.would.replicas, step.would.concurrency)
-            for step in self.steps
-        )
+        return sum(_wanted(step.was) != _wanted(step.would) for step in self.steps)
 
     def pod_seconds(self) -> tuple[float, float]:
         """Wanted pods times seconds: as journalled, and decided again."""
         was = would = 0.0
-        for step, later in zip(self.steps[:-1], self.steps[1:], strict=True):
+        for step, later in itertools.pairwise(self.steps):
             was += step.was.replicas * (later.now - step.now)
             would += step.would.replicas * (later.now - step.now)
         return was, would
 
     def changes(self) -> Iterator[tuple[Step, Step]]:
         """Neighbours between which what is wanted changed."""
-        for step, later in zip(self.steps[:-1], self.steps[1:], strict=True):
-            if step.would.replicas != later.would.replicas or step.would.concurrency != later.would.concurrency:
-                yield step, later
+        return (pair for pair in itertools.pairwise(self.steps) if _wanted(pair[0].would) != _wanted(pair[1].would))
+
+
+def _wanted(decision: Decision) -> tuple[int, int]:
+    return decision.replicas, decision.concurrency
 
 
 def read(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -62,6 +61,9 @@ def read(path: Path) -> Iterator[Mapping[str, Any]]:
             if number == len(lines):
                 return
             raise InputError(str(path), [f"line {number} is not a look of a journal ({error!r})"]) from error
+        if (written := entry.get("format", 1)) != FORMAT:
+            fault = f"line {number} has format {written}, must be {FORMAT}: replay it with the release that wrote it"
+            raise InputError(str(path), [fault])
         yield entry
 
 
@@ -74,15 +76,14 @@ def replay(entries: Iterable[Mapping[str, Any]], *, spec: Mapping[str, Any] | No
     steps: dict[str, list[Step]] = {}
     for entry in entries:
         key = entry["key"]
-        if key not in memories or "memory" in entry:
-            if "memory" not in entry:
-                continue  # begun in the middle: wait for a line that carries the memory
-            if spec is None or key not in memories:
-                memories[key] = decode(Memory, entry["memory"])
+        if "memory" in entry and (spec is None or key not in memories):
+            memories[key] = decode(Memory, entry["memory"])
+        if key not in memories:
+            continue  # begun in the middle: wait for a line that carries the memory
         was = decode(Decision, entry["decision"])
         observation = decode(Observation, entry["observation"])
         merged = _merged(entry["spec"], spec) if spec is not None else entry["spec"]
-        checked = AutoscalerSpec.from_json(merged).checked(f"spec of {key}")
+        checked = AutoscalerSpec.from_json(merged, subject=f"spec of {key}")
         if spec is not None and steps.get(key):
             # Under another spec the fleet would be another: the pods follow the new decision.
             fleet = replace(observation.pods, desired=steps[key][-1].would.replicas)
@@ -93,28 +94,22 @@ def replay(entries: Iterable[Mapping[str, Any]], *, spec: Mapping[str, Any] | No
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        **{
-            key: _merged(old.get(key, {}), value) if isinstance(value, Mapping) else value for key, value in new.items()
-        },
-    }
+    inside = {key: _merged(old.get(key, {}), value) for key, value in new.items() if isinstance(value, Mapping)}
+    return {**old, **new, **inside}
 
 
 def summary(found: Replay, *, other_spec: bool) -> str:
     """What a person wants to know, as lines."""
     was, would = found.pod_seconds()
-    lines = [
-        f"{found.key}: {len(found.steps)} looks, {found.differences} decided differently,"
-        f" pod-seconds {was:.0f} as journalled, {would:.0f} {'under the other spec' if other_spec else 'replayed'}"
-    ]
+    how = "under the other spec" if other_spec else "replayed"
+    spent = f"pod-seconds {was:.0f} as journalled, {would:.0f} {how}"
+    lines = [f"{found.key}: {len(found.steps)} looks, {found.differences} decided differently, {spent}"]
     for step, later in found.changes():
         seconds = later.now - found.steps[0].now
         reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in later.would.reasons)
-        lines.append(
-            f"  +{seconds:8.1f} s  replicas {step.would.replicas} -> {later.would.replicas}"
-            f"  concurrency {step.would.concurrency} -> {later.would.concurrency}  {reasons}"
-        )
+        pods = f"replicas {step.would.replicas} -> {later.would.replicas}"
+        limit = f"concurrency {step.would.concurrency} -> {later.would.concurrency}"
+        lines.append(f"  +{seconds:8.1f} s  {pods}  {limit}  {reasons}")
     return "\n".join(lines)
 
 
@@ -128,8 +123,8 @@ def plot(found: Replay, path: Path) -> None:
     start = found.steps[0].now
     times = [step.now - start for step in found.steps]
     figure, (top, middle, bottom) = pyplot.subplots(3, 1, sharex=True, figsize=(10, 7))
-    rates = [(step.now - start, step.would.inputs["rate"]) for step in found.steps if "rate" in step.would.inputs]
-    top.plot([time for time, _ in rates], [rate for _, rate in rates], color="0.3")
+    rated = [step for step in found.steps if "rate" in step.would.inputs]
+    top.plot([step.now - start for step in rated], [step.would.inputs["rate"] for step in rated], color="0.3")
     top.set_ylabel("arrivals / s")
     middle.step(times, [step.was.replicas for step in found.steps], where="post", label="journalled", color="0.6")
     middle.step(times, [step.would.replicas for step in found.steps], where="post", label="replayed")

@@ -26,7 +26,7 @@ class Settings:
     """This replica's name in the lease. Empty: the host name, which is the pod's."""
     log_level: str = "INFO"
     port: int = names.CONTROL_HEALTH_PORT
-    """Port of /healthz, /readyz, /metrics and /wake."""
+    """Port of /healthz, /readyz, /metrics and /targets."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -36,23 +36,22 @@ class Settings:
             f"{PREFIX}{name} is not a setting; remove it or correct its name"
             for name in sorted(set(given) - {name.upper() for name in cls.__dataclass_fields__})
         ]
-        level = given.get("LOG_LEVEL", "INFO").upper()
+        level = given.get("LOG_LEVEL", cls.log_level).upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             faults.append(f"{PREFIX}LOG_LEVEL = {level!r}, must be DEBUG, INFO, WARNING or ERROR")
         url = given.get("PROMETHEUS_URL", "").rstrip("/")
         if url and urlsplit(url).scheme not in ("http", "https"):
             faults.append(f"{PREFIX}PROMETHEUS_URL = {url!r}, must begin with http:// or https://")
-        port = given.get("PORT", str(names.CONTROL_HEALTH_PORT))
+        port = given.get("PORT", str(cls.port))
         if not port.isdecimal() or not 0 <= int(port) <= 65535:
             faults.append(f"{PREFIX}PORT = {port!r}, must be a port number, 0 to 65535")
         if faults:
             raise InputError("environment", faults)
-        identity = given.get("IDENTITY", "")
         return cls(
             prometheus_url=url,
-            journal=given.get("JOURNAL", ""),
-            namespace=given.get("NAMESPACE", names.SYSTEM_NAMESPACE),
-            identity=identity if identity else socket.gethostname(),
+            journal=given.get("JOURNAL", cls.journal),
+            namespace=given.get("NAMESPACE", cls.namespace),
+            identity=given.get("IDENTITY") or socket.gethostname(),
             log_level=level,
             port=int(port),
         )

@@ -1,40 +1,36 @@
 """Telemetry: the autoscaler's own metrics, served on its health port."""
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 registry = CollectorRegistry()
 
 _VERSION = ["namespace", "version"]
+_BY_REASON = [*_VERSION, "reason"]
 
-leading = Gauge("headrace_autoscaler_leading", "1 while this replica holds the lease.", registry=registry)
-versions = Gauge("headrace_autoscaler_versions", "Versions under control.", registry=registry)
+
+_counter = functools.partial(Counter, namespace="headrace_autoscaler", registry=registry)
+_gauge = functools.partial(Gauge, namespace="headrace_autoscaler", registry=registry)
+
+leading = _gauge("leading", "1 while this replica holds the lease and scales, 0 while it stands by.")
+versions = _gauge("versions", "AutopilotPodAutoscaler objects that the leader looks at.")
 tick_seconds = Histogram(
     "headrace_autoscaler_tick_seconds",
-    "Time to look at all versions once.",
+    "Seconds that a look at all versions takes, readings included.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
     registry=registry,
 )
-replicas = Gauge("headrace_autoscaler_replicas", "Pods wanted.", _VERSION, registry=registry)
-concurrency = Gauge("headrace_autoscaler_concurrency", "Admission limit per pod.", _VERSION, registry=registry)
-demand = Gauge("headrace_autoscaler_demand", "Requests at once that the load asks for.", _VERSION, registry=registry)
-cold_start_seconds = Gauge(
-    "headrace_autoscaler_cold_start_seconds", "Median time from pod creation to Ready.", _VERSION, registry=registry
+replicas = _gauge("replicas", "Pods wanted of the version, within its bounds.", _VERSION)
+concurrency = _gauge("concurrency", "Requests that one pod of the version admits at once.", _VERSION)
+demand = _gauge("demand", "Requests at once that the load asks for, growth and backlog included.", _VERSION)
+cold_start_seconds = _gauge(
+    "cold_start_seconds", "Seconds from the creation of a pod to Ready, the median of the version's pods.", _VERSION
 )
-scalings = Counter(
-    "headrace_autoscaler_scalings", "Changes of replicas or concurrency, by reason.", [*_VERSION, "reason"],
-    registry=registry,
-)  # fmt: skip
-held = Counter(
-    "headrace_autoscaler_held", "Looks at which signals could not be trusted, by reason.", [*_VERSION, "reason"],
-    registry=registry,
-)  # fmt: skip
-scrape_failures = Counter(
-    "headrace_autoscaler_scrape_failures", "Sources of load that could not be read.", ["source"], registry=registry
-)
-api_failures = Counter(
-    "headrace_autoscaler_api_failures", "Requests to the API server that failed.", ["request"], registry=registry
-)
-wakes = Counter("headrace_autoscaler_wakes", "Wake-up calls.", registry=registry)
+scalings = _counter("scalings", "Changes of pods or concurrency limit, by code of the first reason.", _BY_REASON)
+held = _counter("held", "Looks at which signals were not trusted and the last decision stood, by reason.", _BY_REASON)
+scrape_failures = _counter("scrape_failures", "Readings that failed, by source: prometheus, pod, balancer.", ["source"])
+api_failures = _counter("api_failures", "Requests to the API server that failed, by what was asked.", ["request"])
 
 
 def forget(namespace: str, version: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bench.load import rpc
 from headrace.contract import names
-from headrace.runtimes.front import messages
+from headrace.runtimes.protocols import messages
 
 JSON: Final = "application/json"
 FIRST_LABEL: Final = 18
@@ -52,6 +52,10 @@ class Form:
         if self.chunked:
             return opening, b"%x\r\n%b\r\n" % (len(self.body), self.body), b"0\r\n\r\n"
         return (opening, self.body) if self.apart else (opening + self.body,)
+
+    def over_http_1(self) -> "Form":
+        """A call of gRPC as the load balancer sends it to a pod: a length-prefixed message in an HTTP/1.1 request."""
+        return replace(self, body=struct.pack(">BI", 0, len(self.body)) + self.body, grpc=False)
 
     def job(self, host: str, port: int) -> dict[str, Any]:
         """To whom a bare server's load goes, and what it is, for `bench.load`."""

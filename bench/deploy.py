@@ -1,7 +1,8 @@
 """How long it takes to come up, to change and to go back: `make bench-deploy`.
 
 Runs on the embedded cluster with the toolchain cached; takes the cluster down first, and leaves the platform running.
-The image cache of the first demo is empty, as on a machine that has never built an image.
+The image cache of the first demo is empty, as on a machine that has never built an image. The stack of 50 endpoints is
+made and removed at the end: it takes minutes, in which 50 pods load a model on two cores.
 """
 
 import json
@@ -18,19 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from bench import report
+from bench import plot_style, report
 from headrace.contract import names
-from headrace.stacks.local import cluster, demo, demo_model, layout, registry, target
-from headrace.stacks.local.deployment import Deployment
-from headrace.stacks.local.places import cache_directory
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION, PULUMI_VERSION
+from headrace.local import cluster, cluster_layout, demo, demo_model, target_cluster, tracking_server
+from headrace.local.paths import cache_directory
+from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import KUBERNETES_VERSION, PULUMI_VERSION
 
 
 def main() -> None:
@@ -46,15 +42,20 @@ def main() -> None:
         cells.append(report.single("idle control plane", "processor", _idle_cores(), "cores"))
         cells.append(_timed("first demo", demo.run))
         cells.append(_timed("second demo", demo.run))
-        cells += _changes(Deployment(programs=programs))
+        stack = PulumiStack(programs=programs)
+        cells += _changes(stack)
+        cells += _many_endpoints(stack)
     value = {(cell.case, cell.metric): cell.value for cell in cells}
     bars = [
         report.at_most("cluster start", value["cluster start", "wall"], 40, "s"),
         report.at_most("first make demo after that", value["first demo", "wall"], 180, "s"),
         report.at_most("second make demo", value["second demo", "wall"], 60, "s"),
-        report.at_most("pulumi up without change", value["no change", "wall"], 15, "s"),
-        report.at_most("new version to first answer", value["new version", "wall"], 30, "s"),
+        report.at_most("pulumi up without change", value["no change", "wall"], 5, "s"),
+        report.at_most("new version to first answer", value["new version", "wall"], 9, "s"),
         report.at_most("rollback to first answer", value["rollback", "wall"], 15, "s"),
+        report.at_most("50 new endpoints, preview", value["50 new endpoints, preview", "wall"], 25, "s"),
+        report.at_most("50 endpoints, preview without change", value["50 endpoints, preview", "wall"], 25, "s"),
+        report.at_most("50 endpoints, up without change", value["50 endpoints, no change", "wall"], 25, "s"),
         report.at_most(
             "image delta of a new version",
             value["new version", "image delta"],
@@ -77,15 +78,15 @@ def _timed(case: str, work: Callable[[], object]) -> report.Cell:
     return report.single(case, "wall", time.monotonic() - started, "s")
 
 
-def _changes(deployment: Deployment) -> list[report.Cell]:
+def _changes(stack: PulumiStack) -> list[report.Cell]:
     """No change, a new version with the same environment, and back, under a light load that counts every failure."""
     description = json.loads(demo.description_file().read_text())
-    place = target.ensure(Progress("bench-deploy", steps=1))
-    newer = demo_model.register_next(registry.uri())
-    older = demo_model.ensure(registry.uri())
+    place = target_cluster.ensure(Progress("bench-deploy", steps=1))
+    newer = demo_model.register_next(tracking_server.uri())
+    older = demo_model.ensure(tracking_server.uri())
 
     def up(model_uri: str) -> None:
-        deployment.up(demo.settings(place, place.host, [{"name": demo_model.NAME, "model_uri": model_uri}]))
+        stack.up(demo.settings(place, place.host, [{"name": demo_model.NAME, "model_uri": model_uri}]))
 
     watcher = _Watcher(description, older.request)
     cells = [_timed("no change", lambda: up(older.model_uri))]
@@ -102,6 +103,27 @@ def _changes(deployment: Deployment) -> list[report.Cell]:
         cells.append(report.single("rollback", "wall", watcher.first_answer(older.model_uri, started) - started, "s"))
     cells.append(report.single("changes", "requests", watcher.asked, "requests"))
     cells.append(report.single("changes", "failed requests", watcher.failed, "requests"))
+    return cells
+
+
+def _many_endpoints(stack: PulumiStack) -> list[report.Cell]:
+    """What Pulumi takes for a stack of 50 endpoints of one registered model, beside the demo's own.
+
+    Each pod has a tenth of a core, so that the node places them all, and the time that it takes to load the model so.
+    """
+    place = target_cluster.ensure(Progress("bench-deploy", steps=1))
+    model = demo_model.ensure(tracking_server.uri())
+    own = {"name": demo_model.NAME, "model_uri": model.model_uri}
+    small = {"model_uri": model.model_uri, "cpu": 0.1, "memory_mib": 320, "start_seconds": 1200}
+    many = [{"name": f"many-{number:02}", **small} for number in range(50)]
+    settings = demo.settings(place, place.host, [own, *many])
+    cells = [_timed("50 new endpoints, preview", lambda: stack.up(settings, preview=True))]
+    try:
+        stack.up(settings)
+        cells.append(_timed("50 endpoints, preview", lambda: stack.up(settings, preview=True)))
+        cells.append(_timed("50 endpoints, no change", lambda: stack.up(settings)))
+    finally:
+        stack.up(demo.settings(place, place.host, [own]))
     return cells
 
 
@@ -153,14 +175,14 @@ class _Watcher:
 
 def _content() -> dict[str, int]:
     """Blobs in the cluster's containerd: digest → bytes."""
-    blobs = layout.folders().containerd / "root/io.containerd.content.v1.content/blobs/sha256"
+    blobs = cluster_layout.folders().containerd / "root/io.containerd.content.v1.content/blobs/sha256"
     return {path.name: path.stat().st_size for path in blobs.iterdir()}
 
 
 def _model_bytes(model_uri: str) -> int:
     import mlflow  # noqa: PLC0415 - takes seconds to import
 
-    mlflow.set_tracking_uri(registry.uri())
+    mlflow.set_tracking_uri(tracking_server.uri())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -176,7 +198,7 @@ def _idle_cores(seconds: float = 20.0) -> float:
 
     def ticks() -> int:
         total = 0
-        for pid_file in layout.folders().processes.glob("*.pid"):
+        for pid_file in cluster_layout.folders().processes.glob("*.pid"):
             stat = Path(f"/proc/{pid_file.read_text().split()[0]}/stat")
             if stat.exists():
                 fields = stat.read_text().rpartition(")")[2].split()
@@ -205,17 +227,24 @@ def _empty_image_cache() -> Iterator[None]:
 def _plot(bars: list[report.Bar], path: Path) -> None:
     """Each time as a share of its bar: shorter than the line is better."""
     timed = [bar for bar in bars if bar.rule.endswith(" s")]
-    limits = [float(bar.rule.split()[1]) for bar in timed]
-    figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
-    bodies = axes.barh(
-        [bar.name for bar in timed], [bar.value / limit for bar, limit in zip(timed, limits, strict=True)]
+    shares = [bar.value / float(bar.rule.split()[1]) for bar in timed]
+    figure, axes = plot_style.panels(1, 1, height=0.45 * len(timed) + 1.1)
+    axis = axes[0][0]
+    found = axis.barh(
+        [bar.name for bar in timed],
+        shares,
+        height=0.6,
+        color=[plot_style.GOOD if bar.holds else plot_style.BAD for bar in timed],
     )
-    axes.bar_label(bodies, [f" {bar.value:.1f} s of {limit:g} s" for bar, limit in zip(timed, limits, strict=True)])
-    axes.axvline(1.0, color="black", linewidth=1)
-    axes.set_xlim(0, 1.3)
-    axes.set_xlabel("share of the bar")
-    axes.invert_yaxis()
-    figure.savefig(path, dpi=120)
+    texts = [f"{bar.value:.1f} s of {bar.rule.split()[1]} s" for bar in timed]
+    plot_style.values_on(axis, found, texts)
+    axis.axvline(1.0, color=plot_style.INK, linestyle="--", linewidth=1)
+    axis.set_xlim(0, 1.25 * max(1.0, *shares))
+    axis.set_title("Coming up, changing, going back")
+    axis.set_xlabel("share of the bar (dashed)")
+    axis.grid(visible=False, axis="y")
+    axis.invert_yaxis()
+    plot_style.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from bench import bodies, report
+from bench import bodies, plot_style, report
 from bench.bodies import Form
 from bench.load import generator
 from bench.runtime.systems import free_port, listening, session_members
@@ -107,7 +102,7 @@ def main() -> None:
         print(report.table(bars))
         return
     versions = {
-        **{name: version(name) for name in ("gunicorn", "grpcio", "mlflow", "scikit-learn", "pandas")},
+        **{name: version(name) for name in ("httptools", "grpcio", "mlflow", "scikit-learn", "pandas")},
         "load average before": before,
         "load": "bench.load (epoll), a process of its own on the same cores",
     }
@@ -122,7 +117,8 @@ class Running:
 
     process: subprocess.Popen[bytes]
     port: int
-    grpc_port: int
+    takes_http_2: bool
+    """Whether gRPC comes in HTTP/2, as to the peer, and not in HTTP/1.1, as to a pod."""
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time of its workers, and of all else."""
@@ -146,10 +142,11 @@ class Measured:
 
     def take_turn(self, running: Running) -> None:
         """Asks for a while. RuntimeError where anything but predictions came back."""
-        to = self.form.job("127.0.0.1", running.grpc_port if self.form.grpc else running.port)
+        form = self.form.over_http_1() if self.form.grpc and not running.takes_http_2 else self.form
+        to = form.job("127.0.0.1", running.port)
         load = {"connections": CONNECTIONS, "seconds": SECONDS, "warm_up_seconds": WARM_UP_SECONDS}
         before = running.cpu_seconds()
-        result = generator.run({**to, **load, "apart": not self.form.grpc})
+        result = generator.run({**to, **load, "apart": not form.grpc})
         used = {name: value - before[name] for name, value in running.cpu_seconds().items()}
         if not set(result["statuses"]) <= {"200"} or result["broken"]:
             raise RuntimeError(f"{self.form.name}, {self.case}: {result['statuses']}, {result['broken']} broken")
@@ -176,13 +173,13 @@ class Measured:
 @contextlib.contextmanager
 def started_pod(directory: Path) -> Iterator[Running]:
     """A front with its workers, as a pod runs them."""
-    port, grpc_port, admin_port = free_port(), free_port(), free_port()
-    command = ["headrace.runtimes.front", "--model", str(directory / "model"), "--python", sys.executable]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(grpc_port)]
+    port, admin_port = free_port(), free_port()
+    command = ["headrace.runtimes", "--model", str(directory / "model"), "--python", sys.executable]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--admin-port", str(admin_port), "--run-directory", str(directory / "run")]
     with _started(command, directory / "front.log") as process:
         _answering(process, f"http://127.0.0.1:{port}/ping", directory / "front.log")
-        yield Running(process=process, port=port, grpc_port=grpc_port)
+        yield Running(process=process, port=port, takes_http_2=False)
 
 
 @contextlib.contextmanager
@@ -191,7 +188,7 @@ def started_least(directory: Path) -> Iterator[Running]:
     port = free_port()
     with _started(["bench.runtime.least_rpc", str(port)], directory / "least.log") as process:
         listening(port)
-        yield Running(process=process, port=port, grpc_port=port)
+        yield Running(process=process, port=port, takes_http_2=True)
 
 
 @contextlib.contextmanager
@@ -305,21 +302,21 @@ def plot(cells: Sequence[report.Cell], path: Path) -> None:
     """Requests a second of each form, and the line that none should stay left of."""
     rates = {(cell.case, cell.system): cell.value for cell in cells if cell.metric == "requests_per_second"}
     systems = list(dict.fromkeys(system for _, system in rates))
-    figure, axes = pyplot.subplots(1, len(ROWS), figsize=(11, 5), sharey=True)
-    for axis, case in zip(axes, ROWS, strict=True):
+    figure, axes = plot_style.panels(1, len(ROWS), width=12, height=5.4, sharey=True)
+    for axis, case in zip(axes[0], ROWS, strict=True):
         values = [rates[case, system] for system in systems]
         least = SHARE * max(value for value, system in zip(values, systems, strict=True) if system != LEAST)
         colours = [
-            "grey" if system == LEAST else "tab:blue" if value >= least else "tab:red"
+            plot_style.FAINT if system == LEAST else plot_style.GOOD if value >= least else plot_style.BAD
             for value, system in zip(values, systems, strict=True)
         ]
-        axis.barh(systems, values, color=colours)
-        axis.axvline(least, color="black", linestyle="--", linewidth=1)
-        axis.set_title(f"{case}, {CONNECTIONS} connections: requests/s; dashed: half of the fastest", fontsize=9)
-    axes[0].invert_yaxis()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+        plot_style.values_on(axis, axis.barh(systems, values, color=colours), [f"{value:,.0f}" for value in values])
+        axis.axvline(least, color=plot_style.INK, linestyle="--", linewidth=1)
+        axis.set_title(f"{case}, {CONNECTIONS} connections")
+        axis.set_xlabel("requests/s; dashed: half of the fastest")
+        plot_style.scale(axis, values, which="x")
+    axes[0][0].invert_yaxis()
+    plot_style.save(figure, path)
 
 
 if __name__ == "__main__":

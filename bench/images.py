@@ -18,23 +18,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from unittest.mock import patch
 
 from bench import report
-from headrace.contract.image import (
-    Base,
-    Delivery,
-    DeliveryKind,
-    ImageKind,
-    ImageRequest,
-    ModelInput,
-    directory_listing,
-    model_identity,
-)
-from headrace.runtimes.images import environment, libraries
-from headrace.runtimes.images.build import Assembled, assemble
-from headrace.runtimes.images.sbom import BILL
-from headrace.runtimes.images.store import Store, cache_directory
+from headrace.images.build import Assembled, assemble
+from headrace.images.model import directory_listing, model_identity
+from headrace.images.request import Base, Delivery, DeliveryKind, ImageKind, ImageRequest, ModelInput
+from headrace.images.sbom import BILL
+from headrace.images.store import Store, cache_directory
 
 _CLASSIC = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
 _NOWHERE = Delivery(kind=DeliveryKind.CONTAINERD, address="/nowhere")
@@ -69,8 +59,6 @@ def main() -> None:
         version_two = _build(store, newer, everything)
         warm = _build(store, model, [*everything, "toolz==1.0.0"])
         skinny = _build(store, model, _requirements("mlflow-skinny"))
-        with _without_strip():
-            whole = {name: _build(store, model, _requirements(name)) for name in ("mlflow", "mlflow-skinny")}
         busy = f"{os.getloadavg()[0]:.0f}"  # beside two cores: above two, the times are those of a shared machine
         patched = _build(store, model, everything, revision="patched", pins=first.made.pins)
         packages = _bill_of_materials(store, first)
@@ -79,8 +67,6 @@ def main() -> None:
             for layer in ("base", "front", "environment", "code", "sbom", "model"):
                 cells.append(report.single(name, f"{layer}, unpacked", built.size(layer) / 1e6, "MB"))
                 cells.append(report.single(name, f"{layer}, compressed", _compressed(store, built, layer) / 1e6, "MB"))
-            unstripped = whole[name.rpartition(" ")[2]].size("environment") / 1e6
-            cells.append(report.single(name, "environment, unpacked, libraries not stripped", unstripped, "MB"))
             for kind, size in _kinds(store, built).items():
                 cells.append(report.single(name, f"environment, unpacked: {kind}", size / 1e6, "MB"))
             over = sum(built.size(layer) for layer in ("front", "environment", "code", "sbom", "model")) / 1e6
@@ -109,9 +95,7 @@ def main() -> None:
         report.at_least("packages in the bill of materials", packages, len(first.made.pins), "packages"),
     ]
     versions = {name: version(name) for name in ("mlflow", *_CLASSIC)}
-    report.write(
-        "images", versions={**versions, "strip": libraries.stripper(), "load average": busy}, cells=cells, bars=bars
-    )
+    report.write("images", versions={**versions, "load average": busy}, cells=cells, bars=bars)
 
 
 @contextmanager
@@ -122,13 +106,6 @@ def _empty_store() -> Iterator[Store]:
         yield Store(cache_directory())
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _without_strip() -> Iterator[None]:
-    """As on a machine that has no GNU strip."""
-    with patch.object(libraries, "stripper", str), patch.object(environment, "stripper", str):
-        yield
 
 
 @contextmanager
@@ -153,10 +130,10 @@ def _build(
         python="3.11",
         requirements=tuple(requirements),
     )
-    request = ImageRequest(kind=ImageKind.MODEL, name="models/bench", delivery=_NOWHERE, model=source, pins=pins)
+    request = ImageRequest(kind=ImageKind.MODEL, name="models/bench", delivery=_NOWHERE, model=source)
     request = replace(request, base=Base(revision=revision))
     started, used = time.monotonic(), sum(os.times()[:4])
-    made = assemble(request, store, log=store.new_log("bench"), report=lambda _: None)
+    made = assemble(request, store, pins=pins, log=store.new_log("bench"), report=lambda _: None)
     return Built(made=made, seconds=time.monotonic() - started, cpu_seconds=sum(os.times()[:4]) - used)
 
 

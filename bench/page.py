@@ -1,6 +1,7 @@
 """`python -m bench.page` writes docs/benchmarks.md from bench/results: no number in it is typed by hand."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ _COMMANDS: Final = {
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),
+    "runtime-against": ("A model pod beside the code before", "python -m bench.runtime --against CHECKOUT"),
     "forms": ("Every form of a request", "make bench-forms"),
     "routing": ("Both proxies by the number of endpoints", "make bench-routing"),
     "path": ("Both proxies beside two that only pass requests on", "make bench-path"),
@@ -35,6 +37,8 @@ _WHOLE: Final = ("product",)
 """Results whose measures are shown beside the bars, a line a case and system."""
 _LONGEST_VERSION: Final = 40
 """Characters of a version in running text; where one is longer, as settings are, all are a table."""
+LONGEST_LINE: Final = 118
+"""Columns of a line of text."""
 _VERDICTS: Final = {True: "holds", False: "**missed**", None: "not tested"}
 
 
@@ -89,7 +93,7 @@ def _section(name: str, path: Path) -> str:
     lines = [
         f"## {title}",
         "",
-        f"`{command}`. Machine: {machine}{told}",
+        *textwrap.wrap(f"`{command}`. Machine: {machine}{told}", LONGEST_LINE, break_long_words=False),
         "",
         "| bar | rule | measured | |",
         "|---|---|---|---|",

@@ -25,15 +25,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import kubernetes
-import matplotlib
 
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from bench import page, report
+from bench import page, plot_style, report
 from headrace.contract import metrics, names
-from headrace.stacks.local import demo, demo_model, registry
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION
+from headrace.local import demo, demo_model, tracking_server
+from headrace.local.toolchain.programs import KUBERNETES_VERSION
 
 PHASES: Final = (
     ("pod made", "Deployment and ReplicaSet controllers make the pod"),
@@ -50,6 +46,13 @@ PHASES: Final = (
     ("answered", "the balancer hears of it and the first answer is back"),
 )
 """They follow each other and add up."""
+_BEFORE: Final = ("#8a8f98", "#a9adb5", "#6b7280")
+_LOADING: Final = ("#56b4e9", "#0072b2", "#004c7a")
+_AFTER: Final = ("#009e73", "#d55e00", "#e69f00", "#b8a000", "#8c6239", "#cc79a7")
+PHASE_COLOURS: Final = dict(zip((phase for phase, _ in PHASES), (*_BEFORE, *_LOADING, *_AFTER), strict=True))
+"""Grey before the pod's own start, blue while libraries and model are loaded, others after that."""
+LEAST_SHOWN_SECONDS: Final = 0.12
+"""A shorter phase has no room for its number."""
 IN_POD: Final = ("front", "import", "load", "warm", "prove", "tell")
 BAR_SECONDS, BAR_CPU_SECONDS = 3.0, 2.0
 _GROUPS: Final = Path("/sys/fs/cgroup")
@@ -166,7 +169,7 @@ class Namespace:
 
     def names(self) -> set[str]:
         """Of all pods there are, those that leave included."""
-        return {pod.metadata.name for pod in self._core.list_namespaced_pod(self.name).items}
+        return {str(pod.metadata.name) for pod in self._core.list_namespaced_pod(self.name).items if pod.metadata}
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -212,7 +215,7 @@ def process_start(uid: str) -> float:
     found = []
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         try:
-            ours = f"pod{uid}" in path.read_text() and b"headrace.runtimes.front" in (
+            ours = f"pod{uid}" in path.read_text() and b"headrace.runtimes\0" in (
                 path.with_name("cmdline").read_bytes()
             )
             ticks = int(path.with_name("stat").read_text().rpartition(")")[2].split()[19])
@@ -307,22 +310,31 @@ def results(cases: dict[str, list[Started]]) -> tuple[list[report.Cell], list[re
     return cells, bars
 
 
-def plot(cases: dict[str, list[Started]], path: Path) -> None:
+def plot(cells: Sequence[report.Cell], path: Path) -> None:
     """Each case a bar of its phases' medians."""
-    figure, axes = pyplot.subplots(figsize=(9, 2.6), layout="constrained")
+    seconds = {(cell.case, cell.metric): cell.value for cell in cells}
+    cases = list(dict.fromkeys(cell.case for cell in cells))
+    figure, axes = plot_style.panels(1, 1, height=3.2)
+    axis = axes[0][0]
     left = dict.fromkeys(cases, 0.0)
-    colours = pyplot.get_cmap("tab20")
-    for index, (phase, _) in enumerate(PHASES):
-        widths = {case: statistics.median(each.phases[phase] for each in found) for case, found in cases.items()}
-        axes.barh(
-            list(widths), list(widths.values()), left=[left[case] for case in widths], label=phase, color=colours(index)
-        )
-        left = {case: left[case] + max(0.0, width) for case, width in widths.items()}
-    axes.axvline(BAR_SECONDS, color="black", linewidth=1)
-    axes.set_xlabel("seconds since the order")
-    axes.invert_yaxis()
-    axes.legend(fontsize=7, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.25))
-    figure.savefig(path, dpi=110)
+    handles: dict[str, Any] = {}
+    for phase, _ in PHASES:
+        widths = [max(0.0, seconds[case, phase]) for case in cases]
+        inside = PHASE_COLOURS[phase]
+        handles[phase] = found = axis.barh(cases, widths, left=list(left.values()), color=inside, height=0.6)
+        texts = [plot_style.number(width) if width >= LEAST_SHOWN_SECONDS else "" for width in widths]
+        axis.bar_label(found, texts, label_type="center", fontsize=7, color="white")
+        left = {case: left[case] + width for case, width in zip(cases, widths, strict=True)}
+    for at, case in enumerate(cases):
+        axis.text(left[case] + 0.03, at, f"{left[case]:.2f} s", va="center", fontsize=8)
+    axis.axvline(BAR_SECONDS, color=plot_style.INK, linestyle="--", linewidth=1)
+    axis.set_xlim(0, 1.1 * max(BAR_SECONDS, *left.values()))
+    axis.set_title("From the order of a pod to its first answer")
+    axis.set_xlabel(f"seconds since the order; dashed: the bar, {BAR_SECONDS:g} s")
+    axis.invert_yaxis()
+    axis.grid(visible=False, axis="y")
+    plot_style.legend(figure, handles)
+    plot_style.save(figure, path)
 
 
 def table(cells: Sequence[report.Cell]) -> str:
@@ -345,13 +357,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="starts of each case, of which the median counts")
     arguments = parser.parse_args()
     description = json.loads(demo.description_file().read_text()) if demo.description_file().exists() else demo.run()
-    model = demo_model.ensure(registry.uri())
+    model = demo_model.ensure(tracking_server.uri())
     space = Namespace(description["kubeconfig"], names.endpoint_namespace(description["endpoint"]))
     with space.alone(), Callers(description, model.request) as callers:
         cases = measure(space, callers, arguments.runs)
     cells, bars = results(cases)
     path = report.write("starts", versions={"kubernetes": KUBERNETES_VERSION}, cells=cells, bars=bars)
-    plot(cases, path.with_suffix(".png"))
+    plot(cells, path.with_suffix(".png"))
     print(table(cells))
     page.PAGE.write_text(page.page())
     return 0

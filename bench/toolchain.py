@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from bench import report
-from headrace.stacks.local.places import cache_directory
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import DEPLOYER, KUBERNETES, KUBERNETES_VERSION, PULUMI_VERSION
+from headrace.local.paths import cache_directory
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import DEPLOYER, KUBERNETES, KUBERNETES_VERSION, PULUMI_VERSION
 
 PROGRAMS = (*DEPLOYER, KUBERNETES)
 

@@ -1,4 +1,4 @@
-"""The Pulumi components of Headrace. Everything named here is public; everything else may change.
+"""The Pulumi components of Headrace. What `__all__` names is public, and so is `headrace.components.testing`.
 
 A component's module is loaded when its name is first used: Pulumi's provider process, which runs for certificates and
 images, would otherwise load MLflow and every component to use none of them.
@@ -8,42 +8,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from headrace.components.autoscaler import Autoscaler
-    from headrace.components.control_plane import ControlPlane
-    from headrace.components.load_balancer import LoadBalancer
-    from headrace.components.model_endpoint import ModelEndpoint
-    from headrace.components.model_image import ModelImage
-    from headrace.components.observability import Observability
-    from headrace.components.platform_image import PlatformImage
-    from headrace.components.pop_proxy import PopProxy
-    from headrace.components.serving_cluster import ServingCluster
-    from headrace.components.serving_platform import ServingPlatform
+    from headrace.components.cluster.serving_cluster import ServingCluster as ServingCluster
+    from headrace.components.endpoint.model_endpoint import ModelEndpoint as ModelEndpoint
+    from headrace.components.endpoint.model_endpoint import require_servable as require_servable
+    from headrace.components.endpoint.model_image import ModelImage as ModelImage
+    from headrace.components.platform.autoscaler import Autoscaler as Autoscaler
+    from headrace.components.platform.control_plane import ControlPlane as ControlPlane
+    from headrace.components.platform.load_balancer import LoadBalancer as LoadBalancer
+    from headrace.components.platform.observability import Observability as Observability
+    from headrace.components.platform.platform_image import PlatformImage as PlatformImage
+    from headrace.components.platform.pop_proxy import PopProxy as PopProxy
+    from headrace.components.platform.serving_platform import ServingPlatform as ServingPlatform
 
 _MODULES: Final = {
-    "Autoscaler": "autoscaler",
-    "ControlPlane": "control_plane",
-    "LoadBalancer": "load_balancer",
-    "ModelEndpoint": "model_endpoint",
-    "ModelImage": "model_image",
-    "Observability": "observability",
-    "PlatformImage": "platform_image",
-    "PopProxy": "pop_proxy",
-    "ServingCluster": "serving_cluster",
-    "ServingPlatform": "serving_platform",
+    "Autoscaler": "platform.autoscaler",
+    "ControlPlane": "platform.control_plane",
+    "LoadBalancer": "platform.load_balancer",
+    "ModelEndpoint": "endpoint.model_endpoint",
+    "ModelImage": "endpoint.model_image",
+    "Observability": "platform.observability",
+    "PlatformImage": "platform.platform_image",
+    "PopProxy": "platform.pop_proxy",
+    "ServingCluster": "cluster.serving_cluster",
+    "ServingPlatform": "platform.serving_platform",
+    "require_servable": "endpoint.model_endpoint",
 }
+COMPONENTS: Final = tuple(name for name in _MODULES if name != "require_servable")
+"""Names of the components, which the plugin serves to other languages."""
 
-__all__ = [
-    "Autoscaler",
-    "ControlPlane",
-    "LoadBalancer",
-    "ModelEndpoint",
-    "ModelImage",
-    "Observability",
-    "PlatformImage",
-    "PopProxy",
-    "ServingCluster",
-    "ServingPlatform",
-]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -90,10 +90,6 @@ ENVOY_UNHEALTHY: Final = "envoy_cluster_upstream_cx_none_healthy"
 ENVOY_ACTIVE: Final = "envoy_cluster_upstream_rq_active"
 """Gauge: requests in flight from the balancer's side."""
 
-# --- The autoscaler's wake-up call, on CONTROL_HEALTH_PORT ---------------------------------------------------------
-WAKE_PATH: Final = "/wake"
-"""POST /wake/<namespace>/<name>: requests wait for a version that has no pod; answered 202, idempotent."""
-
 # --- The autoscaler's list of what there is to scrape, on CONTROL_HEALTH_PORT ---------------------------------------
 TARGETS_PATH: Final = "/targets"
 """GET /targets/<job>: the job's addresses in the form of Prometheus' HTTP discovery."""

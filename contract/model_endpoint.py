@@ -1,210 +1,124 @@
-"""ModelEndpoint: the object that tells the control plane which versions serve a name, and its CRD."""
+"""ModelEndpoint: the object that tells the control plane which versions serve a name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from headrace.contract import names
+from headrace.contract.codec import decode, encode
+from headrace.contract.conditions import Conditions, ConditionType
+from headrace.contract.custom_object import Column, CustomObject
+from headrace.contract.declaration import At, Bounds, Items, NotEmpty, Style, Text
+
+Percent = Annotated[int, Bounds(minimum=0, maximum=100)]
+Label = Annotated[str, Text(pattern=names.DNS_LABEL.pattern, meaning="a DNS label")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVersion:
     """One version behind an endpoint. Its pods are the endpoints of the Service of the same name."""
 
-    name: str
+    name: Label
     """DNS label, unique in the endpoint, for example `v7`; Deployment and Service carry it."""
-    model_uri: str
+    model_uri: NotEmpty
     """What was asked for, for example models:/fraud/7; for people, never parsed by the data plane."""
-    image: str
+    image: NotEmpty
     """Image reference pinned by digest."""
-    weight: int = 100
+    weight: Percent = 100
     """Share of the endpoint's traffic, in percent; the weights of an endpoint add up to 100."""
-    shadow: int = 0
+    shadow: Percent = 0
     """Share of the endpoint's traffic, in percent, mirrored to this version with its answers thrown away."""
     runtime: str = "mlflow"
-    """What serves it: mlflow, vllm, triton or custom (contract.runtime)."""
+    """What serves it: mlflow, vllm, triton or custom."""
     reasons: tuple[str, ...] = ()
-    """Why; for people."""
+    """Why that runtime; for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEndpointSpec:
     """Desired state of one endpoint."""
 
-    versions: tuple[ServedVersion, ...]
-    allowed_subjects: tuple[str, ...] = ()
-    """JWT subjects that may call the endpoint; empty admits every authenticated caller of the PoP's audience."""
-    timeout_seconds: float = 297.0
-    """Longest time one request may take (the reference platform's limit)."""
+    versions: Annotated[tuple[ServedVersion, ...], Items(minimum=1, maximum=15, key="name")]
+    """What serves the endpoint's name."""
+    allowed_subjects: Annotated[tuple[NotEmpty, ...], At("access.subjects")] = ()
+    """Token subjects that may call. Absent or empty: every caller whose token the platform accepts."""
+    timeout_seconds: Annotated[float, Bounds(minimum=0.001)] = names.DEFAULT_TIMEOUT_SECONDS
+    """Longest time one request may take. Default 297, the limit of the reference platform."""
 
     def to_json(self) -> dict[str, Any]:
         """The `spec` of the Kubernetes object."""
-        return {
-            "versions": [
-                {
-                    "name": version.name,
-                    "modelUri": version.model_uri,
-                    "image": version.image,
-                    "weight": version.weight,
-                    "shadow": version.shadow,
-                    "runtime": version.runtime,
-                    "reasons": list(version.reasons),
-                }
-                for version in self.versions
-            ],
-            "access": {"subjects": list(self.allowed_subjects)},
-            "timeoutSeconds": self.timeout_seconds,
-        }
+        return dict(encode(self, Style.KUBERNETES))
 
     @classmethod
     def from_json(cls, spec: Mapping[str, Any]) -> "ModelEndpointSpec":
-        """Reads an admitted object's `spec`; absent optional fields take this class's defaults."""
-        access = spec.get("access", {})
-        return cls(
-            versions=tuple(
-                ServedVersion(
-                    name=version["name"],
-                    model_uri=version["modelUri"],
-                    image=version["image"],
-                    weight=int(version.get("weight", 100)),
-                    shadow=int(version.get("shadow", 0)),
-                    runtime=version.get("runtime", "mlflow"),
-                    reasons=tuple(version.get("reasons", ())),
-                )
-                for version in spec["versions"]
-            ),
-            allowed_subjects=tuple(access.get("subjects", ())),
-            timeout_seconds=float(spec.get("timeoutSeconds", 297.0)),
-        )
+        """Reads an object's `spec`; raises InputError with every fault."""
+        return decode(cls, spec, Style.KUBERNETES, subject="spec")
 
 
-_PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 100}
-_LABEL: Final = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+@dataclass(frozen=True, kw_only=True)
+class VersionRuntime:
+    """What serves a version, and why."""
+
+    version: str
+    """Name of the version."""
+    runtime: str
+    """mlflow, vllm, triton or custom."""
+    reasons: tuple[str, ...] = ()
+    """Why; for people."""
 
 
-def conditions_schema() -> dict[str, Any]:
-    """OpenAPI schema of `status.conditions`, as in metav1.Condition."""
-    return {
-        "type": "array",
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-        "items": {
-            "type": "object",
-            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
-            "properties": {
-                "type": {"type": "string"},
-                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-                "reason": {"type": "string"},
-                "message": {"type": "string"},
-                "lastTransitionTime": {"type": "string", "format": "date-time"},
-                "observedGeneration": {"type": "integer"},
-            },
-        },
-    }
+@dataclass(frozen=True, kw_only=True)
+class ModelEndpointStatus:
+    """What the control plane says of one endpoint."""
+
+    observed_generation: int | None = None
+    """The `metadata.generation` that the status is about."""
+    ready_pods: int | None = None
+    """Ready pods of all versions, of those too that the object does not name any more."""
+    runtimes: Annotated[tuple[VersionRuntime, ...], Items(key="version")] | None = None
+    """What serves each version that the object names."""
+    conditions: Conditions = ()
+    """What is to be said of the endpoint; see below."""
 
 
-def model_endpoint_crd() -> dict[str, Any]:
-    """The CustomResourceDefinition, as plain data."""
-    version_schema = {
-        "type": "object",
-        "required": ["name", "modelUri", "image"],
-        "properties": {
-            "name": _LABEL,
-            "modelUri": {"type": "string", "minLength": 1},
-            "image": {"type": "string", "minLength": 1},
-            "weight": {**_PERCENT, "default": 100},
-            "shadow": {**_PERCENT, "default": 0},
-            "runtime": {"type": "string", "default": "mlflow"},
-            "reasons": {"type": "array", "items": {"type": "string"}},
-        },
-    }
-    spec_schema = {
-        "type": "object",
-        "required": ["versions"],
-        "properties": {
-            "versions": {
-                "type": "array",
-                "minItems": 1,
-                "maxItems": 15,
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-                "items": version_schema,
-            },
-            "access": {
-                "type": "object",
-                "properties": {"subjects": {"type": "array", "items": {"type": "string", "minLength": 1}}},
-            },
-            "timeoutSeconds": {"type": "number", "minimum": 0.001, "default": 297.0},
-        },
-    }
-    status_schema = {
-        "type": "object",
-        "properties": {
-            "observedGeneration": {"type": "integer"},
-            "readyPods": {"type": "integer"},
-            "runtimes": {
-                "type": "array",
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["version"],
-                "items": {
-                    "type": "object",
-                    "required": ["version", "runtime"],
-                    "properties": {
-                        "version": {"type": "string"},
-                        "runtime": {"type": "string"},
-                        "reasons": {"type": "array", "items": {"type": "string"}},
-                    },
-                },
-            },
-            "conditions": conditions_schema(),
-        },
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names.MODEL_ENDPOINT_PLURAL}.{names.API_GROUP}"},
-        "spec": {
-            "group": names.API_GROUP,
-            "scope": "Namespaced",
-            "names": {
-                "kind": names.MODEL_ENDPOINT_KIND,
-                "plural": names.MODEL_ENDPOINT_PLURAL,
-                "singular": names.MODEL_ENDPOINT_KIND.lower(),
-                "shortNames": ["mep"],
-                "categories": ["headrace"],
-            },
-            "versions": [
-                {
-                    "name": names.API_VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "type": "object",
-                            # keeps old Pulumi providers able to update the object: docs/decisions/0601
-                            "x-kubernetes-preserve-unknown-fields": True,
-                            "required": ["spec"],
-                            "properties": {"spec": spec_schema, "status": status_schema},
-                        }
-                    },
-                    "additionalPrinterColumns": [
-                        {
-                            "name": "Ready",
-                            "type": "string",
-                            "jsonPath": ".status.conditions[?(@.type=='Ready')].status",
-                        },
-                        {
-                            "name": "Reason",
-                            "type": "string",
-                            "jsonPath": ".status.conditions[?(@.type=='Ready')].reason",
-                        },
-                        {"name": "Pods", "type": "integer", "jsonPath": ".status.readyPods"},
-                        {"name": "Versions", "type": "string", "jsonPath": ".spec.versions[*].name"},
-                        {"name": "Runtime", "type": "string", "jsonPath": ".status.runtimes[*].runtime"},
-                        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-                    ],
-                }
-            ],
-        },
-    }
+READY: Final = ConditionType(
+    name="Ready",
+    meaning="Requests to the endpoint are answered.",
+    true={
+        "VersionsReady": "Every version that takes traffic has a ready pod.",
+        "FormerVersionServes": "A version that the object does not name any more serves until the new one has a ready "
+        "pod.",
+    },
+    false={
+        "InvalidSpec": "The object breaks a rule, which the message tells; it is left out and other endpoints are "
+        "served.",
+        "NoReadyPod": "The pods of a version that takes traffic are starting.",
+    },
+    passes_on="a pod that does not start, for example `ModelLoadFailed`, `OOMKilled`, `ImagePullBackOff`, "
+    "`Unschedulable`",
+)
+ROLLED_OUT: Final = ConditionType(
+    name="RolledOut",
+    meaning="There, and False, while a version that the object names cannot start and one that it does not name any "
+    "more serves.",
+    true={},
+    false={},
+    passes_on="a pod that does not start, as for `Ready`",
+)
+
+MODEL_ENDPOINT: Final = CustomObject(
+    kind=names.MODEL_ENDPOINT_KIND,
+    plural=names.MODEL_ENDPOINT_PLURAL,
+    short_name="mep",
+    spec=ModelEndpointSpec,
+    status=ModelEndpointStatus,
+    conditions=(READY, ROLLED_OUT),
+    columns=(
+        Column(name="Ready", type="string", path=".status.conditions[?(@.type=='Ready')].status"),
+        Column(name="Reason", type="string", path=".status.conditions[?(@.type=='Ready')].reason"),
+        Column(name="Pods", type="integer", path=".status.readyPods"),
+        Column(name="Versions", type="string", path=".spec.versions[*].name"),
+        Column(name="Runtime", type="string", path=".status.runtimes[*].runtime"),
+        Column(name="Age", type="date", path=".metadata.creationTimestamp"),
+    ),
+)

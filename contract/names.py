@@ -14,6 +14,9 @@ MODEL_ENDPOINT_PLURAL: Final = "modelendpoints"
 APA_KIND: Final = "AutopilotPodAutoscaler"
 APA_PLURAL: Final = "autopilotpodautoscalers"
 
+DEFAULT_TIMEOUT_SECONDS: Final = 297.0
+"""Longest time one request may take where nobody says: the limit of the reference platform."""
+
 SYSTEM_NAMESPACE: Final = "headrace-system"
 """Where the proxies, the control plane and the autoscaler run."""
 
@@ -45,9 +48,7 @@ ENVOY_ADMIN_PORT: Final = 9901
 ENVOY_STATS_PORT: Final = 9902
 """Envoy listener that serves /stats/prometheus and /ready and nothing else of the admin interface."""
 FRONT_PORT: Final = 8080
-"""Model pod: the front's HTTP port."""
-FRONT_GRPC_PORT: Final = 8001
-"""Model pod: the Open Inference Protocol over gRPC, without TLS."""
+"""Model pod: the front's HTTP port, for gRPC too, which reaches it over HTTP/1.1."""
 FRONT_ADMIN_PORT: Final = 8002
 """Model pod: concurrency limit and metrics; only the autoscaler and Prometheus may reach it."""
 
@@ -75,7 +76,7 @@ ENV_WORKERS: Final = "HEADRACE_WORKERS"
 ENV_GRACE_SECONDS: Final = "HEADRACE_GRACE_SECONDS"
 """How long the front may spend draining after SIGTERM."""
 ENV_TIMEOUT_SECONDS: Final = "HEADRACE_TIMEOUT_SECONDS"
-"""Longest time one request may take in the pod, queueing included. Absent: 297, the endpoint's default."""
+"""Longest time one request may take in the pod, queueing included. Absent: ModelEndpointSpec.timeout_seconds."""
 
 # --- HTTP ------------------------------------------------------------------------------------------------------
 SERVED_MODEL_HEADER: Final = "served-model-name"

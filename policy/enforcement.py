@@ -1,27 +1,21 @@
 """Turns rules, which are plain functions, into the objects that Pulumi's policy engine runs."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
     PolicyConfigSchema,
     ReportViolation,
-    ResourceValidationArgs,
     ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
 )
 from rules.rule import EXEMPT_NAMESPACES, ObjectRule, Resource, StackRule
 
+_NAMESPACES = {"type": "array", "items": {"type": "string"}, "default": []}
 _CONFIG = PolicyConfigSchema(
-    properties={
-        EXEMPT_NAMESPACES: {
-            "type": "array",
-            "items": {"type": "string"},
-            "default": [],
-            "description": "Namespaces whose objects this rule leaves alone.",
-        }
-    }
+    properties={EXEMPT_NAMESPACES: {**_NAMESPACES, "description": "Namespaces whose objects this rule leaves alone."}}
 )
 
 
@@ -34,22 +28,21 @@ def policy(rule: ObjectRule | StackRule) -> ResourceValidationPolicy | StackVali
         "config_schema": _CONFIG,
     }
     if isinstance(rule, ObjectRule):
-        return ResourceValidationPolicy(validate=_on_object(rule), **common)
-    return StackValidationPolicy(validate=_on_stack(rule), **common)
+        return ResourceValidationPolicy(validate=_reporting(rule, _resource), **common)
+    return StackValidationPolicy(validate=_reporting(rule, _resources), **common)
 
 
-def _on_object(rule: ObjectRule) -> Any:
-    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for violation in rule.violations(Resource(type=args.resource_type, props=args.props), args.get_config()):
+def _reporting(rule: ObjectRule | StackRule, seen: Callable[[Any], Any]) -> Callable[[Any, ReportViolation], None]:
+    def validate(args: Any, report: ReportViolation) -> None:
+        for violation in rule.violations(seen(args), args.get_config()):
             report(violation, None)
 
     return validate
 
 
-def _on_stack(rule: StackRule) -> Any:
-    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        stack = [Resource(type=resource.resource_type, props=resource.props) for resource in args.resources]
-        for violation in rule.violations(stack, args.get_config()):
-            report(violation, None)
+def _resource(args: Any) -> Resource:
+    return Resource(type=args.resource_type, props=args.props)
 
-    return validate
+
+def _resources(args: StackValidationArgs) -> list[Resource]:
+    return [_resource(resource) for resource in args.resources]

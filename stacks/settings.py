@@ -10,11 +10,11 @@ from typing import Any, Final, cast
 
 import pulumi
 
-from headrace.components import checks
-from headrace.components.model_endpoint import ModelEndpointArgs
-from headrace.components.platform_ref import base_faults, delivery_faults
-from headrace.components.serving_cluster import ServingClusterArgs
-from headrace.components.serving_platform import ServingPlatformArgs
+from headrace.components.cluster.serving_cluster import ServingClusterArgs
+from headrace.components.endpoint.model_endpoint import ModelEndpointArgs
+from headrace.components.kubernetes import checks
+from headrace.components.platform.platform_ref import base_faults, delivery_faults
+from headrace.components.platform.serving_platform import ServingPlatformArgs
 
 _SHAPES: Final[Mapping[type, str]] = {dict: "mapping", list: "list"}
 _ENDPOINT_KEYS: Final = frozenset(ModelEndpointArgs.__annotations__) - {"platform"} | {"name"}

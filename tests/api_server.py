@@ -3,14 +3,13 @@
 import json
 import queue
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kubernetes
 
-from headrace.machinery import api_server
+from headrace.kube import api_server
 
 
 class ApiServer:
@@ -25,7 +24,12 @@ class ApiServer:
         self.history: dict[str, list[tuple[int, Any]]] = {}
         self.lock = threading.Lock()
         self.down = False
-        self.hold_patches = threading.Event()
+        """Whether it answers every read with 503."""
+        self.answer_with: int | None = None
+        """Status of every answer to a read."""
+        self.patches_allowed = threading.Event()
+        """Patches wait until it is set."""
+        self.patches_allowed.set()
         self.refused = 0
         outer = self
 
@@ -39,6 +43,8 @@ class ApiServer:
                 if outer.down:
                     outer.refused += 1
                     self.reply(503, {"message": "down"})
+                elif outer.answer_with is not None:
+                    self.reply(outer.answer_with, {"message": "as the test wants"})
                 elif url.path == "/openid/v1/jwks" and "application/jwk-set+json" not in self.headers["accept"]:
                     self.reply(406, {"message": "only the media type of key sets is served"})
                 elif url.path in outer.documents:
@@ -56,8 +62,7 @@ class ApiServer:
 
             def do_PATCH(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                while outer.hold_patches.is_set():
-                    time.sleep(0.01)
+                outer.patches_allowed.wait()
                 outer.patches.append((urlsplit(self.path).path, body))
                 self.reply(200, {})
 
@@ -126,6 +131,7 @@ class ApiServer:
                 events.put(None)
 
     def stop(self) -> None:
+        self.patches_allowed.set()
         self.end_watches()
         self._server.shutdown()
         self._server.server_close()

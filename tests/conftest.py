@@ -1,8 +1,8 @@
-"""Makes tests/recorder.py and its neighbours importable: under importlib mode no folder of tests is on the path."""
+"""Makes tests/patience.py and its neighbours importable: under importlib mode no folder of tests is on the path."""
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,18 @@ import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+SECONDS = {"long": 3600, "cluster": 1200, "slow": 600}
+"""Longest time of a test by its first marker here; of one without, pyproject.toml's `timeout`. With its fixtures: the
+first test on the cluster starts it, and slow tests may build a program or download an environment."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = next((name for name in SECONDS if item.get_closest_marker(name)), None)
+        if marker is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS[marker]))
+
 
 # How fast a machine makes examples says nothing about the code.
 hypothesis.settings.register_profile("headrace", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -22,7 +34,8 @@ def stand_in_images(monkeypatch: pytest.MonkeyPatch) -> None:
     # Here and not at the top: the tests of other folders need not wait for Pulumi to load.
     import stand_ins  # noqa: PLC0415
 
-    from headrace.components import model_endpoint, model_source, serving_platform  # noqa: PLC0415
+    from headrace.components.endpoint import model_endpoint, model_source  # noqa: PLC0415
+    from headrace.components.platform import serving_platform  # noqa: PLC0415
 
     monkeypatch.setattr(model_endpoint, "ModelImage", stand_ins.StandInModelImage)
     monkeypatch.setattr(model_source, "resolve", stand_ins.resolve)
@@ -34,14 +47,6 @@ def short_path() -> Iterator[Path]:
     """An empty folder whose path is short enough for sockets; pytest's own grows with the name and number of runs."""
     with tempfile.TemporaryDirectory(prefix="hr-", dir="/tmp") as folder:
         yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., None]:
-    """Waits for a state of the world."""
-    from patience import eventually  # noqa: PLC0415
-
-    return eventually
 
 
 @pytest.fixture

@@ -6,21 +6,24 @@ Nothing here waits a fixed time: `eventually` asks until the world is as it shou
 import json
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import patience
 
 from headrace.contract import names
-from headrace.stacks.local import cluster, demo, demo_model, layout
-from headrace.stacks.local.demo_model import RegisteredModel
-from headrace.stacks.local.deployment import Deployment
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.target import Target
-from headrace.stacks.local.toolchain import builder
+from headrace.local import cluster, cluster_layout, demo, demo_model
+from headrace.local.demo_model import RegisteredModel
+from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.target_cluster import TargetCluster
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +47,8 @@ class Platform:
 
     description: dict[str, Any]
     model: RegisteredModel
-    place: Target
-    deployment: Deployment
+    cluster: TargetCluster
+    stack: PulumiStack
 
     def ask(
         self,
@@ -73,7 +76,7 @@ class Platform:
 
     def settings(self, endpoints: list[dict[str, Any]]) -> dict[str, Any]:
         """Configuration of the stack with these endpoints."""
-        return demo.settings(self.place, self.place.host, endpoints)
+        return demo.settings(self.cluster, self.cluster.host, endpoints)
 
     @property
     def endpoint(self) -> dict[str, Any]:
@@ -105,15 +108,9 @@ def quiet() -> Progress:
     return Progress("test", steps=1)
 
 
-def eventually(holds: Callable[[], Any], *, seconds: float = 60.0) -> Any:
-    """The first true value of `holds`, asked every 200 ms."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = holds()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not so within {seconds:.0f} s; last seen: {value!r}"
-        time.sleep(0.2)
+def eventually(seen: Callable[[], T], *, seconds: float = 60.0) -> T:
+    """`patience.eventually`, asked five times a second: each look is a process or a request through the cluster."""
+    return patience.eventually(seen, seconds=seconds, every_seconds=0.2)
 
 
 def assert_nothing_is_left_of(platform: Platform, endpoint: str) -> None:
@@ -134,7 +131,7 @@ def assert_machine_is_clean(root: Path) -> None:
     assert not [command for command in commands if str(root).encode() in command]
     assert str(root) not in Path("/proc/self/mountinfo").read_text()
     assert not list(Path("/run/netns").glob("cni-*"))
-    assert not Path("/sys/class/net", layout.BRIDGE).exists()
+    assert not Path("/sys/class/net", cluster_layout.BRIDGE).exists()
     tables = run("/usr/sbin/nft", "list", "tables").stdout
     assert "kube-proxy" not in tables
     assert "headrace" not in tables

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # bench/ is a plain folder
 
 from bench.autoscaler import live_load, live_model
 from headrace.contract import names
-from headrace.stacks.local import registry
+from headrace.local import tracking_server
 
 NAME = "scaled"
 SPACE = f"endpoint-{NAME}"
@@ -29,17 +29,17 @@ class Scaled:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.model_uri = live_model.ensure(registry.uri(), like=platform.model.model_uri)
+        self.model_uri = live_model.ensure(tracking_server.uri(), like=platform.model.model_uri)
 
     def up(self, *, preview: bool = False, **scale: Any) -> str:
         """Brings the endpoint to these bounds, beside the demo's own."""
         endpoint = {"name": NAME, "model_uri": self.model_uri, "cpu": 0.4, "scale": scale}
         settings = self.platform.settings([self.platform.endpoint, endpoint])
-        return self.platform.deployment.up(settings, preview=preview)
+        return self.platform.stack.up(settings, preview=preview)
 
     def down(self) -> None:
         """Removes the endpoint."""
-        self.platform.deployment.up(self.platform.settings([self.platform.endpoint]))
+        self.platform.stack.up(self.platform.settings([self.platform.endpoint]))
 
     @contextmanager
     def load(self, *rates: float) -> Iterator[live_load.Load]:

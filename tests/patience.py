@@ -4,20 +4,26 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
+T = TypeVar("T")
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
-    """Waits for a state of the world; the time is only a bound for failure."""
+
+def eventually(
+    seen: Callable[[], T], what: str = "the expected state", *, seconds: float = 120.0, every_seconds: float = 0.01
+) -> T:
+    """The first true value of `seen`. The time is only a bound for failure: no test waits longer than it must."""
     end = time.monotonic() + seconds
-    while not holds():
+    while not (value := seen()):
         if time.monotonic() > end:
-            pytest.fail(f"never happened: {what}")
-        time.sleep(0.01)
+            pytest.fail(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
+        time.sleep(every_seconds)
+    return value
 
 
-_PORTS = iter(random.sample(range(20_000, 30_000), 1_000))
+_PORTS = iter(random.sample(range(20_000, 30_000), 10_000))
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patience import eventually
 
-from headrace.stacks.local.places import cache_directory
+from headrace.local.paths import cache_directory
 
 PACKAGE = "docker-registry"
 USER, PASSWORD = "team", "correct horse"
@@ -60,11 +60,8 @@ def running(folder: Path, *, password: bool = False, port: int = 0) -> Iterator[
     command = [str(_program()), "serve", str(folder / "config.yml")]
     with log.open("ab") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            deadline = time.monotonic() + 20
-            while not _answers(address):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, f"the registry does not answer: {log.read_text()}"
-                time.sleep(0.02)
+            eventually(lambda: process.poll() is not None or _answers(address), "the registry answers", seconds=20)
+            assert process.poll() is None, log.read_text()
             yield RegistryServer(address=address, log=log)
         finally:
             process.terminate()

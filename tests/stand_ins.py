@@ -5,22 +5,20 @@ from typing import Any
 
 import pulumi
 
-from headrace.components import runtime_choice
+from headrace.components import testing
+from headrace.components.endpoint import runtime_choice
 from headrace.contract.errors import PermanentError
 
 IMAGE = "registry.example/models/fraud@sha256:" + "a" * 64
-DELIVERY = {"kind": "registry", "repository": "registry.example/models"}
-FOUND = {
-    "pulumi-python:dynamic/headrace:Certificate": {
-        "certificate": "server certificate",
-        "private_key": "server key",
-        "ca_certificate": "authority certificate",
-        "ca_private_key": "authority key",
-    },
-    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {"ports": [{"port": 16443}]},
-    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
+KUBECONFIG = {
+    "current-context": "here",
+    "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+    "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443"}}],
+    "users": [{"name": "u", "user": {"token": "hush"}}],
 }
-"""What the engine would find out: a Certificate, where the API server listens, and a load balancer's address."""
+"""Of a cluster that nobody asks anything."""
+DELIVERY = {"kind": "registry", "repository": "registry.example/models"}
+FOUND = testing.ANSWERS
 
 
 def resolve(model_uri: str, tracking_uri: str = "") -> SimpleNamespace:
@@ -28,8 +26,10 @@ def resolve(model_uri: str, tracking_uri: str = "") -> SimpleNamespace:
     if "missing" in model_uri:
         raise PermanentError(f"model_uri = {model_uri!r} does not exist on the tracking server {tracking_uri}")
     version_name = "v" + model_uri.rsplit("/", 1)[-1].rpartition("@")[2]
-    mlmodel = "flavors: {python_function: {loader_module: mlflow.sklearn}, sklearn: {}}"
-    return SimpleNamespace(version_name=version_name, size_bytes=2_000_000, mlmodel=mlmodel)
+    flavors = {"python_function": {"loader_module": "mlflow.sklearn"}, "sklearn": {}}
+    return SimpleNamespace(
+        version_name=version_name, size_bytes=2_000_000, flavors=tuple(flavors), mlmodel={"flavors": flavors}
+    )
 
 
 class StandInModelImage(pulumi.ComponentResource):
@@ -37,9 +37,9 @@ class StandInModelImage(pulumi.ComponentResource):
 
     image: pulumi.Output[str]
 
-    def __init__(self, name: str, args: Any, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: Any, opts: pulumi.ResourceOptions | None = None, *, source: Any = None) -> None:
         super().__init__("headrace:index:ModelImage", name, {}, opts)
-        self.source = resolve(args["model_uri"])
+        self.source = resolve(args["model_uri"]) if source is None else source
         self.version_name = self.source.version_name
         self.choice = runtime_choice.choose(self.source.mlmodel, args.get("runtime", {}))
         # As in the real one, what takes time is a child.

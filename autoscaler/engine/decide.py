@@ -1,34 +1,46 @@
 """decide(spec, observation, memory, now): one look at one version. Pure; the caller logs, acts and keeps the memory."""
 
 import math
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from headrace.autoscaler.engine import (
-    belief,
-    bursts,
-    capacity,
-    holding,
-    horizontal,
-    learning,
-    model,
-    noise,
-    room,
-    signals,
-    vertical,
-    windows,
-)
-from headrace.autoscaler.engine.capacity import Capacity
-from headrace.autoscaler.engine.model import (
-    Bucket,
-    Cycle,
-    Decision,
-    Memory,
-    Observation,
-    Peak,
-    Reason,
-)
+from headrace.autoscaler.engine import reasons, signals
+from headrace.autoscaler.engine.horizontal import axis as horizontal
+from headrace.autoscaler.engine.horizontal import bursts, capacity, trials
+from headrace.autoscaler.engine.memory.cycle import Cycle
+from headrace.autoscaler.engine.memory.memory import History, Last, Memory
+from headrace.autoscaler.engine.observation import Observation
+from headrace.autoscaler.engine.reasons import Reason
+from headrace.autoscaler.engine.statistics import buckets as bucketed
+from headrace.autoscaler.engine.statistics.buckets import Bucket
+from headrace.autoscaler.engine.vertical import axis as vertical
+from headrace.autoscaler.engine.vertical import learning, limit
+from headrace.autoscaler.engine.windows import HORIZONTAL_PERIOD_SECONDS
 from headrace.contract.apa import AutoscalerSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What the version should have, and why."""
+
+    at: float
+    replicas: int
+    concurrency: int
+    """Hard limit: requests admitted to one pod at once."""
+    target: float
+    """Soft target: requests per pod that the replicas are sized for; `replicas = ceil(demand / target)`."""
+    held: bool
+    """True when the signals could not be trusted and the last decision stands."""
+    reasons: tuple[Reason, ...]
+    inputs: dict[str, float]
+    """The numbers behind it, by name."""
+
+    def has(self, code: str) -> bool:
+        """Whether a reason of this code is among the reasons."""
+        return self.first(code) is not None
+
+    def first(self, *codes: str) -> Reason | None:
+        """The reason of the first of these codes that is among the reasons."""
+        return next((reason for code in codes for reason in self.reasons if reason.code == code), None)
 
 
 def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float) -> tuple[Decision, Memory]:
@@ -37,340 +49,151 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
     Called for every observation (each second); the horizontal axis acts every 5 s and at once when requests queue,
     the vertical every 30 s, and in between the last decision is repeated. `spec` must be sound (`spec.faults()` empty).
     """
-    lower, upper, cap_code = bounds(spec)
-    current = memory.replicas if memory.replicas is not None else max(0, observation.pods.desired)
-    begun = concurrency = vertical.start(spec, memory.profile, observation)
+    last, pods = memory.last, observation.pods
+    current = last.replicas if last.replicas is not None else max(0, pods.desired)
+    begun = concurrency = limit.start(spec, memory.learned.profile, observation)
+    wanted = current if last.wanted is None else last.wanted
+    share, slots = last.target_share, last.pod_slots if last.pod_slots > 0 else float(concurrency)
+    causes: list[Reason] = []
+    inputs: dict[str, float] = {"ready": pods.ready, "current": current}
     read = signals.read(observation, memory, now)
-    reasons: list[Reason] = []
-    inputs: dict[str, float] = {"ready": observation.pods.ready, "current": current}
-    held = isinstance(read, Reason)
-    wanted = current if held or memory.wanted is None else memory.wanted
-    share = memory.target_share
-    slots = memory.pod_slots if memory.pod_slots > 0 else float(concurrency)
-    after = memory
     if isinstance(read, Reason):
-        reasons.append(read)
-        after = _rebased(memory, observation, read, now)
-    elif isinstance(read, Bucket):
-        after = _absorbed(memory, observation, read)
-        looked = _vertical(spec, observation, after, now, concurrency)
-        after, concurrency = looked.memory, looked.concurrency
-        reasons.extend(looked.reasons)
-        load = observation.load
-        queued = load.queued if load is not None else 0.0
-        due = memory.horizontal_at is None or now - memory.horizontal_at >= windows.PERIOD_SECONDS - 1e-6
-        due = due or (max(memory.noisy, memory.steady) > 0 and noise.rule_looks(memory, now))
-        asked = current == 0 and read.arrived > 0
-        looks = due or asked or queued > 0 or observation.wake or bool(looked.reasons)
-        if looks or 0 < observation.pods.ready < current:
-            sized = _horizontal(spec, observation, after, now, current=current, concurrency=concurrency, looks=looks)
-            after = sized.memory
-            reasons.extend(sized.reasons)
+        causes.append(read)
+        wanted = current
+        memory = _after_fault(memory, observation, read, now)
+    elif read is not None:
+        due = _is_due(memory, now) or (current == 0 and read.arrived > 0) or observation.queued > 0
+        looked = vertical.look(spec, observation, _absorbed(memory, observation, read), now, current=concurrency)
+        memory, causes = looked.memory, list(looked.reasons)
+        if looked.cycle is not None:
+            burst, bursty = bursts.factor(memory, looked.cycle, observation, now, limit=concurrency)
+            memory = memory.with_learned(burst=burst)
+            causes += [bursty] if bursty is not None else []
+        concurrency = looked.limit
+        sizes = due or bool(causes)
+        if sizes or 0 < pods.ready < current:
+            sized = horizontal.look(spec, observation, memory, now, current=current, limit=concurrency, sizes=sizes)
+            memory, wanted = sized.memory, wanted if sized.wanted is None else sized.wanted
+            causes.extend(sized.reasons)
             inputs |= sized.inputs
-            share, slots = sized.share, sized.slots
-            if sized.wanted is not None:
-                wanted = sized.wanted
-    wanted, after, short = room.limited(after, observation.pods, wanted, now)
-    if short is not None:
-        reasons.insert(0, short)
-    if observation.wake and wanted == 0:
-        wanted = 1
-        reasons.append(Reason(code=model.WOKEN, message="a wake-up call arrived"))
-        after = replace(after, last_arrival=now)
-    replicas = max(lower, min(upper, wanted))
-    reasons.extend(
-        _constraints(spec, observation, wanted=wanted, replicas=replicas, cap_code=cap_code, told=short is not None)
-    )
-    if not reasons:
-        reasons.append(Reason(code=model.STEADY, message="between two looks"))
+            share, slots = inputs["share"], inputs["pod_slots"]
+    placement = memory.learned.placement.after(pods, now)
+    wanted, short = placement.limited(wanted)
+    replicas, bound = _bounded(spec, wanted)
+    told = [short, *causes, bound, *_of_pods(observation, told=short is not None)]
+    causes = [reason for reason in told if reason is not None] or [Reason(reasons.STEADY, "between two looks")]
     decision = Decision(
         at=now,
         replicas=replicas,
         concurrency=concurrency,
         target=round(share * slots, 6),
-        held=held,
-        reasons=tuple(reasons),
+        held=isinstance(read, Reason),
+        reasons=tuple(causes),
         inputs=inputs,
     )
-    return decision, replace(
-        after,
-        replicas=replicas,
-        wanted=wanted,
-        decided_at=now,
-        scaled_at=now if replicas != memory.replicas else memory.scaled_at,
-        target_share=share,
+    profile = memory.learned.profile
+    if concurrency != begun:
         # A limit that was only begun with is begun with again: more may be known of the runtime by then.
-        profile=after.profile if concurrency == begun else replace(after.profile, concurrency=concurrency),
+        profile = replace(profile, concurrency=concurrency)
+    return decision, Memory(
+        history=memory.history,
+        learned=replace(memory.learned, placement=placement, profile=profile),
+        last=Last(
+            decided_at=now,
+            scaled_at=now if replicas != last.replicas else last.scaled_at,
+            replicas=replicas,
+            wanted=wanted,
+            target_share=share,
+            pod_slots=memory.last.pod_slots,
+        ),
     )
+
+
+def _is_due(memory: Memory, now: float) -> bool:
+    """Whether the number of pods is to be looked at: a period has passed, or the published rule looks and decides."""
+    history = memory.history
+    if history.horizontal_at is None or now - history.horizontal_at >= HORIZONTAL_PERIOD_SECONDS - 1e-6:
+        return True
+    ruled = max(history.noise.height, memory.learned.steady.rate) > 0
+    return ruled and history.published.is_due(history.begun_at, now)
 
 
 def bounds(spec: AutoscalerSpec) -> tuple[int, int, str]:
     """(fewest pods, most pods, reason code of the upper bound). A budget is hard: it lowers the minimum too."""
-    upper, code = spec.max_replicas, model.LIMIT_REACHED
+    upper, code = spec.max_replicas, reasons.LIMIT_REACHED
     if spec.cost_per_hour is not None and spec.pod_cost_per_hour is not None:
         affordable = math.floor(min(spec.cost_per_hour / spec.pod_cost_per_hour, 1e9) + 1e-9)
         if affordable < upper:
-            upper, code = affordable, model.BUDGET_REACHED
+            upper, code = affordable, reasons.BUDGET_REACHED
     return min(spec.min_replicas, upper), upper, code
 
 
-def _constraints(
-    spec: AutoscalerSpec, observation: Observation, *, wanted: int, replicas: int, cap_code: str, told: bool
-) -> list[Reason]:
-    """What bounds and pods say; `told`: that some lack room was said already."""
-    found = []
+def _bounded(spec: AutoscalerSpec, wanted: int) -> tuple[int, Reason | None]:
+    """(pods within the bounds, the bound that was met)."""
+    lower, upper, code = bounds(spec)
+    replicas = max(lower, min(upper, wanted))
     if replicas < wanted:
-        limit = "the budget" if cap_code == model.BUDGET_REACHED else "maxReplicas"
-        found.append(Reason(code=cap_code, message=f"{wanted} wanted, {limit} allows {replicas}"))
-    elif replicas > wanted:
-        found.append(Reason(code=model.BOUNDS, message=f"minReplicas = {spec.min_replicas} keeps {replicas}"))
-    pods = observation.pods
+        bound = "the budget" if code == reasons.BUDGET_REACHED else "maxReplicas"
+        return replicas, Reason(code, f"{wanted} wanted, {bound} allows {replicas}")
+    if replicas > wanted:
+        return replicas, Reason(reasons.BOUNDS, f"minReplicas = {spec.min_replicas} keeps {replicas}")
+    return replicas, None
+
+
+def _of_pods(observation: Observation, *, told: bool) -> list[Reason]:
+    """What pods say that do not serve; `told`: that some lack room was said already."""
+    pods, found = observation.pods, []
     if pods.unschedulable > 0 and not told:
-        found.append(
-            Reason(code=model.CAPACITY_SHORT, message=f"{pods.unschedulable} pods wait for a node that has room")
-        )
+        found.append(Reason(reasons.CAPACITY_SHORT, f"{pods.unschedulable} pods wait for a node that has room"))
     if pods.failing > 0:
-        found.append(Reason(code=model.PODS_FAILING, message=f"{pods.failing} pods cannot start"))
+        found.append(Reason(reasons.PODS_FAILING, f"{pods.failing} pods cannot start"))
     return found
 
 
-def _rebased(memory: Memory, observation: Observation, fault: Reason, now: float) -> Memory:
-    """The memory after counters that could not be used."""
-    if fault.code in (model.NO_DATA, model.STALE, model.NOT_FINITE, model.NEGATIVE, model.IMPLAUSIBLE):
+def _after_fault(memory: Memory, observation: Observation, fault: Reason, now: float) -> Memory:
+    """The memory after counters that could not be used. One bad reading costs one interval; nothing older may be
+    compared with what comes after first counters, a gap or a clock that jumped: the history begins anew."""
+    if fault.code in (reasons.NO_DATA, reasons.STALE, reasons.NOT_FINITE, reasons.NEGATIVE, reasons.IMPLAUSIBLE):
         return memory
-    if fault.code == model.CLOCK_SKEW and (memory.decided_at is None or now >= memory.decided_at - 5.0):
+    decided_at, load = memory.last.decided_at, observation.load
+    if fault.code == reasons.CLOCK_SKEW and (decided_at is None or now >= decided_at - signals.SKEW_SECONDS):
         return memory
-    load = observation.load
-    if load is None or signals.broken(load) is not None or observation.taken_at > now + signals.SKEW_SECONDS:
-        base = replace(memory, load=None, taken_at=None)
-    else:
-        base = replace(memory, load=load, taken_at=observation.taken_at)
-    if fault.code == model.COUNTER_RESET:
-        return base
-    # First counters, a gap or a clock that jumped: nothing older may be compared with what comes.
-    return replace(
-        base,
-        buckets=(),
-        coarse=(),
-        peaks=(),
-        wishes=(),
-        published=(),
-        ruled=None,
-        ruled_at=None,
-        noise=None,
-        noisy=0.0,
-        moves=False,
-        released=(),
-        hold_learned_at=0.0,
-        misses=0,
-        history_start=now,
-        horizontal_at=None,
-        vertical_at=None,
-        last_arrival=None,
-        point=Cycle(),
-        cycle=Cycle(),
-        changed_at=0.0,
-        backlog_since=None,
-        trial=None,
-    )
+    usable = load is not None and signals.broken(load) is None
+    usable = usable and observation.taken_at <= now + signals.SKEW_SECONDS
+    base = {"counters": load, "taken_at": observation.taken_at} if usable else {"counters": None, "taken_at": None}
+    if fault.code == reasons.COUNTER_RESET:
+        return memory.with_history(**base)
+    return replace(memory, history=replace(History(begun_at=now), **base))
 
 
 def _absorbed(memory: Memory, observation: Observation, bucket: Bucket) -> Memory:
-    """The memory with one more bucket, and the service time learned from it."""
-    buckets = windows.push(memory.buckets, bucket)
-    profile = learning.service_time(memory.profile, buckets)
+    """The memory with one more bucket, and what it teaches."""
+    history, learned, ready = memory.history, memory.learned, observation.pods.ready
+    buckets = bucketed.push(history.buckets, bucket)
+    profile = learning.service_time(learned.profile, buckets)
     profile = capacity.learned(profile, observation, seconds=bucket.seconds, completed=bucket.completed)
-    surprises = memory.surprises
-    point = learning.add(memory.point, bucket, observation)
-    if learning.ready_for_point(point, period=windows.PERIOD_SECONDS):
+    surprises, point = learned.surprises, history.point.with_bucket(bucket, observation)
+    if learning.is_enough(point):
         profile, surprised = learning.learn(profile, point, bucket.executing)
         surprises = surprises + 1 if surprised else 0
         point = Cycle()
-    swing, swing_arrived = windows.swing(memory, buckets)
-    absorbed = replace(
-        memory,
-        load=observation.load,
-        taken_at=bucket.end,
-        buckets=buckets,
-        coarse=windows.push_coarse(memory.coarse, bucket),
-        profile=profile,
-        point=point,
-        surprises=surprises,
-        swing=swing,
-        swing_arrived=swing_arrived,
-        cycle=learning.add(memory.cycle, bucket, observation),
-        last_arrival=bucket.end if bucket.arrived > 0 else memory.last_arrival,
-    )
-    return belief.remembered(absorbed, observation, bucket.seconds)
-
-
-class _Sized(NamedTuple):
-    """Result of the horizontal axis."""
-
-    memory: Memory
-    wanted: int | None
-    """Pods before bounds; None: as before."""
-    share: float
-    slots: float
-    """Of a pod."""
-    reasons: tuple[Reason, ...]
-    inputs: dict[str, float]
-
-
-def _horizontal(
-    spec: AutoscalerSpec,
-    observation: Observation,
-    memory: Memory,
-    now: float,
-    *,
-    current: int,
-    concurrency: int,
-    looks: bool,
-) -> _Sized:
-    """`looks`: how many pods are wanted is asked anew. Whether pods that start can be taken back is asked each time."""
-    queued = observation.load.queued if observation.load is not None else 0.0
-    start = horizontal.cold_start(spec, observation)
-    hold = holding.seconds(memory, start, now)
-    ready = observation.pods.ready
-    pod = capacity.at_best(observation, memory.profile, concurrency=concurrency)
-    reasons: list[Reason] = []
-    memory, crowded = belief.judged(memory, observation, pod, now, start_seconds=start)
-    if crowded is not None:
-        reasons.append(crowded)
-    if not pod.measured:
-        pod = replace(pod, seconds=belief.service_seconds(memory, pod.seconds))
-    memory = holding.counted_in(memory, pod)
-    drains = not pod.measured or belief.drains(memory, now, start)
-    demand = horizontal.measure(memory, queued=queued, start_seconds=start, ready=ready, capacity=pod, drains=drains)
-    if pod.measured:
-        little = belief.LITTLE_SHARE * max(demand.offered, pod.slots)
-        memory = belief.waiting(memory, queued * demand.service_seconds > little, now)
-    room = ready * pod.slots * (1.0 if pod.measured else demand.share)
-    if 0 < room < demand.proven and holding.late_jump(memory.buckets, demand.proven, demand.service_seconds):
-        memory = holding.missed(memory, now)
-    queues = not (pod.measured or memory.moves)
-    memory = noise.ruled(memory, demand.service_seconds, now, queued=queues, current=current, slots=pod.slots)
-    if looks:
-        memory = noise.learned(memory)
-        peak = Peak(at=now, slots=demand.proven / demand.share)
-        wish = Peak(at=now, slots=(demand.proven + demand.growth + demand.backlog) / demand.share)
-        memory = replace(
-            memory,
-            peaks=windows.push_peak(memory.peaks, peak, keep_seconds=holding.SECONDS_MAX),
-            wishes=windows.push_peak(memory.wishes, wish, keep_seconds=holding.SECONDS_MAX),
-            horizontal_at=now,
-        )
-    situation = horizontal.Situation(
-        spec=spec,
-        observation=observation,
-        memory=memory,
-        now=now,
-        current=current,
-        capacity=pod,
-        demand=demand,
-        hold=hold,
-    )
-    decided = horizontal.replicas(situation) if looks else None
-    if decided is not None:
-        decided, memory = _believed(decided, memory, observation, pod, current=current, now=now)
-    tries = pod.measured and memory.trial is not None  # pods on trial stay until they are judged
-    taken = horizontal.taken_back(situation) if not tries and (decided is None or decided[0] == current) else None
-    found = [each for each in (decided, taken) if each is not None]
-    wanted = found[-1][0] if found else None
-    if wanted is not None:
-        short = demand.proven > current * pod.slots
-        memory = holding.learn(memory, now, current=current, wanted=wanted, short=short, start_seconds=start, hold=hold)
-    reasons.extend(reason for _, reason in found)
-    if looks and not pod.measured and (observation.calls is not None or observation.default_limit is None):
-        reasons.append(
-            Reason(code=model.GUESSED, message=f"no front tells what a pod can do: guessed from {pod.source}")
-        )
-    share = demand.share if looks else memory.target_share
-    inputs = {
-        "rate": demand.rate,
-        "service_seconds": demand.service_seconds,
-        "offered": demand.offered,
-        "growth": demand.growth,
-        "backlog": demand.backlog,
-        "demand": demand.slots,
-        "queued": queued,
-        "share": share,
-        "hold_seconds": hold,
-        "cold_start_seconds": start,
-        "pod_slots": pod.slots,
-        "pod_rate": pod.rate if pod.rate is not None else 0.0,
-    }
-    return _Sized(memory, wanted, share, pod.slots, tuple(reasons), inputs)
-
-
-def _believed(
-    decided: tuple[int, Reason], memory: Memory, observation: Observation, pod: Capacity, *, current: int, now: float
-) -> tuple[tuple[int, Reason], Memory]:
-    """The decision as far as more pods are believed in, and the memory with what is tried."""
-    wanted, reason = decided
-    if wanted > current > 0:
-        wanted, memory, bound = belief.bounded(memory, observation, pod, wanted=wanted, current=current, now=now)
-        reason = reason if bound is None else bound
-    if wanted > current and not pod.measured and current > 0:
-        if now < memory.barred_until:
-            crowded = Reason(code=model.CROWDED, message=f"{wanted} would be ordered, but more pods did not help")
-            return (current, crowded), memory
-        if memory.trial is None:
-            memory = replace(memory, trial=belief.begun(memory, observation, now))
-    elif wanted <= current and pod.measured:
-        tried, memory, trying = belief.tried(memory, observation, current, now)
-        if trying is not None:
-            return (tried, trying), memory
-        if memory.trial is not None:
-            return (current, Reason(code=model.HOLDING, message="it is seen whether more pods help")), memory
-    return (wanted, reason), memory
-
-
-class _Look:
-    """Result of the vertical axis: memory, hard limit, reasons."""
-
-    __slots__ = ("concurrency", "memory", "reasons")
-
-    def __init__(self, memory: Memory, concurrency: int, reasons: tuple[Reason, ...] = ()) -> None:
-        self.memory = memory
-        self.concurrency = concurrency
-        self.reasons = reasons
-
-
-def _vertical(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: float, current: int) -> _Look:
-    looked_at = memory.vertical_at
-    if looked_at is None:
-        return _Look(replace(memory, vertical_at=now, cycle=Cycle()), current)
-    reasons: list[Reason] = []
-    if memory.surprises >= learning.SURPRISES_TO_FORGET and memory.profile.calls is None:
-        reasons.append(
-            Reason(code=model.RELEARNING, message="service times are not those learned: they are learned anew")
-        )
-        memory = replace(memory, profile=learning.forget(memory.profile), surprises=0, streak=0)
-    if now - looked_at < vertical.PERIOD_SECONDS - 1e-6:
-        return _Look(memory, current, tuple(reasons))
-    burst = 1.0
-    if memory.profile.calls is not None:
-        moved = vertical.held(spec, memory.profile, memory.cycle, current=current, own=observation.default_limit)
-    else:
-        moved = vertical.move(spec, memory.profile, memory.cycle, current=current, streak=memory.streak)
-        burst, bursty = bursts.factor(memory, observation, now, limit=current)
-        if bursty is not None:
-            reasons.append(bursty)
-    limit, reason, profile, streak = moved.concurrency, moved.reason, moved.profile, moved.streak
-    if reason is not None:
-        reasons.insert(0, reason)
-    return _Look(
-        replace(
-            memory,
-            vertical_at=now,
-            cycle=Cycle(),
-            profile=profile,
-            streak=streak,
-            burst=burst,
-            # Fewer pods for a raised limit is a scale-down, and waits as long.
-            changed_at=now if limit > current else memory.changed_at,
+    settled = bucket.end - memory.last.scaled_at >= trials.SETTLED_SECONDS
+    return Memory(
+        history=replace(
+            history,
+            counters=observation.load,
+            taken_at=bucket.end,
+            buckets=buckets,
+            stretches=bucketed.push_stretch(history.stretches, bucket),
+            last_arrival=bucket.end if bucket.arrived > 0 else history.last_arrival,
+            point=point,
+            cycle=history.cycle.with_bucket(bucket, observation),
         ),
-        limit,
-        tuple(reasons),
+        learned=replace(
+            learned,
+            profile=trials.with_best_rates(profile, buckets, ready=ready, seconds=bucket.seconds, settled=settled),
+            surprises=surprises,
+            variability=learned.variability.after(buckets),
+        ),
+        last=memory.last,
     )

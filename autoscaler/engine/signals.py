@@ -2,8 +2,11 @@
 
 import math
 
-from headrace.autoscaler.engine import model
-from headrace.autoscaler.engine.model import Bucket, LoadCounters, Memory, Observation, Reason
+from headrace.autoscaler.engine import reasons
+from headrace.autoscaler.engine.memory.memory import Memory
+from headrace.autoscaler.engine.observation import LoadCounters, Observation
+from headrace.autoscaler.engine.reasons import Reason
+from headrace.autoscaler.engine.statistics.buckets import Bucket
 
 STALE_SECONDS = 15.0
 """Three horizontal periods: older counters describe another load."""
@@ -23,33 +26,28 @@ def read(observation: Observation, memory: Memory, now: float) -> Bucket | Reaso
 
     The caller keeps the counters as the new base whenever they are finite, so that one bad scrape costs one interval.
     """
-    if memory.decided_at is not None and now < memory.decided_at - SKEW_SECONDS:
-        return Reason(
-            code=model.CLOCK_SKEW,
-            message=f"the clock went back {memory.decided_at - now:.0f} s: history is started again",
-        )
+    decided_at, history = memory.last.decided_at, memory.history
+    if decided_at is not None and now < decided_at - SKEW_SECONDS:
+        return Reason(reasons.CLOCK_SKEW, f"the clock went back {decided_at - now:.0f} s: history is started again")
     load = observation.load
     if load is None:
-        return Reason(code=model.NO_DATA, message="no load was reported: the present count is held")
-    faults = broken(load)
-    if faults is not None:
-        return faults
+        return Reason(reasons.NO_DATA, "no load was reported: the present count is held")
+    if (fault := broken(load)) is not None:
+        return fault
     if not math.isfinite(observation.taken_at) or observation.taken_at > now + SKEW_SECONDS:
-        return Reason(
-            code=model.CLOCK_SKEW,
-            message=f"the counters are from {observation.taken_at - now:.0f} s in the future: clocks disagree",
-        )
+        message = f"the counters are from {observation.taken_at - now:.0f} s in the future: clocks disagree"
+        return Reason(reasons.CLOCK_SKEW, message)
     age = now - observation.taken_at
     if age > STALE_SECONDS:
-        return Reason(code=model.STALE, message=f"the newest counters are {age:.0f} s old, must be under 15 s")
-    if memory.load is None or memory.taken_at is None:
-        return Reason(code=model.WARMING, message="first counters: rates are known from the next ones")
-    seconds = observation.taken_at - memory.taken_at
+        return Reason(reasons.STALE, f"the newest counters are {age:.0f} s old, must be under 15 s")
+    if history.counters is None or history.taken_at is None:
+        return Reason(reasons.WARMING, "first counters: rates are known from the next ones")
+    seconds = observation.taken_at - history.taken_at
     if seconds < NEAR_SECONDS:
         return None
     if seconds > GAP_SECONDS:
-        return Reason(code=model.GAP, message=f"no counters for {seconds:.0f} s: history is started again")
-    before = memory.load
+        return Reason(reasons.GAP, f"no counters for {seconds:.0f} s: history is started again")
+    before = history.counters
     bucket = Bucket(
         end=observation.taken_at,
         seconds=seconds,
@@ -61,11 +59,9 @@ def read(observation: Observation, memory: Memory, now: float) -> Bucket | Reaso
     )
     grown = (bucket.arrived, bucket.completed, bucket.executing_seconds, bucket.queued_seconds)
     if min(grown) < 0:
-        return Reason(code=model.COUNTER_RESET, message="a counter went back: its source restarted")
+        return Reason(reasons.COUNTER_RESET, "a counter went back: its source restarted")
     if max(grown) > RATE_MAX * max(seconds, 1.0):
-        return Reason(
-            code=model.IMPLAUSIBLE, message=f"a counter grew by {max(grown):.3g} in {seconds:.0f} s: not a load"
-        )
+        return Reason(reasons.IMPLAUSIBLE, f"a counter grew by {max(grown):.3g} in {seconds:.0f} s: not a load")
     return bucket
 
 
@@ -74,16 +70,9 @@ def broken(load: LoadCounters) -> Reason | None:
     for name in LoadCounters.__dataclass_fields__:
         value = getattr(load, name)
         if not math.isfinite(value):
-            return Reason(code=model.NOT_FINITE, message=f"{name} = {value}, must be finite")
+            return Reason(reasons.NOT_FINITE, f"{name} = {value}, must be finite")
         if value < 0:
-            return Reason(code=model.NEGATIVE, message=f"{name} = {value}, must be 0 or more")
+            return Reason(reasons.NEGATIVE, f"{name} = {value}, must be 0 or more")
         if value > 1e18:
-            return Reason(code=model.IMPLAUSIBLE, message=f"{name} = {value:.3g}, no counter of requests grows so far")
+            return Reason(reasons.IMPLAUSIBLE, f"{name} = {value:.3g}, no counter of requests grows so far")
     return None
-
-
-def share(value: float | None) -> float | None:
-    """A utilisation that may be used: finite and not negative, at most 2 (a burstable pod may exceed its share)."""
-    if value is None or not math.isfinite(value) or value < 0 or value > 2:
-        return None
-    return value

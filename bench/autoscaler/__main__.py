@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.autoscaler import bars, bound, build, cells, elsewhere, learning, oracle, pace, page, report
+from bench.autoscaler import bars, bound, build, cells, elsewhere, learning, oracle, pace, page, plot, report
 from bench.autoscaler.bars import Bar, Row
 from bench.autoscaler.cells import Cell
 from bench.autoscaler.entrants import LITERAL, ORACLE, OURS, STATIC, Entrant, entrants
@@ -226,10 +226,11 @@ def main() -> int:
         ),
         encoding="utf-8",
     )
-    report.plot_frontier([row for row in limited if row.system != STATIC], RESULTS / "autoscaler.png")
+    cost_and_late = plot.recorded(report.cells_json(limited, table=_TABLES["limited"]))
+    plot.frontier(cost_and_late, RESULTS / "autoscaler.png")
     for name, traces in tracks.items():
-        report.plot_runs(name, traces, RESULTS / f"autoscaler-{name}.png")
-    report.plot_learning(drawn, RESULTS / "autoscaler-vertical.png")
+        plot.runs(name, traces, RESULTS / f"autoscaler-{name}.png")
+    plot.learning(drawn, RESULTS / "autoscaler-vertical.png")
     page.main()
     print(report.bars_table(verdict))
     return 1 if peers.missing else 0

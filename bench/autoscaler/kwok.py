@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from bench.autoscaler.child import child
 from headrace.contract import names
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import KWOK
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import KWOK
 
 _FAKE: Final = {"kwok.x-k8s.io/node": "fake"}
 _PORT: Final = 18081

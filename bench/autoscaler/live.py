@@ -21,23 +21,22 @@ from typing import Any, Final
 import kubernetes
 import numpy as np
 
-from bench import page, report
+from bench import page, plot_style, report
 from bench.autoscaler import elsewhere, live_load, live_model
 from bench.autoscaler.policies import Apa, Setting
-from bench.autoscaler.report import _pyplot
 from bench.autoscaler.run import Case, Outcome, run
 from bench.autoscaler.services import Floats, Service
 from bench.load.schedule import times
-from headrace.autoscaler import pods
-from headrace.autoscaler.kube import MANAGER
+from headrace.autoscaler.cluster import MANAGER
+from headrace.autoscaler.fleet import fleet_of, read_pod
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
-from headrace.stacks.local import demo, demo_model, registry, target
-from headrace.stacks.local.deployment import Deployment
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION
+from headrace.kube.api_server import ApiServer
+from headrace.local import demo, demo_model, target_cluster, tracking_server
+from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import KUBERNETES_VERSION
 
 NAME: Final = "live"
 VERSION: Final = "v1"
@@ -118,10 +117,10 @@ class Endpoint:
     def __init__(self) -> None:
         progress = Progress("bench", steps=1)
         self.description = demo.run()
-        self._place = target.ensure(progress)
-        self._deployment = Deployment(programs=builder.deployer(progress))
-        self._demo = {"name": demo_model.NAME, "model_uri": demo_model.ensure(registry.uri()).model_uri}
-        self._model_uri = live_model.ensure(registry.uri(), like=self._demo["model_uri"])
+        self._place = target_cluster.ensure(progress)
+        self._stack = PulumiStack(programs=builder.deployer(progress))
+        self._demo = {"name": demo_model.NAME, "model_uri": demo_model.ensure(tracking_server.uri()).model_uri}
+        self._model_uri = live_model.ensure(tracking_server.uri(), like=self._demo["model_uri"])
         configuration = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(self.description["kubeconfig"], client_configuration=configuration)
         self._server = ApiServer(MANAGER, configuration)
@@ -158,7 +157,7 @@ class Endpoint:
         return conditions.get("SignalsTrusted") == "True"
 
     def _up(self, endpoints: list[dict[str, Any]]) -> None:
-        self._deployment.up(demo.settings(self._place, self._place.host, endpoints))
+        self._stack.up(demo.settings(self._place, self._place.host, endpoints))
 
 
 def measure(endpoint: Endpoint) -> Run:
@@ -198,12 +197,12 @@ def _watch(endpoint: Endpoint, load: live_load.Load, track: Track, starts: dict[
     for second in range(len(rates())):
         time.sleep(max(0.0, load.started_at + second + 1 - time.time()))
         desired, found = endpoint.look()
-        fleet = pods.fleet(map(pods.pod, found)).asked(desired)
+        fleet = fleet_of(map(read_pod, found)).asked(desired)
         track.desired.append(desired)
         track.ready.append(fleet.counts.ready)
         track.alive.append(len(found))
         for pod in sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
-            name, _, _, seconds = pods.pod(pod)
+            name, _, _, seconds = read_pod(pod)
             if seconds is not None:
                 starts.setdefault(name, seconds)
 
@@ -281,23 +280,24 @@ def results(runs: Sequence[Run]) -> tuple[list[report.Cell], list[report.Bar]]:
 
 def plot(runs: Sequence[Run], path: Path) -> None:
     """Load and ready pods over time, cluster against simulator, one row a run."""
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(len(runs) + 1, 1, sharex=True, figsize=(10, 2.2 * (len(runs) + 1)))
-    axes[0].plot(rates(), color="0.3")
-    axes[0].set_ylabel("requests / s")
-    for axis, each in zip(axes[1:], runs, strict=True):
-        for name, track, colour in (("cluster", each.cluster, "tab:red"), ("simulator", each.simulator, "tab:blue")):
-            axis.plot(track.ready, color=colour, label=f"{name}: ready", drawstyle="steps-post")
-            axis.plot(track.desired, color=colour, alpha=0.5, linestyle=":", label="asked for", drawstyle="steps-post")
-        axis.axhline(needed(), color="0.6", linewidth=0.8, linestyle="--")
-        told = ", ".join(f"{name} {value:.0%} apart" for name, value in each.differences(needed()).items())
-        axis.set_title(told, fontsize=9)
+    figure, axes = plot_style.panels(len(runs) + 1, 1, height=2.2 * (len(runs) + 1), sharex=True)
+    load, *rows = axes[:, 0]
+    load.plot(rates(), color=plot_style.LOAD)
+    load.set_ylabel("requests/s")
+    handles: dict[str, Any] = {}
+    for axis, each in zip(rows, runs, strict=True):
+        for name, track in _sides(each).items():
+            look = {"color": plot_style.colour(name), "drawstyle": "steps-post"}
+            (handles[f"{plot_style.name(name)}: ready"],) = axis.plot(track.ready, **look)
+            (handles[f"{plot_style.name(name)}: asked for"],) = axis.plot(track.desired, linestyle=":", **look)
+        handles["pods that the load needs"] = axis.axhline(
+            needed(), color=plot_style.FAINT, linewidth=0.8, linestyle="--"
+        )
+        axis.set_title(", ".join(f"{name} {value:.0%} apart" for name, value in each.differences(needed()).items()))
         axis.set_ylabel("pods")
-    axes[1].legend(fontsize=8, ncols=2)
-    axes[-1].set_xlabel("seconds")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
+    rows[-1].set_xlabel("seconds")
+    plot_style.legend(figure, handles)
+    plot_style.save(figure, path)
 
 
 def main() -> int:

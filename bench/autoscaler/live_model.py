@@ -38,8 +38,9 @@ def _main(like: str) -> None:
     import mlflow  # noqa: PLC0415 - heavy, and wanted in this process only
     import numpy as np  # noqa: PLC0415
     from mlflow.models import infer_signature  # noqa: PLC0415
+    from mlflow.pyfunc.model import PythonModel  # noqa: PLC0415
 
-    class Waits(mlflow.pyfunc.PythonModel):
+    class Waits(PythonModel):
         """Echoes the seconds it was asked to wait, after they are over."""
 
         def load_context(self, context: Any) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.autoscaler.policies import Stats, Wanted
 from bench.autoscaler.run import Case, Outcome, run
-from headrace.autoscaler.engine import staffing
+from headrace.autoscaler.engine.statistics import staffing
 
 Integers = NDArray[np.int64]
 SHARES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)

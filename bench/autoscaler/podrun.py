@@ -37,9 +37,9 @@ STEPS = 4
 """Of a second, at which pods start and go."""
 FIRST_CALLS = 8
 KEEP = 0.98
-"""Weight of what was seen before each call (runtimes/front/batching.py)."""
+"""Weight of what was seen before each call (runtimes/queue/batching.py)."""
 STARVED_MOST = 20.0
-"""Times that a call may be slowed down before the front does not believe it (runtimes/front/lanes.py)."""
+"""Times that a call may be slowed down until the front disbelieves it (runtimes/workers/worker_concurrency.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Services as pods serve them: what a call costs, calibrated from measurements on two quiet cores.
 
-Calls: bench/results/runtime.json, by the requests a second of one connection and the CPU of a request at 64. Front and
-proxies: CPU-seconds a request of `make bench-product`'s first runs (the pod alone answers 10,479 requests a second,
-PoP 212 and LoadBalancer 145 microseconds of CPU a request, 2,730 a second through both). Pods have the platform's
-defaults: one core, one worker, a limit of 256.
+Calls: `bench.autoscaler.calibration.SIZED_BY`, by the requests a second of one connection and the CPU of a request at
+64. Front and proxies: CPU-seconds a request of `make bench-product`'s first runs (the pod alone answers 10,479 requests
+a second, PoP 212 and LoadBalancer 145 microseconds of CPU a request, 2,730 a second through both). Pods have the
+platform's defaults: one core, one worker, a limit of 256.
 """
 
 import functools
@@ -37,12 +37,12 @@ from bench.autoscaler.podstate import (
 MOST_REQUESTS = 256
 """That one call answers, and that a front admits for each core at first."""
 OVERHEAD_SHARE = 0.1
-"""Of the time of a full call that is not its requests' (runtimes/front/batching.py)."""
+"""Of the time of a full call that is not its requests' (runtimes/queue/batching.py)."""
 LANES_OF_A_WORKER = 512
 LONGEST_WAIT_SECONDS = 10.0
-"""That a front lets requests wait (runtimes/front/dispatch.py)."""
+"""That a front lets requests wait (runtimes/queue/admission.py)."""
 FILL = 0.85
-"""Of a core that calls which wait fill together (runtimes/front/lanes.py)."""
+"""Of a core that calls which wait fill together (runtimes/workers/worker_concurrency.py)."""
 
 
 def one(random: np.random.Generator, count: int) -> Floats:

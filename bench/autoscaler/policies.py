@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from headrace.autoscaler.engine import CallCurve, LoadCounters, Memory, Observation, PodCounts, Utilisation, decide
+from headrace.autoscaler.engine import (
+    CallCurve,
+    History,
+    LoadCounters,
+    Memory,
+    Observation,
+    PodCounts,
+    Utilisation,
+    decide,
+)
 from headrace.contract.apa import AutoscalerSpec
 
 
@@ -103,7 +112,7 @@ class Apa:
         self.epoch = 1_700_000_000.0
         if seen:
             nothing = LoadCounters(arrived=0, completed=0, executing_seconds=0, queued_seconds=0)
-            self.memory = Memory(load=nothing, taken_at=self.epoch, history_start=self.epoch)
+            self.memory = Memory(history=History(counters=nothing, taken_at=self.epoch, begun_at=self.epoch))
 
     def observe(self, stats: Stats) -> Wanted:
         now = self.epoch + stats.now

@@ -1,4 +1,4 @@
-"""Writes what was measured: JSON, a Markdown page and plots."""
+"""Writes what was measured: JSON and a Markdown page."""
 
 import json
 import math
@@ -35,9 +35,6 @@ UNITS = {
     "best": "requests",
     "learned": "requests",
 }
-
-DECADE = 10.0
-"""From this ratio of the most to the fewest late requests a cell is drawn with logarithms."""
 
 
 def cells_json(rows: Sequence[Row], *, table: str) -> list[dict[str, Any]]:
@@ -105,95 +102,3 @@ def table(rows: Sequence[Row], about: Mapping[str, str]) -> str:
             )
         lines.append("")
     return "\n".join(lines)
-
-
-def plot_frontier(rows: Sequence[Row], path: Path) -> None:
-    """Each cell: cost against violations, one point a policy. Down and left is better."""
-    pyplot = _pyplot()
-    cases = list(dict.fromkeys(row.case for row in rows))
-    columns = 4
-    lines = math.ceil(len(cases) / columns)
-    figure, axes = pyplot.subplots(lines, columns, figsize=(4 * columns, 3 * lines))
-    colours = {"Knative": "tab:blue", "HPA": "tab:green", "KEDA": "tab:olive", "Ray Serve": "tab:orange"}
-    for axis, case in zip(axes.flat, cases, strict=False):
-        found = [row for row in rows if row.case == case]
-        late = [max(row.medians["violations"], 1e-6) * 100 for row in found]
-        for row, height in zip(found, late, strict=True):
-            ours = row.system == OURS
-            axis.scatter(
-                row.medians["pod_seconds"],
-                height,
-                color="tab:red" if ours else colours.get(row.family, "0.6"),
-                marker="*" if ours else "o",
-                s=160 if ours else 30,
-                zorder=3 if ours else 2,
-                label=OURS if ours else row.family,
-            )
-        axis.set_title(case, fontsize=10)
-        if max(late) > DECADE * min(late):
-            axis.set_yscale("log", subs=(1, 2, 5))
-            axis.yaxis.set_minor_formatter("{x:g}")
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.tick_params(labelsize=7, which="both")
-    for axis in axes.flat[len(cases) :]:
-        axis.axis("off")
-    handles = {
-        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="lower right", ncols=2)
-    figure.supxlabel("pod-seconds")
-    figure.supylabel("late or refused, %")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
-
-
-def plot_runs(case: str, traces: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
-    """One cell over time: load, ready pods, queue and cost so far, one line a policy."""
-    pyplot = _pyplot()
-    figure, (load, ready, queue, cost) = pyplot.subplots(4, 1, sharex=True, figsize=(10, 9))
-    for name, track in traces.items():
-        style: dict[str, Any] = {"linewidth": 2.0, "color": "tab:red"} if name == OURS else {"linewidth": 1.0}
-        ready.plot(track["ready"], label=name, **style)
-        queue.plot(track["queued"], **style)
-        total, spent = 0.0, []
-        for pods in track["ready"]:
-            total += pods
-            spent.append(total)
-        cost.plot(spent, **style)
-    load.plot(next(iter(traces.values()))["load"], color="0.3", linewidth=0.8)
-    for axis, label in ((load, "requests / s"), (ready, "ready pods"), (queue, "queued"), (cost, "pod-seconds")):
-        axis.set_ylabel(label)
-    ready.legend(fontsize=8)
-    cost.set_xlabel("seconds")
-    figure.suptitle(case)
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
-
-
-def plot_learning(tracks: Mapping[str, tuple[Sequence[float], int, int | None]], path: Path) -> None:
-    """Concurrency limit over time per lesson, with the true best."""
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(2, 3, figsize=(12, 6))
-    for axis, (name, (limits, best, after)) in zip(axes.flat, tracks.items(), strict=False):
-        axis.plot(limits, color="tab:red", drawstyle="steps-post")
-        axis.axhline(best, color="0.5", linestyle="--")
-        if after is not None:
-            axis.axhline(after, color="0.5", linestyle=":")
-        axis.set_title(name, fontsize=10)
-        axis.set_ylim(bottom=0)
-    figure.supxlabel("seconds")
-    figure.supylabel("concurrency limit per pod (dashed: best)")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
-
-
-def _pyplot() -> Any:
-    import matplotlib  # noqa: PLC0415  only the report draws
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    return pyplot

@@ -178,7 +178,8 @@ def run(case: Case, policy: Policy, *, keep_trace: bool = False) -> Outcome:
     churn_base = 0
     capacity_at = math.inf
     unserved = 0
-    track = {name: [] for name in ("load", "ready", "desired", "alive", "queued", "concurrency")} if keep_trace else {}
+    kept = ("load", "ready", "desired", "alive", "queued", "concurrency") if keep_trace else ()
+    track: dict[str, list[float]] = {name: [] for name in kept}
     for second in range(case.seconds):
         if second == case.warm_seconds:
             base, base_waits = plane.count.copy(), plane.waits.copy()

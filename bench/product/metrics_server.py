@@ -10,13 +10,13 @@ from typing import Any, Final
 from bench.autoscaler.child import child
 from bench.product.stage import waited
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
-from headrace.stacks.local import layout
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import METRICS_SERVER
+from headrace.kube.api_server import ApiServer
+from headrace.local import cluster_layout
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import METRICS_SERVER
 
-PORT: Final = layout.API_PORT + 1
+PORT: Final = cluster_layout.API_PORT + 1
 RESOLUTION_SECONDS: Final = 10
 """Between two looks at the kubelet, the least it allows; by default 15."""
 _NAME, _SPACE = "metrics-server", "kube-system"
@@ -29,7 +29,7 @@ def running(server: ApiServer, kubeconfig: Path, kubectl: Path, folder: Path) ->
     program = builder.ensure(METRICS_SERVER, Progress("bench-product", steps=1)) / "metrics-server"
     command = [
         str(program), f"--kubeconfig={kubeconfig}", f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}", f"--bind-address={layout.NODE_ADDRESS}",
+        f"--authorization-kubeconfig={kubeconfig}", f"--bind-address={cluster_layout.NODE_ADDRESS}",
         f"--secure-port={PORT}", f"--cert-dir={folder}", "--kubelet-insecure-tls",
         "--kubelet-preferred-address-types=InternalIP", "--kubelet-use-node-status-port",
         f"--metric-resolution={RESOLUTION_SECONDS}s", f"--kubelet-request-timeout={RESOLUTION_SECONDS // 2}s",
@@ -93,6 +93,6 @@ def objects() -> list[dict[str, Any]]:
             "metadata": {**metadata, "labels": {"kubernetes.io/service-name": _NAME}},
             "addressType": "IPv4",
             "ports": [{"name": "https", "port": PORT, "protocol": "TCP"}],
-            "endpoints": [{"addresses": [layout.NODE_ADDRESS], "conditions": {"ready": True}}],
+            "endpoints": [{"addresses": [cluster_layout.NODE_ADDRESS], "conditions": {"ready": True}}],
         },
     ]

@@ -21,7 +21,7 @@ from bench.product import models
 from bench.product.stage import waited
 from bench.runtime import environments, systems
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
+from headrace.kube.api_server import ApiServer
 
 SPACE: Final = "bench-peers"
 PORT: Final = 8080
@@ -209,6 +209,13 @@ def mlserver_folder(folder: Path, model: str) -> Path:
     return directory
 
 
+def _wait_for(peer: Peer) -> None:
+    waited(
+        lambda: peer.deployment()["status"].get("readyReplicas", 0) >= 1 and peer.answers(),
+        lambda: f"{peer.name} does not answer",
+    )
+
+
 class Arena:
     """The namespace of the peers."""
 
@@ -231,10 +238,7 @@ class Arena:
         running = []
         for peer in wanted:
             try:
-                waited(
-                    lambda peer=peer: peer.deployment()["status"].get("readyReplicas", 0) >= 1 and peer.answers(),
-                    lambda peer=peer: f"{peer.name} does not answer",
-                )
+                _wait_for(peer)
                 running.append(peer)
             except TemporaryError as error:
                 print(f"bench-product: {error}: {self._run('-n', SPACE, 'logs', f'deploy/{peer.name}', '--tail=20')}")

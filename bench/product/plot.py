@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
+from matplotlib import ticker
 
-matplotlib.use("Agg")
-from matplotlib import pyplot, ticker
-
-from bench import report
+from bench import plot_style, report
 from bench.product.outcome import FIXED, OURS
 
 Track = Mapping[str, Any]
@@ -27,9 +24,7 @@ def over_time(tracks: Sequence[Track], path: Path) -> None:
         return
     across = min(4, len(ours))
     rows = -(-len(ours) // across)
-    figure, grid = pyplot.subplots(
-        2 * rows, across, figsize=(3.6 * across, 3.6 * rows), squeeze=False, layout="constrained"
-    )
+    figure, grid = plot_style.panels(2 * rows, across, width=3.6 * across, height=3.6 * rows)
     for at, each in enumerate(ours):
         row, column = divmod(at, across)
         _latency(grid[2 * row][column], each, tracks)
@@ -39,19 +34,18 @@ def over_time(tracks: Sequence[Track], path: Path) -> None:
         grid[2 * row][column].axis("off")
         grid[2 * row + 1][column].axis("off")
     lines = [*grid[0][0].get_lines(), *grid[1][0].get_lines()]
-    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=8, frameon=False)
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)
+    plot_style.legend(figure, {str(line.get_label()): line for line in lines})
+    plot_style.save(figure, path)
 
 
 def _latency(axis: Any, each: Track, tracks: Sequence[Track]) -> None:
-    for name, colour in (("p50_ms", "tab:blue"), ("p99_ms", "tab:red")):
+    for name, colour in (("p50_ms", plot_style.OURS), ("p99_ms", plot_style.BAD)):
         values = [one or None for one in each[name][:-1]]
-        axis.plot(values, color=colour, linewidth=1, label=f"{name.removesuffix('_ms')} of a second")
+        axis.plot(values, color=colour, linewidth=1, label=f"{name.removesuffix('_ms')} of each second")
     fixed = [one for one in tracks if one["case"] == each["case"] and one["system"].startswith(FIXED)]
     if fixed:
         best = min(statistics.median(one["p99_ms"]) for one in fixed)
-        axis.axhline(best, color="tab:red", linestyle="--", linewidth=0.8, label=f"p99, {FIXED}")
+        axis.axhline(best, color=plot_style.BAD, linestyle="--", linewidth=0.8, label=f"p99, {plot_style.name(FIXED)}")
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     if high < 10 * low:
@@ -62,20 +56,23 @@ def _latency(axis: Any, each: Track, tracks: Sequence[Track]) -> None:
     seconds = len(each["answers"]) - 1
     axis.set_xlim(0, seconds)
     rate = sum(each["answers"][:-1]) / seconds
-    axis.set_title(f"{each['case']}: {rate:,.0f}/s, {sum(each['failures'])} failed", fontsize=9)
-    axis.set_ylabel("ms", fontsize=8)
-    axis.tick_params(labelsize=7)
+    failed = sum(each["failures"])
+    axis.set_title(f"{plot_style.name(each['case'])}: {rate:,.0f}/s" + (f", {failed} failed" if failed else ""))
+    axis.set_ylabel("ms")
 
 
 def _pods(axis: Any, each: Track) -> None:
-    for name, colour in (("ordered", "tab:orange"), ("placed", "0.5"), ("ready", "tab:green")):
-        axis.step(each["looks"], each[name], color=colour, where="post", linewidth=1.2, label=f"pods {name}")
+    for name, colour, line in (
+        ("placed", plot_style.FAINT, "-"),
+        ("ready", plot_style.OURS, "-"),
+        ("ordered", plot_style.BAD, ":"),
+    ):
+        axis.step(each["looks"], each[name], color=colour, linestyle=line, where="post", label=f"pods {name}")
     axis.set_ylim(0, max(*each["ordered"], 1) + 0.5)
     axis.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axis.set_xlim(0, len(each["answers"]) - 1)
-    axis.set_ylabel("pods", fontsize=8)
-    axis.set_xlabel("seconds", fontsize=7)
-    axis.tick_params(labelsize=7)
+    axis.set_ylabel("pods")
+    axis.set_xlabel("seconds")
 
 
 if __name__ == "__main__":

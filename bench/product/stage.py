@@ -12,11 +12,11 @@ import kubernetes
 from bench.product import models
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
-from headrace.stacks.local import demo, demo_model, registry, target
-from headrace.stacks.local.deployment import Deployment
-from headrace.stacks.local.progress import Progress
-from headrace.stacks.local.toolchain import builder
+from headrace.kube.api_server import ApiServer
+from headrace.local import demo, demo_model, target_cluster, tracking_server
+from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import builder
 
 VERSION: Final = "v1"
 """Of every endpoint: each serves the first version of its model."""
@@ -33,13 +33,13 @@ class Stage:
         self.found = demo.description_file().exists()
         """Whether the platform ran already; it is then left running."""
         self.description: dict[str, Any] = demo.run()
-        self.place = target.ensure(progress)
+        self.place = target_cluster.ensure(progress)
         self.programs = builder.kubernetes(progress)
-        self._deployment = Deployment(programs=builder.deployer(progress))
+        self._stack = PulumiStack(programs=builder.deployer(progress))
         configuration = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(self.description["kubeconfig"], client_configuration=configuration)
         self.server = ApiServer("bench-product", configuration)
-        self._demo = {"name": demo_model.NAME, "model_uri": demo_model.ensure(registry.uri()).model_uri}
+        self._demo = {"name": demo_model.NAME, "model_uri": demo_model.ensure(tracking_server.uri()).model_uri}
         """The demo's own endpoint, which stays: there are always others."""
         self.uris: dict[str, str] = {}
         address = urllib.parse.urlsplit(self.description["url"])
@@ -47,7 +47,7 @@ class Stage:
 
     def register(self, wanted: list[str]) -> None:
         """Trains and registers models that the registry lacks."""
-        self.uris |= models.ensure(registry.uri(), wanted, like=self._demo["model_uri"])
+        self.uris |= models.ensure(tracking_server.uri(), wanted, like=self._demo["model_uri"])
 
     def endpoint(self, case: str, model: str) -> "Endpoint":
         """An endpoint of its own for a case, declared by nothing but name, platform and model; the one before is gone.
@@ -70,7 +70,7 @@ class Stage:
             demo.down()
 
     def _up(self, endpoints: list[dict[str, Any]]) -> None:
-        self._deployment.up(demo.settings(self.place, self.place.host, endpoints))
+        self._stack.up(demo.settings(self.place, self.place.host, endpoints))
 
     def image(self) -> str:
         """The image of the demo's model: base and interpreter of every image."""

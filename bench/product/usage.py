@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace.contract import names
-from headrace.stacks.local import layout
+from headrace.local import cluster_layout
 
 POP, BALANCER = names.POP_PROXY, names.LOAD_BALANCER
 PODS: Final = "pods"
@@ -41,7 +41,7 @@ class Usage:
             folder = self._add_pod(PODS, pod)
             if folder is not None:
                 self._add_processes(folder)
-        for file in layout.folders().processes.glob("*.pid"):
+        for file in cluster_layout.folders().processes.glob("*.pid"):
             self._add_process(CLUSTER, file.read_text().split()[0])
         return dict(self.seconds)
 
@@ -117,9 +117,9 @@ def role_of(pid: str) -> str:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     except OSError:
         return ""
-    if "runtimes.front" in command or "runtimes/front" in command:
-        return FRONT
-    return WORKER if "runtimes/worker" in command or "runtimes.worker" in command else ""
+    if "runtimes/worker" in command:
+        return WORKER
+    return FRONT if "headrace.runtimes\0" in command else ""
 
 
 def own() -> float:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from bench.product import usage
 from headrace.contract import names
 from headrace.contract.errors import TemporaryError
-from headrace.machinery.api_server import ApiServer
+from headrace.kube.api_server import ApiServer
 
 
 class Watched(Protocol):

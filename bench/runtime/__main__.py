@@ -1,6 +1,7 @@
 """`make bench-runtime`: bench/results/runtime.json, a plot beside it, and the bars as a table.
 
 `python -m bench.runtime --quick` takes one short turn of each case, to see that all systems start and answer.
+`python -m bench.runtime --against CHECKOUT` compares with older code instead: bench/results/runtime-against.json.
 """
 
 import argparse
@@ -10,25 +11,24 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from bench import report
+from bench import plot_style, report
 from bench.load import generator
-from bench.runtime import environments, measure, overload, systems
+from bench.runtime import against, environments, measure, overload, systems
 from bench.runtime.measure import Case, Table
 from bench.runtime.systems import Model, Served
+from headrace.local.paths import CHECKOUT
 
 SYSTEMS = tuple(systems.SETTINGS)
 SINGLE = ("logistic", "forest", "xgboost", "cnn")
 COUNTS = {"logistic": (1, 8, 64), "forest": (1, 64), "xgboost": (1, 64), "cnn": (1, 64)}
+COMPARED = (*SINGLE, "wide", "waiting")
+"""Models that are compared with older code."""
 SERVES = {"cnn": SYSTEMS[:4], "waiting": SYSTEMS[:5], "computing": SYSTEMS[:1]}
 """Systems that serve a model, where not all do: the environments of Ray and MLServer are without torch, and MLServer's
 MLflow runtime refuses the request of the waiting model as it is written here."""
@@ -80,12 +80,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", help="a model to measure anew, beside what the last run kept")
     parser.add_argument("--overload", action="store_true", help="of --only, measure nothing but its overload")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="older code, with its environment")
+    parser.add_argument("--connections", type=int, help="of --against, measure only cases of so many")
     arguments = parser.parse_args()
     quick, only = arguments.quick, arguments.only or []
     turns, seconds = (1, 1.0) if quick else (2, 1.5)
     directory = environments.cache() / "models"
     make_models(directory)
     make_models(directory, environment="torch", script="make_torch_model.py")
+    if arguments.against is not None:
+        compare(
+            arguments.against.resolve(), directory, only or COMPARED, connections=arguments.connections, quick=quick
+        )
+        return
     cells: list[report.Cell] = []
     versions = {
         **systems.SETTINGS,
@@ -130,6 +137,27 @@ def main() -> None:
             plot(Table(cells), path.with_suffix(".png"))
 
 
+def compare(checkout: Path, directory: Path, names: Sequence[str], *, connections: int | None, quick: bool) -> None:
+    """These models on our own server and on that of older code, by turns; `connections`: only such cases."""
+    turns, seconds = (1, 1.0) if quick else (7, 3.0)
+    cells: list[report.Cell] = []
+    with tempfile.TemporaryDirectory() as logs:
+        for name in names:
+            model = Model(directory=directory, name=name, columns=columns_of(directory, name))
+            running = against.start_both(model, Path(logs), checkout)
+            try:
+                cases = [case for case in cases_for(model, seconds) if connections in (None, case.connections)]
+                measure.in_turns(cases, running, turns=turns)
+                if name == "logistic" and connections is None:
+                    cases.append(csv_case(model, running, turns, seconds))
+            finally:
+                for served in running:
+                    served.stop()
+            cells += [cell for case in cases for cell in against.cells(case)]
+            versions = {"headrace": against.commit(CHECKOUT), "before": against.commit(checkout)}
+            report.write("runtime-against", versions=versions, cells=cells, bars=against.bars(cells))
+
+
 def measured(model: Model, running: list[Served], turns: int, seconds: float) -> list[report.Cell]:
     """One model on every system that serves it, and by itself."""
     name = model.name
@@ -139,7 +167,7 @@ def measured(model: Model, running: list[Served], turns: int, seconds: float) ->
     for cell in cells:
         print(cell.case, cell.system, cell.metric, round(cell.value, 3), file=sys.stderr, flush=True)
     if name == "logistic":
-        cells += csv_cells(model, running, turns, seconds)
+        cells += csv_case(model, running[:2], turns, seconds).cells()
         bare = bare_milliseconds(str(environments.interpreter("peers")), model)
         cells.append(report.single("bare predict", "p50_ms", bare, "ms"))
     if name in SINGLE:
@@ -191,16 +219,16 @@ def cases_for(model: Model, seconds: float) -> list[Case]:
     return [Case(f"{model.name}, {count} connections", [row], count, seconds) for count in COUNTS[model.name]]
 
 
-def csv_cells(model: Model, running: list[Served], turns: int, seconds: float) -> list[report.Cell]:
-    """CSV, which of the peers only MLflow's own server reads."""
+def csv_case(model: Model, running: list[Served], turns: int, seconds: float) -> Case:
+    """CSV, measured on some systems; of the peers only MLflow's own server reads it."""
     row = ",".join(["1.5"] * len(model.columns))
     body = ",".join(model.columns) + "\n" + "\n".join([row] * 10) + "\n"
     case = Case("CSV of 10 rows, 8 connections", [], 8, seconds)
     for _ in range(turns):
-        for served in running[:2]:
+        for served in running:
             job = served.job(body, "text/csv", connections=8, seconds=seconds)
             case.results.setdefault(served.name, []).append(generator.run(job))
-    return case.cells()
+    return case
 
 
 def bare_milliseconds(python: str, model: Model) -> float:
@@ -297,21 +325,29 @@ def environment_versions() -> dict[str, str]:
 
 
 def plot(table: Table, path: Path) -> None:
-    """Requests per second and CPU per request at 64 connections."""
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
-    for axis, metric, title in (
-        (axes[0], "requests_per_second", "requests/s (more is better)"),
-        (axes[1], "cpu_ms_per_request", "CPU ms a request (less is better)"),
+    """Requests a second and CPU a request at 64 connections, a group a model."""
+    figure, axes = plot_style.panels(1, 2, width=15, height=4.2)
+    handles: dict[str, Any] = {}
+    for axis, metric, title, unit in (
+        (axes[0][0], "requests_per_second", "Single rows, 64 connections: more is better", "requests/s"),
+        (axes[0][1], "cpu_ms_per_request", "Single rows, 64 connections: less is better", "CPU ms a request"),
     ):
+        shown = []
         for place, system in enumerate(SYSTEMS):
             values = [table.value(f"{name}, 64 connections", system, metric) for name in SINGLE]
-            axis.bar([at + place * 0.13 for at in range(len(SINGLE))], values, width=0.12, label=system)
-        axis.set_xticks([at + 0.33 for at in range(len(SINGLE))], SINGLE)
-        axis.set_title(f"single row, 64 connections: {title}", fontsize=9)
-        axis.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+            shown += values
+            handles[plot_style.name(system)] = found = axis.bar(
+                [at + place * 0.145 for at in range(len(SINGLE))], values, width=0.135, color=plot_style.colour(system)
+            )
+            texts = ["" if math.isnan(value) else plot_style.number(value) for value in values]
+            plot_style.values_on(axis, found, texts)
+        axis.set_xticks([at + 0.36 for at in range(len(SINGLE))], [plot_style.name(name) for name in SINGLE])
+        axis.set_title(title)
+        axis.set_ylabel(unit)
+        plot_style.scale(axis, shown)
+    plot_style.legend(figure, handles)
+    plot_style.save(figure, path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,7 +13,7 @@ import grpc.aio
 import uvloop
 
 from headrace.contract import names
-from headrace.runtimes.front import messages
+from headrace.runtimes.protocols import messages
 
 
 async def serve(port: int) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import joblib
 import mlflow
@@ -39,7 +40,7 @@ mlflow.models.set_model(Model())
 """
 
 
-def keep(directory: Path, name: str, model: object, rows: pd.DataFrame) -> None:
+def keep(directory: Path, name: str, model: Any, rows: pd.DataFrame) -> None:
     path = directory / name
     mlflow.sklearn.save_model(
         model,

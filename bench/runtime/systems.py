@@ -20,6 +20,7 @@ from bench.runtime import environments
 
 PEERS = Path(__file__).with_name("peers")
 WARM_UP_SECONDS = 0.7
+OUR_MODULE: Final = "headrace.runtimes"
 SETTINGS: Final = {
     "headrace": "defaults",
     "mlflow": "mlflow models serve --workers 2",
@@ -169,10 +170,13 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, body: str | Non
             time.sleep(0.25)
 
 
-def start(system: str, model: Model, logs: Path, *, python: str = "") -> Served:
+def start(
+    system: str, model: Model, logs: Path, *, python: str = "", ours: tuple[str, str] = (sys.executable, OUR_MODULE)
+) -> Served:
     """Starts one system on a model and waits until it answers.
 
-    `python` is an interpreter that can load the model; by default that of the peers' environment.
+    `python` is an interpreter that can load the model; by default that of the peers' environment. `ours`: interpreter
+    and module of our own server.
     """
     port = free_port()
     log = logs / f"{system}-{model.name}.log"
@@ -185,9 +189,10 @@ def start(system: str, model: Model, logs: Path, *, python: str = "") -> Served:
     }
     peers = python if python else str(environments.interpreter("torch" if model.name == "cnn" else "peers"))
     if system == "headrace":
-        command = [sys.executable, "-m", "headrace.runtimes.front", "--model", model.path, "--python", peers]
+        interpreter, module = ours
+        command = [interpreter, "-m", module, "--model", model.path, "--python", peers]
         command += ["--host", "127.0.0.1", "--port", str(port)]
-        command += ["--grpc-port", str(free_port()), "--admin-port", str(free_port())]
+        command += ["--admin-port", str(free_port())]
     elif system == "mlflow":
         command = [
             peers,

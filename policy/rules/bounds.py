@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rules.pods import containers, pods
+from rules.pod_specs import containers, pods
 from rules.rule import ObjectRule, Resource
 
 _REQUIRED = {"requests": ("cpu", "memory"), "limits": ("memory", "ephemeral-storage")}
@@ -16,10 +16,8 @@ def _judge(resource: Resource) -> Iterator[str]:
             for field, quantities in _REQUIRED.items():
                 missing = [quantity for quantity in quantities if not (resources.get(field) or {}).get(quantity)]
                 if missing:
-                    yield (
-                        f"{resource.title}: container {container.get('name')} can starve its neighbours; "
-                        f"set resources.{field} for {' and '.join(missing)}"
-                    )
+                    remedy = f"set resources.{field} for {' and '.join(missing)}"
+                    yield f"container {container.get('name')} can starve its neighbours; {remedy}"
 
 
 RULE = ObjectRule(

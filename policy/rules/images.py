@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from rules.pods import containers, pods
+from rules.pod_specs import containers, pods
 from rules.rule import ObjectRule, Resource
 
 _PINNED = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
@@ -14,10 +14,8 @@ def _judge(resource: Resource) -> Iterator[str]:
         for container in containers(pod):
             image = container.get("image") or ""
             if not _PINNED.fullmatch(image):
-                yield (
-                    f"{resource.title}: container {container.get('name')} has image {image!r}, which may change under "
-                    "its name; pin it as repository@sha256:<digest>"
-                )
+                fault = f"container {container.get('name')} has image {image!r}, which may change under its name"
+                yield f"{fault}; pin it as repository@sha256:<digest>"
 
 
 RULE = ObjectRule(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from rules.pods import pods
+from rules.pod_specs import pods
 from rules.rule import Resource, StackRule
 
 

@@ -12,8 +12,7 @@ def _judge(resource: Resource) -> Iterator[str]:
     labels = resource.metadata.get("labels") or {}
     if resource.kind == "Namespace" and labels.get(_PART_OF) == "headrace" and labels.get(_ENFORCE) != "restricted":
         yield (
-            f"{resource.title}: the API server would admit any pod; set the label {_ENFORCE}: restricted "
-            f"(it is {labels.get(_ENFORCE)!r})"
+            f"the API server would admit any pod; set the label {_ENFORCE}: restricted (it is {labels.get(_ENFORCE)!r})"
         )
 
 

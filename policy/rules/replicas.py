@@ -4,17 +4,17 @@ from collections.abc import Iterator
 
 from rules.rule import ObjectRule, Resource
 
-_ENDPOINT = "serving.headrace.dev/endpoint"
+ENDPOINT_LABEL = "serving.headrace.dev/endpoint"
 
 
 def _judge(resource: Resource) -> Iterator[str]:
-    if resource.kind != "Deployment" or _ENDPOINT not in (resource.metadata.get("labels") or {}):
+    if resource.kind != "Deployment" or ENDPOINT_LABEL not in (resource.metadata.get("labels") or {}):
         return
     replicas = (resource.props.get("spec") or {}).get("replicas")
     if replicas is not None:
         yield (
-            f"{resource.title}: spec.replicas = {replicas:g} would undo the autoscaler's decision at every "
-            "update; leave it out and bound the endpoint instead"
+            f"spec.replicas = {replicas:g} would undo the autoscaler's decision at every update; leave it out and "
+            "bound the endpoint instead"
         )
 
 

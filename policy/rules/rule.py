@@ -41,12 +41,13 @@ class ObjectRule:
     name: str
     description: str
     judge: Callable[[Resource], Iterator[str]]
+    """What is wrong with the object, without its name."""
 
-    def violations(self, resource: Resource, config: Mapping[str, Any]) -> Iterable[str]:
+    def violations(self, resource: Resource, config: Mapping[str, Any]) -> Iterator[str]:
         """Sentences on what `resource` breaks; none for objects of other kinds and exempt namespaces."""
-        if not resource.kind or resource.metadata.get("namespace") in _exempt(config):
-            return ()
-        return self.judge(resource)
+        if resource.kind and resource.metadata.get("namespace") not in _exempt(config):
+            for fault in self.judge(resource):
+                yield f"{resource.title}: {fault}"
 
 
 @dataclass(frozen=True, kw_only=True)

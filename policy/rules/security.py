@@ -3,24 +3,23 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rules.pods import containers, pods
+from rules.pod_specs import containers, pods
 from rules.rule import ObjectRule, Resource
 
 _VOLUMES = frozenset(
     ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
 )
-_COMPONENT = "serving.headrace.dev/component"
+COMPONENT_LABEL = "serving.headrace.dev/component"
 """Label of the platform's own pods, of which the control plane does talk to the API server."""
 
 
 def _judge(resource: Resource) -> Iterator[str]:
     for pod in pods(resource):
-        for fault in (*_pod_faults(pod), *_container_faults(pod)):
-            yield f"{resource.title}: {fault}"
-        if pod.get("automountServiceAccountToken") is not False and _COMPONENT not in _labels(resource):
+        yield from _pod_faults(pod)
+        yield from _container_faults(pod)
+        if pod.get("automountServiceAccountToken") is not False and COMPONENT_LABEL not in _labels(resource):
             yield (
-                f"{resource.title}: whoever breaks into the pod gets a token for the API server; "
-                "set automountServiceAccountToken: false"
+                "whoever breaks into the pod gets a token for the API server; set automountServiceAccountToken: false"
             )
 
 

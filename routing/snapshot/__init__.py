@@ -1,30 +1,36 @@
-"""Pure: the world as the cluster shows it → the xDS resources of both Envoy roles. No clock, network or Kubernetes."""
+"""A pure function of the cluster's state: the xDS resources of both Envoy roles. No clock, network or Kubernetes."""
 
 from headrace.routing.snapshot.build import build
+from headrace.routing.snapshot.endpoint_health import RoutablePods, ready_pods
+from headrace.routing.snapshot.fallback import (
+    creation_times,
+    pod_counts,
+    previous_versions,
+    versions_without_pods,
+    with_fallback,
+)
+from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.pods import Routing, ready_pods
-from headrace.routing.snapshot.promotion import births, counts, former, promoted, waiting
-from headrace.routing.snapshot.recall import Recall
 from headrace.routing.snapshot.resources import Resource, RoleResources, Snapshot
 from headrace.routing.snapshot.world import Endpoint, Keys, PodAddress, World, accepted_endpoints
 
 __all__ = [
     "Endpoint",
+    "GenerationalCache",
     "Keys",
     "Options",
     "PodAddress",
-    "Recall",
     "Resource",
     "RoleResources",
-    "Routing",
+    "RoutablePods",
     "Snapshot",
     "World",
     "accepted_endpoints",
-    "births",
     "build",
-    "counts",
-    "former",
-    "promoted",
+    "creation_times",
+    "pod_counts",
+    "previous_versions",
     "ready_pods",
-    "waiting",
+    "versions_without_pods",
+    "with_fallback",
 ]

@@ -1,60 +1,45 @@
-"""Access: who may call what. Every route of the PopProxy asks for a token unless it says otherwise."""
+"""Access: which callers may use which route. Every route of the PopProxy requires a token unless it is public."""
 
 from typing import Final
 
-from headrace.contract import names
 from headrace.routing.snapshot import paths
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.resources import Body, typed
+from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, extension, typed
 from headrace.routing.snapshot.world import Endpoint, Keys
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 RBAC_FILTER: Final = "envoy.filters.http.rbac"
 SUBJECT_HEADER: Final = "x-headrace-subject"
-"""The verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy. Removed from what
-clients send, by `strip_identity` and again by JWT_FILTER: it is the token's, or is not there."""
+"""The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
+`strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
 FAILED_KEY: Final = "failed"
-"""Dynamic metadata of JWT_FILTER that is there when the token was refused."""
+"""Key in the dynamic metadata of JWT_FILTER when it refused the token."""
+_RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
 _PROVIDER: Final = "callers"
 _SCHEMES: Final = ("Bearer", "bearer", "BEARER")
 
 STRIPPED_PREFIXES: Final = (
-    "x-headrace-",
-    "x-envoy-",
-    "x-databricks-",
-    "x-jwt-",
-    "x-forwarded-",
-    "x-goog-",
-    "x-amzn-oidc-",
-)
+    "x-headrace-", "x-envoy-", "x-databricks-", "x-jwt-", "x-forwarded-", "x-goog-", "x-amzn-oidc-",
+)  # fmt: skip
 STRIPPED_HEADERS: Final = (
-    "forwarded",
-    "x-real-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-remote-user",
-    "x-user",
-    "x-http-method-override",
-    "x-request-id",
-    "via",
-)
-"""Headers by which a client could claim an identity, an address, a path or a request id that are not its own."""
+    "forwarded", "x-real-ip", "x-original-url", "x-rewrite-url", "x-remote-user", "x-user", "x-http-method-override",
+    "x-request-id", "via",
+)  # fmt: skip
+"""Headers by which a client could claim an identity, an address, a path or a request id of another."""
 
 
 def strip_identity() -> Body:
-    """Removes what clients must not send before any other part of the proxy looks at the request.
+    """An early header mutation: removes headers that clients must not send, before any other part of the proxy runs.
 
-    One pattern: each mutation of its own walks through all headers again.
+    It is one pattern, because each further mutation walks through all headers again.
     """
     prefixes, whole = "|".join(STRIPPED_PREFIXES), "|".join(STRIPPED_HEADERS)
     stripped = {"safe_regex": {"regex": f"(?i:(?:{prefixes}).*|{whole})"}}
-    mutations: list[Body] = [{"remove_on_match": {"key_matcher": stripped}}]
-    return {
-        "name": "envoy.http.early_header_mutation.header_mutation",
-        "typed_config": typed(
-            "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", {"mutations": mutations}
-        ),
-    }
+    return extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        {"mutations": [{"remove_on_match": {"key_matcher": stripped}}]},
+    )
 
 
 SHAPE_FILTER: Final = "headrace.shape"
@@ -73,7 +58,7 @@ def two_hosts() -> Body:
 
 
 def misshapen(options: Options) -> Body:
-    """A matcher's predicate: holds for what `shape_filter` refuses, and costs less than the filter."""
+    """A matcher's predicate that holds for the requests that `shape_filter` refuses; it costs less than the filter."""
     large = paths.header_is(TOO_LARGE, above(options.body_bytes))
     return {"or_matcher": {"predicate": [large, paths.header_has(TWO_HOSTS, ",")]}}
 
@@ -91,36 +76,22 @@ def above(number: int) -> str:
 
 
 def shape_filter(options: Options) -> Body:
-    """Refuses by the head alone, before a token is checked or a body is read; `dialect` gives the statuses.
+    """Refuses a request by its headers alone, before a token is checked or a body is read.
 
-    Off but on `misshapen_route`.
+    Only `misshapen_route` enables it; `local_replies` gives the statuses.
     """
     rules = [{"header": too_large(options)}, {"header": two_hosts()}]
     policy = {"permissions": rules, "principals": [{"any": True}]}
-    return {
-        "name": SHAPE_FILTER,
-        "disabled": True,
-        "typed_config": typed(
-            "envoy.extensions.filters.http.rbac.v3.RBAC", {"rules": {"action": "DENY", "policies": {"shape": policy}}}
-        ),
-    }
+    return {**extension(SHAPE_FILTER, _RBAC, _rules("DENY", shape=policy)), "disabled": True}
 
 
 def misshapen_route() -> Body:
-    """Of requests that are `misshapen`: turns the filter on that refuses them."""
-    return {
-        "name": "misshapen",
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 400},
-        "typed_per_filter_config": {
-            **authenticated_route(),
-            SHAPE_FILTER: typed("envoy.config.route.v3.FilterConfig", {"config": {}}),
-        },
-    }
+    """The route of requests that are `misshapen`: it enables the filter that refuses them."""
+    return direct_response("misshapen", {"prefix": "/"}, 400, {**authenticated_route(), SHAPE_FILTER: ENABLED})
 
 
 def jwt_filter(keys: Keys, options: Options) -> Body:
-    """Requires a valid token everywhere; a route can only opt out by naming itself public (`public_route`)."""
+    """Requires a valid token on every route but those with `public_route`."""
     provider: Body = {
         "issuer": keys.issuer,
         "audiences": [options.audience],
@@ -128,76 +99,49 @@ def jwt_filter(keys: Keys, options: Options) -> Body:
         "max_lifetime": f"{options.token_lifetime_seconds}s",
         "clock_skew_seconds": options.clock_skew_seconds,
         "local_jwks": {"inline_string": keys.jwks},
-        # Named, because the default also reads a query parameter, which ends up in logs.
-        # Thrice, because the scheme's case does not matter to HTTP but does to Envoy.
+        # Explicit, because the default also reads a query parameter, which ends up in logs. Three spellings, because
+        # the scheme is case-insensitive in HTTP (RFC 9110, 11.1) and case-sensitive in Envoy.
         "from_headers": [{"name": "authorization", "value_prefix": f"{word} "} for word in _SCHEMES],
-        # Of verified signatures, by token: one costs 30 µs of CPU. Times are checked at each request all the same.
+        # Caches verified signatures by token: one costs 30 µs of CPU. `exp` and `nbf` are checked at each request.
         "jwt_cache_config": {"jwt_cache_size": 1000},
         "failed_status_in_metadata": FAILED_KEY,
         "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],
-        # The token ends here: neither the LoadBalancer nor a model needs or sees it.
+        # The token stops here: neither the LoadBalancer nor a model needs it.
         "forward": False,
     }
-    return {
-        "name": JWT_FILTER,
-        "typed_config": typed(
-            "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            {
-                "providers": {_PROVIDER: provider},
-                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": _PROVIDER}}],
-            },
-        ),
-    }
+    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": _PROVIDER}}]
+    kind = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+    return extension(JWT_FILTER, kind, {"providers": {_PROVIDER: provider}, "rules": rules})
 
 
 def access_filter() -> Body:
-    """Denies every request on whose route nothing else was said."""
-    return {
-        "name": RBAC_FILTER,
-        "typed_config": typed(
-            "envoy.extensions.filters.http.rbac.v3.RBAC", {"rules": {"action": "ALLOW", "policies": {}}}
-        ),
-    }
+    """Denies every request whose route has no access rule of its own."""
+    return extension(RBAC_FILTER, _RBAC, _rules("ALLOW"))
+
+
+def _rules(action: str, **policies: Body) -> Body:
+    return {"rules": {"action": action, "policies": policies}}
 
 
 def _access_rule(principals: list[Body]) -> Body:
     policy = {"permissions": [{"any": True}], "principals": principals}
-    return {
-        RBAC_FILTER: typed(
-            "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
-            {"rbac": {"rules": {"action": "ALLOW", "policies": {"callers": policy}}}},
-        )
-    }
+    return {RBAC_FILTER: typed(f"{_RBAC}PerRoute", {"rbac": _rules("ALLOW", callers=policy)})}
 
 
 def public_route() -> Body:
-    """`typed_per_filter_config` of a route that needs no token and tells nothing."""
-    return {
-        JWT_FILTER: typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", {"disabled": True}),
-        **_access_rule([{"any": True}]),
-    }
+    """`typed_per_filter_config` of a route that needs no token."""
+    unchecked = typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", {"disabled": True})
+    return {JWT_FILTER: unchecked, **authenticated_route()}
 
 
 def authenticated_route() -> Body:
-    """`typed_per_filter_config` of a route for everyone who has a token."""
+    """`typed_per_filter_config` of a route for every caller with a valid token."""
     return _access_rule([{"any": True}])
 
 
 def endpoint_route(endpoint: Endpoint) -> Body:
-    """`typed_per_filter_config` of a route into one endpoint: its access list, by the token's `sub`."""
+    """`typed_per_filter_config` of a route to one endpoint: its access list, by the token's `sub`."""
     if not endpoint.spec.allowed_subjects:
         return authenticated_route()
-    return _access_rule(
-        [
-            {"header": {"name": SUBJECT_HEADER, "string_match": {"exact": subject}}}
-            for subject in sorted(set(endpoint.spec.allowed_subjects))
-        ]
-    )
-
-
-def endpoint_header(endpoint: Endpoint) -> Body:
-    """Tells the pod, and every log on the way, which endpoint was asked for."""
-    return {
-        "header": {"key": names.ENDPOINT_HEADER, "value": endpoint.name},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
+    subjects = sorted(set(endpoint.spec.allowed_subjects))
+    return _access_rule([{"header": {"name": SUBJECT_HEADER, "string_match": {"exact": each}}} for each in subjects])

@@ -1,4 +1,4 @@
-"""Options: the numbers and addresses of the proxies' configuration, each with why it has its value."""
+"""Options: the numbers and addresses of the proxies' configuration, each with the reason for its value."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the snapshot does not learn from the cluster. Tests move the addresses to loopback."""
+    """What is not read from the cluster. Tests move the addresses to loopback."""
 
     pop_port: int = names.POP_PORT
     load_balancer_port: int = names.LOAD_BALANCER_PORT
@@ -19,15 +19,15 @@ class Options:
 
     audience: str = names.TOKEN_AUDIENCE
     clock_skew_seconds: int = 60
-    """Tolerance for `exp` and `nbf`; Envoy's built-in default made explicit, so that expiry is what we say it is."""
+    """Tolerance for `exp` and `nbf`: Envoy's default, made explicit so that no release of Envoy changes it."""
     token_lifetime_seconds: int = 24 * 3600
     """Longest `exp - iat` of a caller's token: a token that never expires cannot be revoked."""
 
     body_bytes: int = 16 * MEBIBYTE
     """Largest request body, as on the reference platform; more is 413."""
     model_body_bytes: int = MEBIBYTE
-    """The same where the PopProxy must read the body's `model`: Envoy makes a tree of the whole document for that, many
-    times its size, in a thread that other callers wait for."""
+    """Largest body whose `model` the PopProxy reads for routing: Envoy parses the whole document for that, into many
+    times its size, in a worker thread that serves other callers too."""
     request_headers_kib: int = 8
     """Request line and headers together; service-account tokens take about 1.5 KiB. More is 431."""
     headers_count: int = 100
@@ -51,6 +51,6 @@ class Options:
     edge_margin_seconds: float = 2.0
     """Added to an endpoint's time limit at the PopProxy: the LoadBalancer's 504 arrives before the PopProxy's own."""
     overload_retry_seconds: int = 1
-    """Retry-After of a refusal that one free slot cures."""
+    """Retry-After of a refusal for overload, which may be over as soon as one request ends."""
     absent_retry_seconds: int = 5
     """Retry-After while no pod is ready."""

@@ -1,16 +1,16 @@
-"""Paths: what clients ask for beside `/invocations`, the same words in both proxies.
+"""Paths of requests, and the matchers of them that both proxies share.
 
-gRPC's paths are the same for every endpoint: metadata names the endpoint, and the version where one is wanted.
+gRPC's paths are the same for every endpoint: metadata names the endpoint and, where one is wanted, the version.
 """
 
 import re
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot.resources import Body, typed
+from headrace.routing.snapshot.resources import Body, extension
 
 PROTOCOL_PATHS: Final = ("/v1", "/v2")
-"""OpenAI's and the Open Inference Protocol's; what lies under them is the pod's affair."""
+"""Prefixes of OpenAI's API and of the Open Inference Protocol; the pod handles the paths below."""
 PROTOCOL_METHODS: Final = ("GET", "POST")
 _PROTOCOLS: Final = "|".join(PROTOCOL_PATHS)
 
@@ -18,22 +18,27 @@ ADDRESSES: Final = (
     ("/serving-endpoints/", r"/serving-endpoints/[^/?]+(/served-models/[^/?]+)?"),
     ("/", r"/[^/?]+"),
 )
-"""The addresses that each endpoint has: what stands before its name, and a pattern of all of it. An endpoint may be
-called `serving-endpoints`, and what the first does not find is looked for by the second."""
+"""The addresses of each endpoint: the prefix before its name, and a pattern of the whole address. They are tried in
+this order, so that an endpoint may be called `serving-endpoints`."""
 _ANY_ENDPOINT: Final = r"/(serving-endpoints/)?[^/]+(/served-models/[^/]+)?"
 ANY_INVOCATION: Final = rf"{_ANY_ENDPOINT}/invocations/?"
 ANY_PROTOCOL: Final = rf"{_ANY_ENDPOINT}({_PROTOCOLS})(/.*)?"
 """Patterns of paths without their query."""
 
 ENDPOINT_METADATA: Final = "headrace-endpoint"
-"""A client says here which endpoint it asks. Not `x-headrace-…`, which the PopProxy removes from what clients send."""
+"""Metadata key of the endpoint's name. Not `x-headrace-…`: the PopProxy removes those from what clients send."""
 VERSION_METADATA: Final = "headrace-version"
-"""A client says here which version it asks, where it wants one whatever its weight."""
+"""Metadata key of the version's name, for a client that wants one version whatever its weight."""
 GRPC_PREFIX: Final = f"/{names.GRPC_SERVICE}/"
 GRPC_CONTENT: Final = r"application/grpc(\+.*)?"
-"""Pattern of the content types of calls."""
+"""Pattern of the content types of gRPC calls."""
 GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
-"""Not served: a request is collected whole before it goes on, and a stream has no end to wait for."""
+"""A method that is not served: the PopProxy buffers whole requests, and a stream has no end to wait for."""
+
+
+def header_matches(name: str, pattern: str) -> Body:
+    """A header matcher: this header matches the pattern from end to end."""
+    return {"name": name, "string_match": {"safe_regex": {"regex": pattern}}}
 
 
 def header_is(name: str, pattern: str) -> Body:
@@ -53,8 +58,13 @@ def method_is(*methods: str) -> Body:
 
 
 def _header(name: str, match: Body) -> Body:
-    config = typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", {"header_name": name})
-    return {"single_predicate": {"input": {"name": name.lstrip(":"), "typed_config": config}, "value_match": match}}
+    return {"single_predicate": {"input": header_input(name), "value_match": match}}
+
+
+def header_input(name: str) -> Body:
+    """What a matcher looks at: this header."""
+    kind = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+    return extension(name.lstrip(":"), kind, {"header_name": name})
 
 
 def both(*predicates: Body) -> Body:
@@ -77,16 +87,16 @@ def asks_grpc() -> Body:
 
 
 def grpc_call() -> Body:
-    """Matches every call."""
+    """The `match` of every gRPC call."""
     return {"prefix": GRPC_PREFIX, "grpc": {}}
 
 
 def grpc_stream() -> Body:
-    """Matches calls of the method that is not served."""
+    """The `match` of calls of the method that is not served."""
     return {"path": GRPC_STREAM_PATH, "grpc": {}}
 
 
 def grpc_version(version: str | None) -> Body:
-    """Matches calls that ask for this version; None: for any."""
+    """The `match` of calls that name this version or, with None, any version."""
     wanted: Body = {"present_match": True} if version is None else {"string_match": {"exact": version}}
     return {**grpc_call(), "headers": [{"name": VERSION_METADATA, **wanted}]}

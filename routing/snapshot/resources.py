@@ -16,12 +16,12 @@ LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
-"""The order in which a proxy may learn of things: nothing refers to what comes after it."""
+"""The order in which types are sent: no resource refers to one of a later type."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A message of which one field is built from messages of their own: a repeated one, a map, or an Any.
+    """A message, one field of which (repeated, a map, or an Any) is built from messages of their own.
 
     A table of ten thousand routes changes one route at a time: unchanged parts keep their digest, and are neither
     hashed nor encoded again.
@@ -29,9 +29,9 @@ class Tree:
 
     body: Body = field(compare=False, repr=False)
     digest: str
-    """Of the whole content; what equality is decided by."""
+    """Digest of the whole content, by which trees are compared."""
     path: str = field(default="", compare=False)
-    """Where the parts go: names of fields, joined by dots, from this message to the field."""
+    """Path of the field that holds the children: names of fields, joined by dots."""
     children: tuple["Tree", ...] = field(default=(), compare=False, repr=False)
     keys: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
     """The children's keys, when the field is a map."""
@@ -98,7 +98,7 @@ RoleResources = Mapping[str, Mapping[str, Resource]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything every role should hold. Keys are names.POP_PROXY and names.LOAD_BALANCER."""
+    """The resources of all roles. Keys are names.POP_PROXY and names.LOAD_BALANCER."""
 
     roles: Mapping[str, RoleResources]
 
@@ -114,10 +114,27 @@ def typed(type_name: str, body: Body | None = None) -> Body:
     return {"@type": f"type.googleapis.com/{type_name}", **(body or {})}
 
 
+def extension(name: str, type_name: str, body: Body | None = None) -> Body:
+    """A part of Envoy that is chosen by name, for example a filter, with its configuration."""
+    return {"name": name, "typed_config": typed(type_name, body)}
+
+
+def direct_response(name: str, match: Body, status: int, filters: Body) -> Body:
+    """A route that the proxy answers by itself, with the configuration of filters on it."""
+    return {"name": name, "match": match, "direct_response": {"status": status}, "typed_per_filter_config": filters}
+
+
+def header_option(key: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Body:
+    """A header to add, and what is done where it is there already."""
+    return {"header": {"key": key, "value": value}, "append_action": action}
+
+
 def seconds(value: float) -> str:
     """A google.protobuf.Duration in JSON form."""
     return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
 
 
+ENABLED: Final[Body] = typed("envoy.config.route.v3.FilterConfig", {"config": {}})
+"""A route's configuration of a filter that is disabled on all other routes."""
 ADS_SOURCE: Final[Body] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-"""Wait for the control plane for ever: a proxy that has not heard from it is not ready, rather than empty."""
+"""A proxy waits for the control plane without limit: until it has its configuration it is not ready."""

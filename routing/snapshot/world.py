@@ -1,12 +1,16 @@
-"""World: what the control plane knows of the cluster, as frozen data."""
+"""World: the state of the cluster that a snapshot is built from, as frozen data."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from headrace.contract import names
+from headrace.contract.codec import read
+from headrace.contract.declaration import Style
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+
+TIMEOUT_SECONDS_MAX: Final = 3600
 
 
 @dataclass(frozen=True, order=True)
@@ -15,9 +19,6 @@ class PodAddress:
 
     ip: str
     port: int
-    """HTTP."""
-    grpc_port: int = 0
-    """gRPC; 0 where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """Who signs callers' tokens."""
+    """The issuer of callers' tokens, and its public keys."""
 
     issuer: str
     jwks: str
@@ -65,30 +66,24 @@ class World:
     """The LoadBalancer's own ready pods."""
 
 
-def faults_of(name: str, namespace: str, spec: ModelEndpointSpec) -> list[str]:
-    """Rules that the object's schema cannot express, and that the proxies rely on."""
-    faults = []
+def faults_of(name: str, namespace: str, given: Mapping[str, Any]) -> tuple[ModelEndpointSpec | None, list[str]]:
+    """The `spec` of an object, None where it cannot be read; and every broken rule, of those too that the object's
+    schema cannot express and that the proxies rely on."""
+    spec, broken = read(ModelEndpointSpec, given, Style.KUBERNETES)
+    faults = [f"spec.{fault}" for fault in broken]
     if len(name) > names.ENDPOINT_NAME_MAX or names.DNS_LABEL.fullmatch(name) is None:
-        faults.append(
-            f"name = {name!r}, must be a DNS label of at most {names.ENDPOINT_NAME_MAX} characters; choose another"
-        )
-    elif namespace != names.endpoint_namespace(name):
-        expected = names.endpoint_namespace(name)
-        faults.append(
-            f"namespace = {namespace!r}, must be {expected!r}, so that one endpoint cannot take another's name"
-        )
-    labels = [version.name for version in spec.versions]
-    for label in sorted(set(labels)):
-        if names.DNS_LABEL.fullmatch(label) is None:
-            faults.append(f"spec.versions name = {label!r}, must be a DNS label; rename it")
-        if labels.count(label) > 1:
-            faults.append(f"spec.versions name = {label!r} appears {labels.count(label)} times, must be unique")
-    total = sum(version.weight for version in spec.versions)
-    if total != 100:
-        faults.append(f"spec.versions weights add up to {total}, must be 100; change the weights")
-    if not 0 < spec.timeout_seconds <= 3600:
-        faults.append(f"spec.timeoutSeconds = {spec.timeout_seconds}, must be above 0 and at most 3600")
-    return faults
+        rule = f"must be a DNS label of at most {names.ENDPOINT_NAME_MAX} characters; choose another"
+        faults.append(f"name = {name!r}, {rule}")
+    elif namespace != (expected := names.endpoint_namespace(name)):
+        rule = f"must be {expected!r}, so that one endpoint cannot take another's name"
+        faults.append(f"namespace = {namespace!r}, {rule}")
+    if spec is not None:
+        total = sum(version.weight for version in spec.versions)
+        if total != 100:
+            faults.append(f"spec.versions weights add up to {total}, must be 100; change the weights")
+        if spec.timeout_seconds > TIMEOUT_SECONDS_MAX:
+            faults.append(f"spec.timeoutSeconds = {spec.timeout_seconds:g}, must be at most {TIMEOUT_SECONDS_MAX}")
+    return spec, faults
 
 
 def accepted_endpoints(
@@ -96,19 +91,14 @@ def accepted_endpoints(
 ) -> tuple[tuple[Endpoint, ...], dict[tuple[str, str], list[str]]]:
     """Splits ModelEndpoint objects, as JSON, into endpoints in name order and faults by (namespace, name).
 
-    An object with a fault is left out; it never keeps the others from being served.
+    An object with a fault is left out, and the others are served.
     """
     accepted: list[Endpoint] = []
     refused: dict[tuple[str, str], list[str]] = {}
     for item in objects:
         name, namespace = item["metadata"]["name"], item["metadata"].get("namespace", "")
-        try:
-            spec = ModelEndpointSpec.from_json(item.get("spec", {}))
-        except (KeyError, TypeError, ValueError) as error:
-            refused[namespace, name] = [f"spec cannot be read ({error!r}); apply it again against the current CRD"]
-            continue
-        faults = faults_of(name, namespace, spec)
-        if faults:
+        spec, faults = faults_of(name, namespace, item.get("spec", {}))
+        if spec is None or faults:
             refused[namespace, name] = faults
         else:
             accepted.append(Endpoint(name=name, spec=spec))

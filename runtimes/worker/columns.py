@@ -3,7 +3,8 @@
 MLflow builds a DataFrame, casts it column by column, checks it column by column and builds it again: about 1 ms for
 one row of 30 columns. Here many requests become one DataFrame in one step. Only what can be nothing but right is
 taken: every value must have the one JSON type that its column's type means. For everything else the answer is None,
-and the request goes through MLflow's own functions. `trial` proves at load that both ways hand the model the same.
+and the request goes through MLflow's own functions. `equivalence_check` proves at load that both ways hand the
+model the same.
 """
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
@@ -35,13 +36,13 @@ class Columns(Layout):
         super().__init__(names)
         self.types = types
         self.nulls = False
-        """Whether null is taken as a missing number; `trial` finds out."""
+        """Whether null is taken as a missing number; `equivalence_check` finds out."""
         self.dtypes: list[Any] = []
-        """What each column's dtype is when MLflow builds it; `trial` finds out."""
+        """What each column's dtype is when MLflow builds it; `equivalence_check` finds out."""
         self.apart = False
-        """Whether columns of one type have memory of their own each when MLflow builds them; `trial` finds out."""
+        """Whether columns of one type have memory of their own each when MLflow builds them: `equivalence_check`."""
         self.forms: set[str] = set()
-        """Input forms that `trial` proved."""
+        """Input forms that `equivalence_check` proved."""
         self._numpy = numpy
         self._pandas = pandas
         self._index = pandas.Index(names)

@@ -1,6 +1,6 @@
 """Turns what went wrong while scoring into an answer that helps the caller and repeats neither payload nor stack trace.
 
-What may be told of a message is in `wording`. The trace of a model's own exception goes to the pod's log.
+What may be told of a message is in `message_redaction`. The trace of a model's own exception goes to the pod's log.
 """
 
 import json
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from . import wording
+from . import message_redaction
 
 log = logging.getLogger("headrace.worker")
 
@@ -48,11 +48,11 @@ def from_exception(
     status = int(error.get_http_status_code()) if hasattr(error, "get_http_status_code") else 400
     message = str(told.get("message", ""))
     if _raised_by_mlflow(error):
-        message = wording.of_mlflow(message, names)
-        if status >= 500 and (parsing or message != wording.UNTOLD):
+        message = message_redaction.of_mlflow(message, names)
+        if status >= 500 and (parsing or message != message_redaction.UNTOLD):
             return _logged(Fault(400, "BAD_REQUEST", message))
     else:
-        message = wording.of_author(message, body, names) or MODEL_RAISED
+        message = message_redaction.of_author(message, body, names) or MODEL_RAISED
     code = str(told.get("error_code", "BAD_REQUEST"))
     return _logged(Fault(status, code, message, told.get("sqlstate"), told.get("error_class")))
 

@@ -17,7 +17,7 @@ MAX_FRAME_BYTES = 1 << 30
 class Kind(IntEnum):
     """What a frame says. The comment names who sends it."""
 
-    HELLO = 1  # worker: {"pid", "slot", "restarts"}
+    HELLO = 1  # worker: {"pid", "slot"}
     READY = 2  # worker: what the loaded model is, see loading.description; again when merging begins or ends
     FAILED = 3  # worker: {"reason"}: the model cannot be served, and why
     SCORE = 4  # front: {"call", "items": [[content type, length], ...]}, bodies one after the other

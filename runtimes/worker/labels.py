@@ -7,7 +7,7 @@ its rows are called, twice the same included; elsewhere requests that name their
 
 from typing import Any
 
-from . import trial
+from . import equivalence_check
 from .columns import Columns
 from .independence import close
 
@@ -54,11 +54,11 @@ def agree(scorer: Any, plan: Columns, keywords: Any, libraries: "tuple[Any, Any]
         for length in (1, 3):
             labels, some = list(kind[:length]), rows[:length]
             document = {"dataframe_split": {"index": labels, "columns": plan.names, "data": some}}
-            seen = trial.capture(scorer, document)
+            seen = equivalence_check.capture(scorer, document)
             if seen is None or seen[1] != keywords:
                 return False
             ours = put(plan.build(some), labels, pandas)
-            if ours.index.dtype != seen[0].index.dtype or not trial.identical(ours, seen[0], pandas, numpy):
+            if ours.index.dtype != seen[0].index.dtype or not equivalence_check.identical(ours, seen[0], pandas, numpy):
                 return False
     return True
 

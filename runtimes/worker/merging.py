@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from . import labels, loading, parts, trial
+from . import equivalence_check, labels, loading, parts
 from . import rows as made_rows
 from .columns import Columns
 from .documents import parsed, written
@@ -118,7 +118,9 @@ class Merger:
         scorer = self._scorer
         model = scorer.model
         loader = loading.loader_of(model)
-        if loader not in trial.ROW_WISE_LOADERS | trial.PYTHON_MODEL_LOADERS or not hasattr(model, "_predict_fn"):
+        if loader not in equivalence_check.ROW_WISE_LOADERS | equivalence_check.PYTHON_MODEL_LOADERS or not hasattr(
+            model, "_predict_fn"
+        ):
             self.reason = f"models of {loader} may do anything with their rows"
             return
         metadata = model.metadata
@@ -132,7 +134,7 @@ class Merger:
         if plan is None:
             self.reason = "its signature is not a table of numbers and text or one tensor" if schema else "no signature"
             return
-        keywords = trial.agree(scorer, plan, pandas, numpy)
+        keywords = equivalence_check.agree(scorer, plan, pandas, numpy)
         if keywords is None:
             self.reason = "MLflow builds its input in another way"
             return
@@ -140,12 +142,12 @@ class Merger:
         self.labels = isinstance(plan, Columns) and labels.agree(scorer, plan, keywords, self._libraries)
         if isinstance(plan, Columns) and plan.packs and set(plan.types) == {"double"}:
             table = PlainCsv(plan.names, numpy, pandas)
-            self._csv = table if trial.csv_agrees(scorer, plan, table, keywords, (pandas, numpy)) else None
-        self._context = trial.prediction_context(model)
-        if loader not in trial.ROW_WISE_LOADERS:
+            self._csv = table if equivalence_check.csv_agrees(scorer, plan, table, keywords, (pandas, numpy)) else None
+        self._context = equivalence_check.prediction_context(model)
+        if loader not in equivalence_check.ROW_WISE_LOADERS:
             self.reason = f"models of {loader} may do anything with their rows"
             return
-        network = loader in trial.NETWORK_LOADERS
+        network = loader in equivalence_check.NETWORK_LOADERS
         example = self._example_rows(warm_up)
         self._proof = Proof(plan, self._predict, example, network=network)
         self._take(self._proof.at_load())

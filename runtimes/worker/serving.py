@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any
 
-from . import deferring, filters, frames, loading
+from . import deferring, frames, loading, warning_filter
 from .frames import Kind
 from .merging import Merger
 from .scoring import JSON, Request, Scorer
@@ -25,7 +25,7 @@ log = logging.getLogger("headrace.worker")
 
 BEAT_SECONDS = 1.0
 ORPHAN_SECONDS = 10.0
-"""How long a worker waits for a front that went away, for example one that gunicorn replaces, before it exits."""
+"""How long a worker waits for a front that went away, for example one that is replaced, before it exits."""
 
 
 class Link:
@@ -240,7 +240,7 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
             reason = json.loads(answer.body).get("message")
             raise RuntimeError(f"the model fails on its own input example: {reason}")
     if loading.loader_of(scorer.model) == "mlflow.sklearn":
-        filters.settle()
+        warning_filter.settle()
     answered = time.monotonic()
     merger = Merger(scorer)
     merger.prepare(body)

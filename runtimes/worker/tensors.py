@@ -1,6 +1,6 @@
 """Nested JSON lists to the array that a model with one unnamed tensor receives, many requests in one step.
 
-As in `columns`, whatever is not certainly right is left to MLflow, and `trial` proves at load that both agree.
+As in `columns`, whatever is not certainly right is left to MLflow; `equivalence_check` proves that both agree.
 """
 
 from typing import Any

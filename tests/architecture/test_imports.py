@@ -29,7 +29,7 @@ def test_every_import_contract_is_kept() -> None:
 def test_only_settings_read_the_configuration() -> None:
     readers = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("components", "stacks", "plugin", "policy")
+        for folder in ("components", "images", "stacks", "local", "plugin", "policy")
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"pulumi\.Config\b|from pulumi import .*\bConfig\b", _code(path))
     ]
@@ -37,15 +37,15 @@ def test_only_settings_read_the_configuration() -> None:
     assert readers == ["stacks/settings.py"]
 
 
-def test_only_the_machinery_talks_to_the_api_server() -> None:
+def test_only_kube_talks_to_the_api_server() -> None:
     talkers = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("machinery", "routing", "autoscaler", "runtimes")
+        for folder in ("kube", "routing", "autoscaler", "runtimes")
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"^(import kubernetes|from kubernetes)", path.read_text(), re.MULTILINE)
     ]
 
-    assert talkers == ["machinery/api_server.py"]
+    assert talkers == ["kube/api_server.py"]
 
 
 def _code(path: Path) -> str:

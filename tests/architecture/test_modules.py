@@ -11,17 +11,25 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "contract",
     "components",
-    "machinery",
+    "kube",
     "routing",
     "autoscaler",
     "runtimes",
     "policy",
     "plugin",
+    "images",
     "stacks",
+    "local",
     "bench",
 )
 MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 LONGEST = 400
+ONE_MEANING_EVERYWHERE = {
+    "__init__": "what a package exports",
+    "__main__": "what `python -m` runs",
+    "settings": "what a program reads from its environment, checked",
+}
+"""Names of modules that may stand in three folders, because they mean the same in each."""
 
 
 def test_modules_stay_short_enough_to_read_at_once() -> None:
@@ -34,6 +42,17 @@ def test_modules_are_named_by_the_noun_they_hold() -> None:
     vague = [_name(path) for path in MODULES if path.stem in {"utils", "util", "helpers", "helper", "common", "misc"}]
 
     assert vague == []
+
+
+def test_no_name_has_three_meanings() -> None:
+    folders: dict[str, list[str]] = {}
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] != "bench":  # whose modules are measurements, and read one at a time
+            folders.setdefault(path.stem, []).append(_name(path))
+
+    assert {
+        stem: places for stem, places in folders.items() if len(places) >= 3 and stem not in ONE_MEANING_EVERYWHERE
+    } == {}
 
 
 def test_every_module_says_what_it_is() -> None:

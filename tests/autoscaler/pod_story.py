@@ -67,6 +67,8 @@ class PodStory:
         self.waits_inside = False
         """Whether what waits does so in calls, and not in the queue."""
         self.pod_cores = 1.0
+        self.fill: Callable[[float], float] = lambda executing: 0.3
+        """Memory share of a pod that executes so many requests."""
         self.spec = AutoscalerSpec(target="v1")
         self.told: Callable[[CallCurve], CallCurve | None] = lambda curve: curve
         self.default_limit: int | None = 256
@@ -159,6 +161,7 @@ class PodStory:
             mean_seconds=self._mean,
         )
         served = self._load.completed > 0
+        executing = self._load.executing / max(1, ready)
         decision, self.memory = decide(
             self.spec,
             Observation(
@@ -170,7 +173,7 @@ class PodStory:
                     starting=placed - ready,
                     unschedulable=self.ordered - placed,
                 ),
-                utilisation=Utilisation(cpu=share if ready else None, memory=0.3),
+                utilisation=Utilisation(cpu=share if ready else None, memory=self.fill(executing)),
                 cold_start_seconds=self.start_seconds,
                 pod_cores=self.pod_cores,
                 calls=self.told(curve) if served else None,

@@ -4,15 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-from headrace.autoscaler.engine import (
-    Decision,
-    LoadCounters,
-    Memory,
-    Observation,
-    PodCounts,
-    Utilisation,
-    decide,
-)
+from headrace.autoscaler.engine import Decision, LoadCounters, Memory, Observation, PodCounts, Utilisation, decide
 from headrace.contract.apa import AutoscalerSpec
 
 
@@ -32,6 +24,8 @@ class Story:
         self.cores: float | None = None
         self.queue = 0.0
         self.pods: PodCounts | None = None
+        self.seen: Observation | None = None
+        """What the last decision was made from."""
         self._born: list[float] = [0.0]
         self._load = LoadCounters(arrived=0, completed=0, executing_seconds=0, queued_seconds=0)
 
@@ -44,12 +38,12 @@ class Story:
         """That many pods, all ready."""
         self.replicas, self._born = replicas, [0.0] * replicas
 
-    def run(self, seconds: int, rate: float | Callable[[int], float], *, wake: bool = False) -> "Story":
+    def run(self, seconds: int, rate: float | Callable[[int], float]) -> "Story":
         """One observation and one decision a second."""
         for second in range(seconds):
             self.now += 1.0
             self._serve(rate(second) if callable(rate) else rate)
-            self.decide(self.observation(wake=wake))
+            self.decide(self.observation())
         return self
 
     def _serve(self, arrived: float) -> None:
@@ -76,7 +70,7 @@ class Story:
     def _limit(self) -> int:
         return self.decision.concurrency if self.decision is not None else 4
 
-    def observation(self, *, wake: bool = False) -> Observation:
+    def observation(self) -> Observation:
         """What is seen now."""
         counts = PodCounts(desired=self.replicas, ready=self.ready, starting=self.replicas - self.ready)
         return Observation(
@@ -86,12 +80,12 @@ class Story:
             utilisation=self.use(getattr(self, "_per_pod", 0.0)),
             cold_start_seconds=self.cold_start,
             pod_cores=self.cores,
-            wake=wake,
         )
 
     def decide(self, observation: Observation, *, now: float | None = None) -> Decision:
         """One decision, carried out."""
         at = self.now if now is None else now
+        self.seen = observation
         decision, self.memory = decide(self.spec, observation, self.memory, at)
         self.decision = decision
         self.log.append(decision)
@@ -114,3 +108,18 @@ class Story:
         """Changes of the number of pods."""
         counts = [decision.replicas for decision in self.log]
         return sum(a != b for a, b in itertools.pairwise(counts))
+
+    def learns(self, *, first: int | None = None) -> "Story":
+        """The concurrency limit is not given but learned, from `first` on."""
+        self.limits(min_concurrency=1, max_concurrency=1024, initial_concurrency=first, max_replicas=200)
+        return self
+
+    @property
+    def limits_set(self) -> list[int]:
+        """Concurrency limits after each change."""
+        limits = [decision.concurrency for decision in self.log]
+        return [later for earlier, later in itertools.pairwise(limits) if earlier != later]
+
+    def with_reason(self, code: str) -> list[bool]:
+        """Of each decision, whether a reason has this code."""
+        return [decision.has(code) for decision in self.log]

@@ -2,8 +2,8 @@
 
 import math
 
+from headrace.autoscaler.counter_aggregation import FRONT_NAMES
 from headrace.autoscaler.exposition import Sample, from_query, parse
-from headrace.autoscaler.totals import FRONT_NAMES
 from headrace.contract import metrics
 
 

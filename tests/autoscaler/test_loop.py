@@ -1,4 +1,4 @@
-"""The loop: ticks, wake-up calls, leaving and taking the lead."""
+"""The loop: ticks, leaving and taking the lead."""
 
 import datetime
 import json
@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
+from headrace.autoscaler.counter_aggregation import Reading, Targets
 from headrace.autoscaler.engine import LoadCounters
-from headrace.autoscaler.fake_kube import FakeCluster
+from headrace.autoscaler.fake_cluster import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS, Elector
+from headrace.autoscaler.load_sources import PrometheusSource, Source
 from headrace.autoscaler.loop import Loop
-from headrace.autoscaler.metrics import PrometheusSource, Source
-from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler
-from headrace.autoscaler.totals import Reading, Targets
+from headrace.autoscaler.reconcile import Reconciler
 from headrace.contract import metrics, names
 from headrace.contract.apa import AutoscalerSpec
-from headrace.machinery.api_server import Key
+from headrace.kube.api_server import Key
+from headrace.kube.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS, Elector
 
 KEY: Key = ("endpoint-fraud", "v1")
 LEASE: Key = (names.SYSTEM_NAMESPACE, names.AUTOSCALER)
@@ -61,7 +61,7 @@ class Controller:
         self.jumped = 0.0
         """By how much the wall clock was set; the monotonic one never is."""
         self.load = Load()
-        self.elector = Elector(cluster, identity)
+        self.elector = Elector(cluster, identity, names.SYSTEM_NAMESPACE, names.AUTOSCALER)
         self.loop = Loop(
             cluster,
             self.load if source is None else source,  # type: ignore[arg-type]
@@ -86,32 +86,14 @@ def _cluster(replicas: int = 1, **spec: object) -> FakeCluster:
     return cluster
 
 
-def test_a_call_wakes_a_sleeping_version_without_waiting_for_the_tick() -> None:
+def test_requests_for_a_sleeping_version_wake_it_at_the_next_tick() -> None:
     cluster = _cluster(replicas=0, min_replicas=0)
     controller = Controller(cluster)
     controller.tick(3)
+    assert cluster.deployments[KEY]["spec"]["replicas"] == 0
 
-    assert controller.loop.wake(KEY)
-    controller.loop.answer_calls()
-
-    assert cluster.deployments[KEY]["spec"]["replicas"] == 1
-
-
-def test_a_call_for_nobody_is_told_so() -> None:
-    controller = Controller(_cluster())
-
-    assert not controller.loop.wake(("endpoint-fraud", "v9"))
-
-
-def test_a_replica_without_the_lease_passes_the_call_on() -> None:
-    cluster = _cluster(replicas=0, min_replicas=0)
-    leader, follower = Controller(cluster, "one"), Controller(cluster, "two")
-    leader.tick(3)
-    follower.tick(3)
-
-    assert follower.loop.wake(KEY)
-    assert WAKE_ANNOTATION in cluster.objects[KEY]["metadata"]["annotations"]
-    leader.tick()
+    controller.load.rate = 1.0
+    controller.tick()
 
     assert cluster.deployments[KEY]["spec"]["replicas"] == 1
 

@@ -1,21 +1,25 @@
 """Reconcile against a cluster in memory: what the world looks like after a look, not which calls were made."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headrace.autoscaler.counter_aggregation import Reading
 from headrace.autoscaler.engine import LoadCounters
-from headrace.autoscaler.fake_kube import FakeCluster
+from headrace.autoscaler.fake_cluster import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.reconcile import WAKE_ANNOTATION, Reconciler, owners
-from headrace.autoscaler.totals import Reading
+from headrace.autoscaler.reconcile import Reconciler, owners
 from headrace.contract.apa import AutoscalerSpec
-from headrace.machinery.api_server import Key, named
+from headrace.kube.api_server import Key, named
 
 NAMESPACE = "endpoint-fraud"
 KEY: Key = (NAMESPACE, "v1")
+RELEASED = Path(__file__).parents[1] / "recorded" / "apa-status-0.1.json"
+"""Statuses of objects as release 0.1 wrote them: a concurrency that was learned, and pods that tell their curve."""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class World:
         """A new controller that knows nothing."""
         self.reconciler = Reconciler(self.cluster, self.fronts, Journal(""))
 
-    def look(self, rate: float | None, *, key: Key = KEY, wake: bool = False, queued: float = 0.0) -> None:
+    def look(self, rate: float | None, *, key: Key = KEY, queued: float = 0.0) -> None:
         """One second with that load (None: nothing is reported), one look."""
         self.now += 1.0
         reading = None
@@ -72,7 +76,7 @@ class World:
             limits = frozenset(self.fronts.limits.get(pod.address, 1) for pod in pods)
             reading = Reading(taken_at=self.now, load=load, limits=limits)
         items = {named(item): item for item in self.cluster.autoscalers()}
-        self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key], wake=wake)
+        self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key])
 
     def run(self, seconds: int, rate: float | None) -> None:
         """That many looks, pods following at once."""
@@ -143,7 +147,7 @@ def test_statuses_without_news_are_written_twice_a_minute_and_not_all_at_once() 
 def test_no_decision_waits_for_statuses_and_the_newest_is_written() -> None:
     world = World()
     jobs: list[Callable[[], None]] = []
-    world.reconciler.tell = jobs.append
+    world.reconciler.submit = jobs.append
     world.run(30, 400)
 
     assert world.replicas >= 10
@@ -313,20 +317,13 @@ def test_a_budget_limits_and_its_condition_says_so() -> None:
     assert world.condition("Limited") == ("True", "BudgetReached")
 
 
-def test_sleep_and_both_ways_of_waking() -> None:
+def test_a_version_sleeps_when_idle_and_wakes_with_a_request() -> None:
     world = World(min_replicas=0, idle_seconds=30.0, cold_start_seconds=5.0)
     world.run(20, 10)
     world.run(60, 0)
     assert world.replicas == 0
 
-    world.look(0, wake=True)
-    assert world.replicas == 1
-
-    world.cluster.settle(*KEY)
-    world.run(90, 0)
-    assert world.replicas == 0
-    world.cluster.annotate(*KEY, {WAKE_ANNOTATION: "2026-11-22T00:00:00Z"})  # a replica without the lease was called
-    world.look(0)
+    world.look(1)
     assert world.replicas == 1
 
 
@@ -349,7 +346,33 @@ def test_what_was_learned_outlives_the_controller_and_reaches_the_next_version()
     assert world.status(successor)["concurrency"] == learned
 
 
-def test_a_stored_profile_of_another_release_is_left_aside() -> None:
+def test_profiles_that_release_0_1_stored_are_started_from() -> None:
+    learned, told = json.loads(RELEASED.read_text())
+    world = World(max_concurrency=64)
+    world.cluster.objects[KEY]["status"] = learned
+    world.look(200)
+    assert world.status()["concurrency"] == learned["profile"]["concurrency"] == 32
+
+    world = World(max_concurrency=64)
+    world.cluster.objects[KEY]["status"] = told
+    world.look(200)
+    profile = world.status()["profile"]
+    assert profile["calls"] == told["profile"]["calls"] is not None
+    assert len(profile["latency"]) == len(told["profile"]["latency"]) == 4
+
+
+def test_a_profile_is_stored_as_release_0_1_reads_it() -> None:
+    """While a controller is replaced by a newer one, the older may still lead."""
+    released = json.loads(RELEASED.read_text())[1]["profile"]
+    world = World()
+    world.look(200)
+    world.look(200)
+
+    assert set(world.status()["profile"]) == set(released)
+    assert set(world.status()["profile"]["memory"]) == set(released["memory"])
+
+
+def test_a_stored_profile_that_makes_no_sense_is_left_aside() -> None:
     world = World()
     world.cluster.objects[KEY]["status"] = {"profile": {"shape": "unknown"}}
     world.look(10)

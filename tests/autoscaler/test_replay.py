@@ -6,34 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from scaling_story import Story
 
-from headrace.autoscaler import journal, replay
-from headrace.autoscaler.engine import Memory, Observation, decide, encode
-from headrace.contract.apa import AutoscalerSpec
+from headrace.autoscaler import replay
+from headrace.autoscaler.engine import encode
 from headrace.contract.errors import InputError
-
-KEY = ("endpoint-fraud", "v1")
-
-
-@pytest.fixture
-def recorded(tmp_path: Path, story: Story) -> Path:
-    """Some minutes of a load that rises and falls."""
-    path = tmp_path / "journal.jsonl"
-    writer = journal.Journal(str(path))
-    memory = Memory()
-    spec = AutoscalerSpec(target="v1", min_concurrency=4, max_concurrency=4)
-    story.spec = spec
-    for second in range(200):
-        story.now += 1
-        story._serve(20 + 600 * (50 < second < 120))
-        seen = story.observation()
-        before = memory
-        decision, memory = decide(spec, seen, memory, story.now)
-        story.decide(seen)
-        writer.write(KEY, spec, seen, before, decision)
-    writer.close()
-    return path
 
 
 def test_a_journal_replays_to_the_same_decisions(recorded: Path) -> None:
@@ -75,19 +51,21 @@ def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
         list(replay.read(path))
 
 
+def test_a_journal_of_an_earlier_release_is_refused_with_the_remedy(recorded: Path) -> None:
+    first, *others = recorded.read_text().splitlines()
+    earlier = {name: value for name, value in json.loads(first).items() if name != "format"}
+    recorded.write_text("\n".join([json.dumps(earlier), *others]) + "\n")
+
+    with pytest.raises(InputError, match="line 1 has format 1, must be 2: replay it with the release that wrote it"):
+        replay.replay(replay.read(recorded))
+
+
 def test_a_journal_that_begins_in_the_middle_waits_for_a_memory(recorded: Path) -> None:
     lines = recorded.read_text().splitlines()
     assert "memory" in json.loads(lines[0])
     recorded.write_text("\n".join(lines[1:]) + "\n")
 
     assert replay.replay(replay.read(recorded)) == []
-
-
-def test_a_full_disk_costs_the_journal_and_not_the_scaling(story: Story) -> None:
-    writer = journal.Journal("/dev/full")
-    decision, _ = decide(story.spec, story.observation(), Memory(), story.now)
-
-    writer.write(KEY, story.spec, story.observation(), Memory(), decision)
 
 
 @pytest.mark.slow
@@ -105,10 +83,3 @@ def test_the_command_prints_the_changes_and_draws_them(recorded: Path, tmp_path:
     wrong = subprocess.run([*command, "--spec", "{"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "is not JSON" in wrong.stderr
-
-
-def test_observations_survive_the_journal(recorded: Path) -> None:
-    first = json.loads(recorded.read_text().splitlines()[0])
-
-    assert set(first) == {"key", "spec", "observation", "decision", "memory"}
-    assert set(first["observation"]) == set(Observation.__dataclass_fields__)

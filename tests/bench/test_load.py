@@ -89,7 +89,8 @@ def served(
                 writer.write(said)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
-        writer.close()
+        finally:
+            writer.close()
 
     server = loop.run_until_complete(asyncio.start_server(talk, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever)

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))  # bench/ is a plain folder
 
 from bench import starts
-from headrace.runtimes.front import start
+from headrace.runtimes.pod import start
 
 
 def started(seconds: float, cpu_seconds: float) -> starts.Started:

@@ -8,17 +8,17 @@ import pulumi
 import pulumi_kubernetes
 import pytest
 import yaml
-from recorder import Recording, record
 from stand_ins import DELIVERY, FOUND, IMAGE
 
-from headrace.components.autoscaler import Autoscaler
-from headrace.components.control_plane import ControlPlane
-from headrace.components.load_balancer import LoadBalancer
-from headrace.components.model_endpoint import ModelEndpoint
-from headrace.components.observability import Observability
-from headrace.components.pop_proxy import PopProxy
-from headrace.components.serving_cluster import ServingCluster
-from headrace.components.serving_platform import ServingPlatform
+from headrace.components.cluster.serving_cluster import ServingCluster
+from headrace.components.endpoint.model_endpoint import ModelEndpoint
+from headrace.components.platform.autoscaler import Autoscaler
+from headrace.components.platform.control_plane import ControlPlane
+from headrace.components.platform.load_balancer import LoadBalancer
+from headrace.components.platform.observability import Observability
+from headrace.components.platform.pop_proxy import PopProxy
+from headrace.components.platform.serving_platform import ServingPlatform
+from headrace.components.testing import Recording, record
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 

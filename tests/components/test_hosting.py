@@ -5,10 +5,10 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.provider.experimental.component import ComponentProvider
-from recorder import Recording, record
 from stand_ins import FOUND
 
 from headrace import components
+from headrace.components.testing import Recording, record
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 
@@ -23,7 +23,7 @@ REF = {
 
 def constructed(kind: str, name: str, inputs: dict[str, Any]) -> tuple[Recording, dict[str, Any]]:
     """What constructing registered, and the state that goes back to the other language, resolved."""
-    hosted = [getattr(components, exported) for exported in components.__all__]
+    hosted = [getattr(components, exported) for exported in components.COMPONENTS]
     host = ComponentProvider(hosted, "headrace")
     state: dict[str, Any] = {}
 

@@ -9,13 +9,14 @@ import pytest
 from pulumi.provider.experimental.component import ComponentProvider
 
 from headrace import components
+from headrace.components.kubernetes import manifests
 
 GOLDEN = Path(__file__).parents[2] / "components" / "schema.json"
 
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    hosted = [getattr(components, name) for name in components.__all__]
+    hosted = [getattr(components, name) for name in components.COMPONENTS]
     return json.loads(ComponentProvider(hosted, "headrace", None, "0.0.0").schema)
 
 
@@ -47,6 +48,14 @@ def test_every_input_and_output_says_what_it_is(schema: Any) -> None:
     ]
 
     assert silent == []
+
+
+def test_the_words_for_replicas_tell_their_default(schema: Any) -> None:
+    resources = schema["resources"].values()
+    words = [entry["inputProperties"].get("replicas", {}).get("description") for entry in resources]
+
+    assert [told for told in words if told and f"Default {manifests.REPLICAS}," not in told] == []
+    assert sum(told is not None for told in words) >= 5
 
 
 def test_the_front_door_asks_for_two_things_only(schema: Any) -> None:

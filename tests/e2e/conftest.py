@@ -11,10 +11,10 @@ import pytest
 from live_platform import Platform, assert_machine_is_clean, eventually, quiet
 from live_scaling import Scaled, offered
 
-from headrace.stacks.local import demo, demo_model, layout, registry, target
-from headrace.stacks.local.deployment import Deployment
-from headrace.stacks.local.toolchain import builder
-from headrace.stacks.local.toolchain.programs import KUBERNETES_VERSION
+from headrace.local import cluster_layout, demo, demo_model, target_cluster, tracking_server
+from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.toolchain import builder
+from headrace.local.toolchain.programs import KUBERNETES_VERSION
 
 _HERE = Path(__file__).parent
 _RECORD = _HERE.parent / "recorded" / "long.json"
@@ -56,16 +56,16 @@ def platform() -> Iterator[Platform]:
     """The demo: the one that runs, or one brought up for the tests and taken down after them."""
     found = demo.description_file().exists()
     description = demo.run()
-    place = target.ensure(quiet())
+    target = target_cluster.ensure(quiet())
     yield Platform(
         description=description,
-        model=demo_model.ensure(registry.uri()),
-        place=place,
-        deployment=Deployment(programs=builder.deployer(quiet())),
+        model=demo_model.ensure(tracking_server.uri()),
+        cluster=target,
+        stack=PulumiStack(programs=builder.deployer(quiet())),
     )
     if not found:
         demo.down()
-        assert_machine_is_clean(layout.folders().root)
+        assert_machine_is_clean(cluster_layout.folders().root)
 
 
 @pytest.fixture(autouse=True)

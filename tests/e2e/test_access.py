@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from live_platform import Platform
 
-from headrace.stacks.local import caller
+from headrace.local import demo_identity
 
 
 def _refused(platform: Platform, token: str | None, status: int = 401) -> None:
@@ -23,7 +23,7 @@ def test_no_token(platform: Platform) -> None:
 
 
 def test_a_token_for_another_audience(platform: Platform) -> None:
-    _refused(platform, caller.token(Path(platform.description["kubeconfig"]), audience="somebody-else"))
+    _refused(platform, demo_identity.token(Path(platform.description["kubeconfig"]), audience="somebody-else"))
 
 
 def test_a_token_changed_after_it_was_signed(platform: Platform) -> None:

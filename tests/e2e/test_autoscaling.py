@@ -104,23 +104,12 @@ def test_bounds_that_exclude_each_other_are_refused_by_the_api_server(scaled: Sc
 
 
 @pytest.mark.long
-def test_it_sleeps_and_a_call_or_a_request_wakes_it(scaled: Scaled) -> None:
+def test_it_sleeps_and_a_request_wakes_it(scaled: Scaled) -> None:
     scaled.up(min_replicas=0, max_replicas=6, idle_seconds=5)
-    call = (
-        "import urllib.request; print(urllib.request.urlopen(urllib.request.Request("
-        f"'http://{names.AUTOSCALER}.{names.SYSTEM_NAMESPACE}.svc:{names.CONTROL_HEALTH_PORT}/wake/{SPACE}/v1',"
-        " method='POST'), timeout=10).status)"
-    )
-    for wake in (
-        lambda: scaled.platform.kubectl(
-            "-n", names.SYSTEM_NAMESPACE, "exec", f"deploy/{names.ROUTING}", "--", "/usr/bin/python3.11", "-c", call
-        ),
-        scaled.ask,
-    ):
-        eventually(lambda: scaled.replicas == 0, seconds=300)
-        eventually(lambda: scaled.get(".items[*].metadata.name", of=("pods",)) == "", seconds=120)
-        assert str(wake()).strip() in {"202", "503"}
-        eventually(lambda: scaled.ask() == 200, seconds=120)
+    eventually(lambda: scaled.replicas == 0, seconds=300)
+    eventually(lambda: scaled.get(".items[*].metadata.name", of=("pods",)) == "", seconds=120)
+    assert scaled.ask() == 503
+    eventually(lambda: scaled.ask() == 200, seconds=120)
     scaled.up(max_replicas=6)
 
 

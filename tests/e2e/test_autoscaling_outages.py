@@ -13,7 +13,7 @@ from live_scaling import SPACE, Scaled, assert_all_answered, settled
 
 from bench.autoscaler import live_load
 from headrace.contract import names
-from headrace.stacks.local import layout
+from headrace.local import cluster_layout
 
 
 @pytest.mark.long
@@ -103,10 +103,10 @@ def test_a_control_plane_that_hangs_costs_no_request_and_moves_no_pod(
     scaled: Scaled, program: str, seconds: int
 ) -> None:
     """R18."""
-    if not scaled.platform.place.embedded:
+    if not scaled.platform.cluster.embedded:
         pytest.skip("the cluster's own control plane is not ours to stop")
     settled(scaled)
-    pid = int((layout.folders().processes / f"{program}.pid").read_text().split()[0])
+    pid = int((cluster_layout.folders().processes / f"{program}.pid").read_text().split()[0])
     uids = scaled.get(".items[*].metadata.uid", of=("pods",))
     with scaled.load(5.0) as load:
         os.kill(pid, signal.SIGSTOP)

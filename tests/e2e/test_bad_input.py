@@ -13,7 +13,7 @@ import pytest
 from live_platform import Platform, assert_nothing_is_left_of, eventually
 
 from headrace.contract.errors import HeadraceError
-from headrace.stacks.local import demo_model, registry
+from headrace.local import demo_model, tracking_server
 
 _LOG_BAD_MODELS = """
 import pathlib, sys, tempfile, mlflow, yaml
@@ -71,10 +71,10 @@ changed("old-python", other_python)
 @pytest.fixture(scope="module")
 def bad_models(platform: Platform) -> None:
     """Registers models that cannot be served, each for another reason."""
-    client = __import__("mlflow").MlflowClient(registry.uri())
+    client = __import__("mlflow").MlflowClient(tracking_server.uri())
     known = {model.name for model in client.search_registered_models()}
     if not {"unresolvable", "no-pyfunc", "old-python", "unloadable"} <= known:
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": registry.uri(), "GIT_PYTHON_REFRESH": "quiet"}
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_server.uri(), "GIT_PYTHON_REFRESH": "quiet"}
         command = [sys.executable, "-c", _LOG_BAD_MODELS, platform.model.model_uri]
         subprocess.run(command, env=environment, check=True, capture_output=True)
 
@@ -90,7 +90,7 @@ def unchanged(platform: Platform) -> Iterator[None]:
 
 def _fails(platform: Platform, endpoints: list[dict[str, Any]], **settings: Any) -> str:
     with pytest.raises(HeadraceError) as caught:
-        platform.deployment.up({**platform.settings(endpoints), **settings})
+        platform.stack.up({**platform.settings(endpoints), **settings})
     message = str(caught.value)
     assert "Traceback" not in message, message
     return message
@@ -144,7 +144,7 @@ def test_a_model_that_cannot_be_served(platform: Platform, model_uri: str, sente
 
     said = " ".join(message.split())  # Pulumi breaks lines
     for sentence in sentences:
-        assert sentence.replace("SERVER", registry.uri()) in said
+        assert sentence.replace("SERVER", tracking_server.uri()) in said
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -176,7 +176,7 @@ def test_every_fault_of_the_endpoints_is_reported_at_once(platform: Platform) ->
 @pytest.mark.usefixtures("unchanged", "bad_models")
 def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platform: Platform) -> None:
     second = {"name": "second", "model_uri": platform.model.model_uri, "start_seconds": 30}
-    platform.deployment.up(platform.settings([platform.endpoint, second]))
+    platform.stack.up(platform.settings([platform.endpoint, second]))
 
     _fails(platform, [platform.endpoint, {**second, "model_uri": "models:/unloadable/2"}])
 
@@ -188,7 +188,7 @@ def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platf
     assert "No module named 'never_heard_of'" in rolled_out["message"]
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert (answer.status, answer.json) == (200, {"predictions": platform.model.expected})
-    platform.deployment.up(platform.settings([platform.endpoint]))
+    platform.stack.up(platform.settings([platform.endpoint]))
     assert_nothing_is_left_of(platform, "second")
 
 
@@ -206,37 +206,37 @@ def test_a_first_version_that_does_not_load_says_why_and_answers_503(platform: P
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert (answer.status, answer.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert answer.json["message"] == "No replica of the model is ready yet."
-    platform.deployment.up(platform.settings([platform.endpoint]))
+    platform.stack.up(platform.settings([platform.endpoint]))
     assert_nothing_is_left_of(platform, "second")
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_an_update_killed_half_way_and_run_again_goes_on(platform: Platform) -> None:
     second = {"name": "second", "model_uri": platform.model.model_uri}
-    deployment = platform.deployment
+    stack = platform.stack
     settings = platform.settings([platform.endpoint, second])
     script = (
-        "import json, sys; from pathlib import Path; from headrace.stacks.local.deployment import Deployment;"
-        "Deployment(programs=Path(sys.argv[1])).up(json.loads(sys.argv[2]))"
+        "import json, sys; from pathlib import Path; from headrace.local.pulumi_stack import PulumiStack;"
+        "PulumiStack(programs=Path(sys.argv[1])).up(json.loads(sys.argv[2]))"
     )
     update = subprocess.Popen(
-        [sys.executable, "-c", script, str(deployment.programs), json.dumps(settings)], start_new_session=True
+        [sys.executable, "-c", script, str(stack.programs), json.dumps(settings)], start_new_session=True
     )
     eventually(lambda: "endpoint-second" in platform.kubectl("get", "namespaces", "-o", "name"), seconds=90)
     os.killpg(update.pid, signal.SIGKILL)
     update.wait()
 
-    deployment.up(settings)
+    stack.up(settings)
 
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert answer.status == 200
     assert answer.json == {"predictions": platform.model.expected}
-    deployment.up(platform.settings([platform.endpoint]))
+    stack.up(platform.settings([platform.endpoint]))
     assert_nothing_is_left_of(platform, "second")
 
 
 def test_the_demo_model_is_registered_once(platform: Platform) -> None:
-    first = demo_model.ensure(registry.uri())
+    first = demo_model.ensure(tracking_server.uri())
 
     assert first == platform.model
     assert Path(platform.description["ca_file"]).exists()

@@ -9,13 +9,13 @@ import pytest
 from live_platform import Platform, eventually, quiet
 
 from headrace.contract.errors import PermanentError
-from headrace.stacks.local import cluster, layout
+from headrace.local import cluster, cluster_layout
 
 
 @pytest.fixture(autouse=True)
 def embedded(platform: Platform) -> None:
     """These tests are about the embedded cluster alone."""
-    if not platform.place.embedded:
+    if not platform.cluster.embedded:
         pytest.skip("a cluster that the user named is not ours to break")
 
 
@@ -23,7 +23,7 @@ def embedded(platform: Platform) -> None:
 def test_a_crash_of_any_part_is_repaired_by_the_next_start_and_no_request_fails_for_it(
     platform: Platform, program: str
 ) -> None:
-    pid = int((layout.folders().processes / f"{program}.pid").read_text().split()[0])
+    pid = int((cluster_layout.folders().processes / f"{program}.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: program in cluster.status().stopped)
     assert platform.ask(platform.model.request).status == 200  # the data plane does not need it
@@ -36,11 +36,11 @@ def test_a_crash_of_any_part_is_repaired_by_the_next_start_and_no_request_fails_
 
 
 def test_starting_twice_starts_nothing(platform: Platform) -> None:
-    before = sorted(path.read_text() for path in layout.folders().processes.glob("*.pid"))
+    before = sorted(path.read_text() for path in cluster_layout.folders().processes.glob("*.pid"))
 
     cluster.start(quiet())
 
-    assert sorted(path.read_text() for path in layout.folders().processes.glob("*.pid")) == before
+    assert sorted(path.read_text() for path in cluster_layout.folders().processes.glob("*.pid")) == before
 
 
 def test_its_programs_stay_within_their_memory(platform: Platform) -> None:
@@ -71,7 +71,7 @@ def test_a_port_in_use_is_named_before_anything_starts(platform: Platform, monke
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setattr(layout, "PORTS", {"etcd": taken.getsockname()[1]})
+        monkeypatch.setattr(cluster_layout, "PORTS", {"etcd": taken.getsockname()[1]})
 
         with pytest.raises(PermanentError, match=rf"ports in use: {taken.getsockname()[1]} \(etcd\), must be free"):
             cluster.check_ports()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from live_platform import Platform, run
 
-from headrace.stacks.local import __main__ as command_line
-from headrace.stacks.local import demo
+from headrace.local import __main__ as command_line
+from headrace.local import demo
 
 
 def test_the_model_answers_through_the_whole_path_as_it_did_when_trained(platform: Platform) -> None:
@@ -49,7 +49,7 @@ def test_a_preview_after_the_demo_shows_no_change_even_when_the_autoscaler_moved
     namespace = "endpoint-breast-cancer"
     platform.kubectl("-n", namespace, "scale", "deployment", "v1", "--replicas=2")
     try:
-        printed = platform.deployment.up(platform.settings([platform.endpoint]), preview=True)
+        printed = platform.stack.up(platform.settings([platform.endpoint]), preview=True)
     finally:
         platform.kubectl("-n", namespace, "scale", "deployment", "v1", "--replicas=1")
 
@@ -65,7 +65,7 @@ def test_status_for_scripts_is_json_and_says_that_all_runs(platform: Platform) -
 
     status = json.loads(printed.getvalue())
     assert status["registry"] is True
-    if platform.place.embedded:
+    if platform.cluster.embedded:
         assert status["cluster"]["stopped"] == []
         assert status["cluster"]["ready"] is True
 

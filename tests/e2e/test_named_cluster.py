@@ -7,9 +7,9 @@ import pytest
 import registry_server
 from live_platform import Platform, quiet
 
-from headrace.contract.image import LOCAL_REPOSITORY
-from headrace.stacks.local import demo
-from headrace.stacks.local.toolchain import packages
+from headrace.images.deliver import LOCAL_REPOSITORY
+from headrace.local import demo
+from headrace.local.toolchain import packages
 
 
 def _images(platform: Platform) -> set[str]:
@@ -25,7 +25,7 @@ def _images(platform: Platform) -> set[str]:
 def test_images_from_a_registry_serve_and_so_do_those_of_the_node_afterwards(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not platform.place.embedded:
+    if not platform.cluster.embedded:
         pytest.skip("the cluster is a named one already")
     packages.ensure([packages.REGISTRY_PACKAGE], quiet())
     with registry_server.running(tmp_path / "registry") as server:
@@ -34,7 +34,7 @@ def test_images_from_a_registry_serve_and_so_do_those_of_the_node_afterwards(
         with monkeypatch.context() as named:
             named.setenv("HEADRACE_KUBECONFIG", platform.description["kubeconfig"])
             named.setenv("HEADRACE_IMAGE_DELIVERY", json.dumps(delivery))
-            named.setenv("HEADRACE_HOST", platform.place.host)
+            named.setenv("HEADRACE_HOST", platform.cluster.host)
 
             demo.run()  # asks for a prediction
 

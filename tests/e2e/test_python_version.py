@@ -6,7 +6,7 @@ import sys
 
 from live_platform import Platform
 
-from headrace.stacks.local import registry
+from headrace.local import tracking_server
 
 LOG_AS_IF_ON_PYTHON_3_13 = """
 import pathlib, sys, tempfile
@@ -30,7 +30,7 @@ print("version", made.version)  # last: MLflow prints where to look at the run w
 
 
 def test_a_model_logged_with_python_3_13_runs_on_3_13(platform: Platform) -> None:
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": registry.uri(), "GIT_PYTHON_REFRESH": "quiet"}
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_server.uri(), "GIT_PYTHON_REFRESH": "quiet"}
     logged = subprocess.run(
         [sys.executable, "-c", LOG_AS_IF_ON_PYTHON_3_13, platform.model.model_uri],
         env=environment, check=True, capture_output=True, text=True,
@@ -38,7 +38,7 @@ def test_a_model_logged_with_python_3_13_runs_on_3_13(platform: Platform) -> Non
     uri = f"models:/python-3-13/{logged.stdout.split()[-1]}"
     newer = {"name": "newer-python", "model_uri": uri}
     try:
-        platform.deployment.up(platform.settings([platform.endpoint, newer]))
+        platform.stack.up(platform.settings([platform.endpoint, newer]))
 
         answer = platform.ask(platform.model.request, path="/serving-endpoints/newer-python/invocations")
         assert answer.json == {"predictions": platform.model.expected}
@@ -50,4 +50,4 @@ def test_a_model_logged_with_python_3_13_runs_on_3_13(platform: Platform) -> Non
         assert said.startswith("3 13 ")
         assert "cpython-313" in said
     finally:
-        platform.deployment.up(platform.settings([platform.endpoint]))
+        platform.stack.up(platform.settings([platform.endpoint]))

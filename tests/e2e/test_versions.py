@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from live_platform import Platform, eventually
 
-from headrace.stacks.local import demo_model, layout, registry
-from headrace.stacks.local.demo_model import RegisteredModel
+from headrace.local import cluster_layout, demo_model, tracking_server
+from headrace.local.demo_model import RegisteredModel
 
 NAMESPACE = "endpoint-breast-cancer"
 
@@ -17,8 +17,8 @@ NAMESPACE = "endpoint-breast-cancer"
 @pytest.fixture(scope="module")
 def newer(platform: Platform) -> Iterator[RegisteredModel]:
     """A newer version of the demo's model; the demo's own version serves again afterwards."""
-    yield demo_model.register_next(registry.uri())
-    platform.deployment.up(platform.settings([platform.endpoint]))
+    yield demo_model.register_next(tracking_server.uri())
+    platform.stack.up(platform.settings([platform.endpoint]))
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def test_a_new_version_takes_over_and_the_old_one_comes_back_without_a_failed_re
     version = f"v{newer.model_uri.rpartition('/')[2]}"
     endpoint = {**platform.endpoint, "model_uri": newer.model_uri}
     with light_load(platform) as answers:
-        platform.deployment.up(platform.settings([endpoint]))
+        platform.stack.up(platform.settings([endpoint]))
         eventually(lambda: answers[-1][1] == version)
         assert platform.kubectl("-n", NAMESPACE, "get", "deployments", "-o", "name") == f"deployment.apps/{version}\n"
-        platform.deployment.up(platform.settings([platform.endpoint]))
+        platform.stack.up(platform.settings([platform.endpoint]))
         eventually(lambda: answers[-1][1] == "v1")
 
     assert {status for status, _ in answers} == {200}
@@ -65,18 +65,18 @@ def test_a_new_version_takes_over_and_the_old_one_comes_back_without_a_failed_re
 def test_a_new_version_with_the_same_environment_adds_only_its_own_bytes(
     platform: Platform, newer: RegisteredModel, tmp_path: Path
 ) -> None:
-    if not platform.place.embedded:
+    if not platform.cluster.embedded:
         pytest.skip("only the embedded cluster's content store can be read")
     import mlflow  # noqa: PLC0415 - takes seconds to import
 
-    newest = demo_model.register_next(registry.uri())
-    mlflow.set_tracking_uri(registry.uri())
+    newest = demo_model.register_next(tracking_server.uri())
+    mlflow.set_tracking_uri(tracking_server.uri())
     model = Path(mlflow.artifacts.download_artifacts(newest.model_uri, dst_path=str(tmp_path)))
     model_bytes = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
-    blobs = layout.folders().containerd / "root/io.containerd.content.v1.content/blobs/sha256"
+    blobs = cluster_layout.folders().containerd / "root/io.containerd.content.v1.content/blobs/sha256"
     before = {blob.name for blob in blobs.iterdir()}
 
-    platform.deployment.up(platform.settings([{**platform.endpoint, "model_uri": newest.model_uri}]))
+    platform.stack.up(platform.settings([{**platform.endpoint, "model_uri": newest.model_uri}]))
 
     added = sum(blob.stat().st_size for blob in blobs.iterdir() if blob.name not in before)
     assert 0 < added <= model_bytes + 64 * 1024

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorder import record
 from rules import RULES, replicas, security
 from rules.rule import ObjectRule, Resource
 from stand_ins import DELIVERY, FOUND
 
 from headrace.components import ModelEndpoint, ServingPlatform
+from headrace.components.testing import record
 from headrace.contract import names
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
@@ -46,8 +46,8 @@ def test_a_platform_and_an_endpoint_break_no_rule() -> None:
 
 def test_the_rules_spell_labels_as_the_contract_does() -> None:
     """The policy process cannot import the contract, so it restates these."""
-    assert replicas._ENDPOINT == names.ENDPOINT_LABEL
-    assert security._COMPONENT == names.COMPONENT_LABEL
+    assert replicas.ENDPOINT_LABEL == names.ENDPOINT_LABEL
+    assert security.COMPONENT_LABEL == names.COMPONENT_LABEL
 
 
 def test_every_rule_has_its_heading_in_the_documentation(rule_names: list[str]) -> None:

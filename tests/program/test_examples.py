@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from recorder import Recording, record
-from stand_ins import DELIVERY, FOUND
+from stand_ins import DELIVERY, FOUND, KUBECONFIG
+
+from headrace.components.testing import Recording, record
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 
@@ -32,7 +33,16 @@ CONFIG = {
     "headrace:registry": "registry.example/models",
     "headrace:host": "models.example",
     "headrace:platform_stack": "acme/platform/dev",
+    "headrace:model_uri": "models:/fraud/1",
 }
+
+
+@pytest.fixture(autouse=True)
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster of the examples that name one."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(KUBECONFIG))
+    monkeypatch.setitem(CONFIG, "headrace:kubeconfig", str(path))
 
 
 def run(example: Path) -> Recording:

@@ -1,5 +1,6 @@
 """The whole program, once for each stack that is committed, without an engine."""
 
+import ast
 import json
 import runpy
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from recorder import Recording, record
-from stand_ins import FOUND
+from stand_ins import FOUND, KUBECONFIG
 
-from headrace.components.checks import ArgsError
+from headrace.components.kubernetes.checks import ArgsError
+from headrace.components.testing import Recording, record
 from headrace.contract import names
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
@@ -18,12 +19,6 @@ pytestmark = pytest.mark.usefixtures("stand_in_images")
 ROOT = Path(__file__).parents[2]
 PROJECT = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 STACKS = sorted(path.name.split(".")[1] for path in (ROOT / "stacks").glob("Pulumi.*.yaml"))
-KUBECONFIG = {
-    "current-context": "here",
-    "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-    "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443"}}],
-    "users": [{"name": "u", "user": {"token": "hush"}}],
-}
 
 
 @pytest.fixture(params=STACKS)
@@ -90,7 +85,10 @@ def test_the_program_only_wires() -> None:
     lines = (ROOT / "__main__.py").read_text().splitlines()
 
     assert len(lines) < 60
-    assert not [line for line in lines if line.lstrip().startswith(("if ", "for ", "while ", "try", "def "))]
+    decisions = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.FunctionDef, ast.Lambda)
+    assert not [node for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, decisions)]
+    imported = {line.split()[1] for line in lines if line.startswith(("import ", "from "))}
+    assert imported == {"pulumi", "pulumi_kubernetes", "headrace.components", "headrace.stacks"}, "public names only"
 
 
 def test_a_bad_stack_stops_before_anything_is_registered() -> None:

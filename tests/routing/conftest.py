@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clients import Load, Platform
 from grpc_server import Caller, GrpcServer
 from issuer import ISSUER, Signer, write_certificate
-from patience import eventually, free_port
+from patience import free_port
 from proxies import ControlPlane, Envoy
 
 from headrace.contract import names
@@ -70,7 +70,7 @@ def start_envoy(tmp_path: Path) -> Iterator[Callable[[], tuple[ControlPlane, Env
 def second_proxy(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Envoy]:
     """Another proxy on the same port: the kernel spreads connections over both, as a Service would."""
     envoy = Envoy(request.param, tmp_path, platform.control_plane.port, name="second")
-    eventually(lambda: envoy.stats("/ready")[0] == 200, "the second proxy is ready")
+    envoy.wait_until_ready()
     yield envoy
     envoy.stop()
 
@@ -139,7 +139,7 @@ def running_platform(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -
     control_plane.publish(build(world, options))
     try:
         for envoy in (pop, balancer):
-            eventually(lambda envoy=envoy: envoy.stats("/ready")[0] == 200, f"{envoy.role} is ready: {envoy.log}")
+            envoy.wait_until_ready()
         yield platform
     finally:
         pop.stop()

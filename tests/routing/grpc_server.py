@@ -1,11 +1,13 @@
-"""gRPC server: a pod's port for gRPC as the LoadBalancer sees it, and the platform's gRPC as a client sees it."""
+"""gRPC server: a pod as the LoadBalancer asks it, over HTTP/1.1, and the platform's gRPC as a client sees it."""
 
 # mypy: disable-error-code="import-untyped"
 # grpcio carries no types.
 
+import struct
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ class Called:
 
 
 class GrpcServer:
-    """A pod: answers each call with its own name, and remembers what it was asked."""
+    """A pod: answers each call with its own name, and remembers what it was asked. Anything else gets JSON."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -36,26 +38,68 @@ class GrpcServer:
         self.trailing: tuple[tuple[str, str], ...] = ()
         outer = self
 
-        class Handler(grpc.GenericRpcHandler):  # type: ignore[misc] # grpcio carries no types
-            def service(self, call: Any) -> Any:
-                def answer(message: bytes, context: Any) -> bytes:
-                    outer.calls.append(Called(call.method, dict(context.invocation_metadata()), message))
-                    time.sleep(outer.delay)
-                    context.set_trailing_metadata(outer.trailing)
-                    if outer.refusal is not None:
-                        context.abort(outer.refusal, "the pod's own words")
-                    return outer.name.encode()
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
-                return grpc.unary_unary_rpc_method_handler(answer)
+            def do_POST(self) -> None:
+                body = self._body()
+                metadata = {key.lower(): value for key, value in self.headers.items()}
+                if metadata["content-type"] != "application/grpc":
+                    self._answer({"content-type": "application/json"}, b"{}", {})
+                    return
+                outer.calls.append(Called(self.path, metadata, body[5:]))
+                time.sleep(outer.delay)
+                headers, trailing = {"content-type": "application/grpc"}, dict(outer.trailing)
+                if outer.refusal is None:
+                    message = outer.name.encode()
+                    self._answer(
+                        headers, struct.pack(">BI", 0, len(message)) + message, {"grpc-status": "0", **trailing}
+                    )
+                else:
+                    code = str(outer.refusal.value[0])
+                    self._answer(
+                        {**headers, "grpc-status": code, "grpc-message": "the pod's own words", **trailing}, b"", {}
+                    )
 
-        self._server = grpc.server(ThreadPoolExecutor(8), (Handler(),))
-        port = self._server.add_insecure_port("127.0.0.1:0")
-        self.address = PodAddress("127.0.0.1", 1, port)
-        """Over HTTP it cannot be reached."""
-        self._server.start()
+            def _body(self) -> bytes:
+                if self.headers.get("transfer-encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
+
+            def _answer(self, headers: dict[str, str], body: bytes, trailers: dict[str, str]) -> None:
+                self.send_response(200)
+                framing = {"transfer-encoding": "chunked"} if trailers else {"content-length": str(len(body))}
+                for key, value in {**headers, **framing}.items():
+                    self.send_header(key, value)
+                self.end_headers()
+                if trailers:
+                    told = "".join(f"{key}: {value}\r\n" for key, value in trailers.items()).encode()
+                    body = b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, told)
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A client that has gone away is no news."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.address = PodAddress("127.0.0.1", self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        self._server.stop(0).wait()
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class Caller:

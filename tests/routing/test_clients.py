@@ -42,8 +42,7 @@ def fronts(start_front: Any, iris_model: Path, python_model: Callable[..., Path]
     """A pod of each endpoint."""
 
     def address(front: Any) -> PodAddress:
-        http, grpc = front.url.rpartition(":")[2], front.grpc_address.rpartition(":")[2]
-        return PodAddress("127.0.0.1", int(http), int(grpc))
+        return PodAddress("127.0.0.1", front.port)
 
     with (
         start_front(iris_model, HEADRACE_ENDPOINT="iris", HEADRACE_VERSION="v1") as iris,
@@ -118,6 +117,7 @@ def test_openai(host: str, served: Any, signer: Any, base: str) -> None:
     assert "".join(piece.choices[0].delta.content for piece in pieces) == "hello you "
 
 
+@pytest.mark.filterwarnings("ignore:get_open_ai_client")  # deprecated, and still in people's programs
 def test_the_client_that_databricks_sdk_makes_for_openai(
     host: str, served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

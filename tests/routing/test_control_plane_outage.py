@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from patience import eventually
 
 from headrace.contract import names
 from headrace.routing.snapshot import Snapshot, build
@@ -43,13 +44,15 @@ def test_proxies_serve_on_while_the_control_plane_is_away_and_after_it_is_back(
 
 
 def test_a_control_plane_that_knows_nothing_yet_tells_nothing(
-    platform: Any, make_endpoint: Any, load: Any, restart_control_plane: Any, until: Any
+    platform: Any, make_endpoint: Any, load: Any, restart_control_plane: Any
 ) -> None:
     serve_one(platform, make_endpoint)
     platform.control_plane.stop()
     restart_control_plane()
     with load() as requests:
-        until(lambda: platform.control_plane.connected() == {names.POP_PROXY, names.LOAD_BALANCER}, "proxies are back")
+        eventually(
+            lambda: platform.control_plane.connected() == {names.POP_PROXY, names.LOAD_BALANCER}, "proxies are back"
+        )
         requests.more(100)
     assert not requests.failures
     assert platform.balancer.admin("/clusters")[1].count(b"fraud/v1::127.0.0.1") > 0
@@ -105,9 +108,7 @@ def test_a_replaced_version_is_replaced_at_once_without_a_gap(
     assert [name for name, _ in Counter(served).items()] == sorted(set(served)), "never back to an older one"
 
 
-def test_a_removed_endpoint_is_404_and_its_clusters_are_gone(
-    platform: Any, make_endpoint: Any, load: Any, until: Any
-) -> None:
+def test_a_removed_endpoint_is_404_and_its_clusters_are_gone(platform: Any, make_endpoint: Any, load: Any) -> None:
     server = platform.server("one")
     pods = {("fraud", "v1"): (server,), ("other", "v1"): (server,)}
     platform.publish(make_endpoint("fraud"), make_endpoint("other"), pods=pods)
@@ -117,11 +118,11 @@ def test_a_removed_endpoint_is_404_and_its_clusters_are_gone(
         requests.more(30)
     assert not requests.failures
     assert platform.request("/fraud/invocations").status == 404
-    until(lambda: b"fraud/v1::" not in platform.balancer.admin("/clusters")[1], "cluster removed")
+    eventually(lambda: b"fraud/v1::" not in platform.balancer.admin("/clusters")[1], "cluster removed")
 
 
 def test_a_refused_configuration_is_counted_and_the_one_before_kept(
-    platform: Any, make_endpoint: Any, load: Any, until: Any
+    platform: Any, make_endpoint: Any, load: Any
 ) -> None:
     serve_one(platform, make_endpoint)
     good = build(platform.world, platform.options)
@@ -132,7 +133,7 @@ def test_a_refused_configuration_is_counted_and_the_one_before_kept(
     before = platform.control_plane.rejections()
     with load() as requests:
         platform.control_plane.publish(Snapshot({**good.roles, names.POP_PROXY: pop}))
-        until(lambda: platform.control_plane.rejections() > before, "refusal counted")
+        eventually(lambda: platform.control_plane.rejections() > before, "refusal counted")
         requests.more(30)
         platform.control_plane.publish(good)
         platform.settle()
@@ -140,9 +141,9 @@ def test_a_refused_configuration_is_counted_and_the_one_before_kept(
     assert not requests.failures
 
 
-def test_a_proxy_is_not_ready_before_it_was_told_anything(start_envoy: Any, until: Any) -> None:
+def test_a_proxy_is_not_ready_before_it_was_told_anything(start_envoy: Any) -> None:
     control_plane, envoy = start_envoy()
-    until(lambda: control_plane.connected() == {envoy.role}, "connected")
+    eventually(lambda: control_plane.connected() == {envoy.role}, "connected")
     assert envoy.stats("/ready")[0] != 200
     assert envoy.admin("/ready")[0] == 503
 
@@ -160,7 +161,7 @@ def served_certificate(platform: Any) -> str:
 
 
 def test_a_renewed_certificate_is_served_without_losing_a_request(
-    platform: Any, make_endpoint: Any, load: Any, until: Any, renew_certificate: Any
+    platform: Any, make_endpoint: Any, load: Any, renew_certificate: Any
 ) -> None:
     serve_one(platform, make_endpoint)
     with load() as requests:
@@ -168,7 +169,7 @@ def test_a_renewed_certificate_is_served_without_losing_a_request(
             before = served_certificate(platform)
             requests.more(20)
             renew_certificate(platform.tls_directory)
-            until(lambda before=before: served_certificate(platform) != before, "new certificate served")
+            eventually(lambda before=before: served_certificate(platform) != before, "new certificate served")
             requests.more(20)
     assert not requests.failures
 
@@ -202,22 +203,22 @@ def test_a_balancer_that_is_listed_but_dead_loses_no_request(platform: Any, make
 
 @pytest.mark.parametrize("second_proxy", [names.POP_PROXY, names.LOAD_BALANCER], indirect=True)
 def test_a_proxy_that_leaves_finishes_what_it_has_and_sends_clients_elsewhere(
-    platform: Any, make_endpoint: Any, load: Any, second_proxy: Any, until: Any
+    platform: Any, make_endpoint: Any, load: Any, second_proxy: Any
 ) -> None:
     server = serve_one(platform, make_endpoint)
     slow = platform.server("slow")
     slow.delay = 2.5
     pods = {("fraud", "v1"): (server,), ("slow", "v1"): (slow,)}
     platform.publish(make_endpoint("fraud"), make_endpoint("slow"), pods=pods)
-    until(lambda: used(platform, second_proxy), "the one that will leave is in use")
+    eventually(lambda: used(platform, second_proxy), "the one that will leave is in use")
     with load() as requests, load("/slow/invocations", clients=6) as slow_requests:
-        until(lambda: len(slow.requests) >= 6, "slow requests are inside")
+        eventually(lambda: len(slow.requests) >= 6, "slow requests are inside")
         assert active(second_proxy) > 0
         second_proxy.drain()
         assert active(second_proxy) == 0
         second_proxy.stop()
         requests.more(20)
-        until(lambda: len(slow_requests.outcomes) >= 6, "slow requests are answered")
+        eventually(lambda: len(slow_requests.outcomes) >= 6, "slow requests are answered")
     assert not requests.failures
     assert not slow_requests.failures
 

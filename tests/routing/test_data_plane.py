@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from patience import eventually
 
 PATHS = ("/serving-endpoints/fraud/invocations", "/fraud/invocations", "/fraud/invocations/")
 
@@ -74,14 +75,12 @@ def test_no_token_is_401(platform: Any, fraud: Any) -> None:
     assert not fraud.requests
 
 
-def test_a_refusal_is_logged_with_the_path_that_was_asked_for_and_without_its_query(
-    platform: Any, fraud: Any, until: Any
-) -> None:
+def test_a_refusal_is_logged_with_the_path_that_was_asked_for_and_without_its_query(platform: Any, fraud: Any) -> None:
     fraud.status = 418
     answer = platform.request("/serving-endpoints/fraud/invocations?key=secret")
     lines = f'"request_id":"{answer.headers["x-request-id"]}"'
     for envoy in (platform.pop, platform.balancer):
-        until(lambda envoy=envoy: lines in envoy.log.read_text(), "logged")
+        eventually(lambda envoy=envoy: lines in envoy.log.read_text(), "logged")
         line = next(line for line in envoy.log.read_text().splitlines() if lines in line)
         assert '"path":"/serving-endpoints/fraud/invocations"' in line
         assert '"endpoint":"fraud"' in line

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import pytest
+from patience import eventually
 
 from headrace.contract import names
 from headrace.routing.snapshot import paths
@@ -94,12 +95,12 @@ def test_a_version_is_asked_by_its_name_or_by_weight(serve: Any, pods: Any, ask:
     assert ask(headrace_endpoint="fraud", headrace_version="v9").code == "NOT_FOUND"
 
 
-def test_a_shadow_gets_copies_of_calls(serve: Any, pods: Any, ask: Any, until: Any) -> None:
+def test_a_shadow_gets_copies_of_calls(serve: Any, pods: Any, ask: Any) -> None:
     main, shadow = pods("main"), pods("shadow")
     serve({"v1": (100, 0, [main]), "v2": (0, 100, [shadow])})
 
     assert ask(headrace_endpoint="fraud").answer == "main"
-    until(lambda: len(shadow.calls) == 1, "a copy came")
+    eventually(lambda: len(shadow.calls) == 1, "a copy came")
 
 
 def test_who_may_call_is_decided_as_for_http(serve: Any, pods: Any, caller: Any, signer: Any) -> None:
@@ -190,12 +191,12 @@ def test_what_is_not_grpc_is_not_found_at_its_paths(platform: Any, fraud: Any) -
     assert not fraud.calls
 
 
-def test_a_refusal_is_logged_with_its_code(platform: Any, ask: Any, fraud: Any, until: Any) -> None:
+def test_a_refusal_is_logged_with_its_code(platform: Any, ask: Any, fraud: Any) -> None:
     good = ask(headrace_endpoint="fraud").metadata["x-request-id"]
     fraud.refusal = grpc.StatusCode.INVALID_ARGUMENT
     identity = ask(headrace_endpoint="fraud").metadata["x-request-id"]
     for envoy in (platform.pop, platform.balancer):
-        until(lambda envoy=envoy: identity in envoy.log.read_text(), "logged")
+        eventually(lambda envoy=envoy: identity in envoy.log.read_text(), "logged")
         lines = [json.loads(line) for line in envoy.log.read_text().splitlines() if identity in line]
         assert [line["grpc_status"] for line in lines] == ["InvalidArgument"]
         assert good not in envoy.log.read_text()
@@ -217,7 +218,7 @@ def test_calls_count_as_their_versions_requests(platform: Any, ask: Any, fraud: 
     assert counted() == before + 3
 
 
-def test_versions_are_replaced_under_calls_without_a_failure(serve: Any, pods: Any, ask: Any, until: Any) -> None:
+def test_versions_are_replaced_under_calls_without_a_failure(serve: Any, pods: Any, ask: Any) -> None:
     stop = threading.Event()
     servers = {"v1": pods("v1"), "v2": pods("v2")}
 
@@ -233,7 +234,7 @@ def test_versions_are_replaced_under_calls_without_a_failure(serve: Any, pods: A
         for name in ("v2", "v1", "v2"):
             serve({name: (100, 0, [servers[name]])})
             wanted = len(servers[name].calls) + 20
-            until(lambda name=name, wanted=wanted: len(servers[name].calls) >= wanted, f"{name} is called")
+            eventually(lambda name=name, wanted=wanted: len(servers[name].calls) >= wanted, f"{name} is called")
         stop.set()
         codes = [code for one in running for code in one.result()]
 

@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 import pytest
+from patience import eventually
 
 pytestmark = pytest.mark.slow
 INVOKE = "/fraud/invocations"
@@ -40,7 +41,7 @@ def test_f82_clients_that_never_finish_a_request_hold_up_nobody(
 
 
 def test_f83_clients_that_hang_up_during_a_prediction_leave_nothing_behind(
-    platform: Any, fraud: Any, signer: Any, until: Any
+    platform: Any, fraud: Any, signer: Any
 ) -> None:
     fraud.delay = 0.3
     request = (
@@ -51,8 +52,10 @@ def test_f83_clients_that_hang_up_during_a_prediction_leave_nothing_behind(
         connection = platform.connect()
         connection.sendall(request.encode())
         connection.close()
-    until(lambda: stat(platform.pop, "http.pop_proxy.downstream_rq_active") == 0, "nothing active at the PopProxy")
-    until(lambda: stat(platform.balancer, "cluster.fraud/v1.upstream_rq_active") == 0, "nothing active at the pods")
+    eventually(lambda: stat(platform.pop, "http.pop_proxy.downstream_rq_active") == 0, "nothing active at the PopProxy")
+    eventually(
+        lambda: stat(platform.balancer, "cluster.fraud/v1.upstream_rq_active") == 0, "nothing active at the pods"
+    )
     fraud.delay = 0.0
     assert platform.request(INVOKE).status == 200
 

@@ -2,21 +2,23 @@
 
 from typing import Any
 
-from headrace.routing.issuer_keys import IssuerKeys
+from patience import eventually
+
+from headrace.routing.ads.issuer_keys import IssuerKeys
 
 
-def test_issuer_keys_are_kept_when_they_cannot_be_read_any_more(api: Any, until: Any) -> None:
+def test_issuer_keys_are_kept_when_they_cannot_be_read_any_more(api: Any) -> None:
     api.documents["/.well-known/openid-configuration"] = {"issuer": "https://issuer.test"}
     api.documents["/openid/v1/jwks"] = {"keys": [{"kid": "one"}]}
     keys = IssuerKeys(api.client(), lambda: None, period_seconds=0.02)
     keys.start()
-    until(lambda: keys.found is not None, "keys read")
+    eventually(lambda: keys.found is not None, "keys read")
     api.down = True
-    until(lambda: api.refused > 1, "tried again in vain")
+    eventually(lambda: api.refused > 1, "tried again in vain")
     assert keys.found == ("https://issuer.test", {"keys": [{"kid": "one"}]})
     api.down = False
     api.documents["/openid/v1/jwks"] = {"keys": []}
     assert keys.found == ("https://issuer.test", {"keys": [{"kid": "one"}]})
     api.documents["/openid/v1/jwks"] = {"keys": [{"kid": "two"}]}
-    until(lambda: keys.found == ("https://issuer.test", {"keys": [{"kid": "two"}]}), "rotated keys read")
+    eventually(lambda: keys.found == ("https://issuer.test", {"keys": [{"kid": "two"}]}), "rotated keys read")
     keys.stop()

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from patience import eventually
 
 from headrace.contract import names
-from headrace.machinery.api_server import ApiServer
-from headrace.routing import kube
-from headrace.routing.ads import Publisher
-from headrace.routing.loop import ControlPlane
+from headrace.kube.api_server import ApiServer
+from headrace.routing.ads.kubernetes_api import BALANCER_SLICES, ENDPOINT_SLICES, MODEL_ENDPOINTS
+from headrace.routing.ads.loop import ControlLoop
+from headrace.routing.ads.service import Publisher
 from headrace.routing.snapshot import Options
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS
 
@@ -30,9 +31,9 @@ class Running:
         asyncio.run_coroutine_threadsafe(self._start(server), self._loop).result(10)
 
     async def _start(self, server: ApiServer) -> None:
-        self.control_plane = ControlPlane(server, self.publisher, Options())
-        self.control_plane.start()
-        self._task = asyncio.create_task(self.control_plane.run())
+        self.control_loop = ControlLoop(server, self.publisher, Options())
+        self.control_loop.start()
+        self._task = asyncio.create_task(self.control_loop.run())
 
     def resources(self, role: str, type_url: str) -> dict[str, Any]:
         snapshot = self.publisher.snapshot
@@ -45,7 +46,7 @@ class Running:
 
     def stop(self) -> None:
         async def work() -> None:
-            self.control_plane.stop()
+            self.control_loop.stop()
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -53,18 +54,19 @@ class Running:
         asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
 
 
 def put_endpoint(
     api: Any, name: str = "fraud", namespace: str | None = None, weight: int = 100, version: str = "v1"
 ) -> None:
     versions = [{"name": version, "modelUri": "m", "image": "i", "weight": weight}]
-    api.put(kube.MODEL_ENDPOINTS, name, namespace=namespace or f"endpoint-{name}", spec={"versions": versions})
+    api.put(MODEL_ENDPOINTS, name, namespace=namespace or f"endpoint-{name}", spec={"versions": versions})
 
 
 def put_slice(api: Any, *ips: str, endpoint: str = "fraud", ready: bool = True) -> None:
     api.put(
-        kube.ENDPOINT_SLICES,
+        ENDPOINT_SLICES,
         f"{endpoint}-slice",
         namespace=f"endpoint-{endpoint}",
         labels={names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: "v1"},
@@ -76,7 +78,7 @@ def put_slice(api: Any, *ips: str, endpoint: str = "fraud", ready: bool = True) 
 @pytest.fixture
 def cluster(api: Any) -> Any:
     """An API server with the kinds installed and nothing in them."""
-    api.objects.update({kube.MODEL_ENDPOINTS: {}, kube.ENDPOINT_SLICES: {}, kube.BALANCER_SLICES: {}})
+    api.objects.update({MODEL_ENDPOINTS: {}, ENDPOINT_SLICES: {}, BALANCER_SLICES: {}})
     api.documents["/.well-known/openid-configuration"] = {"issuer": "https://issuer.test"}
     api.documents["/openid/v1/jwks"] = KEYS
     return api
@@ -106,74 +108,73 @@ def ready(api: Any, name: str = "fraud") -> tuple[str, str]:
     return conditions[0]["status"], conditions[0]["reason"]
 
 
-def test_an_endpoint_and_its_pods_are_published_and_reported(cluster: Any, start: Any, until: Any) -> None:
+def test_an_endpoint_and_its_pods_are_published_and_reported(cluster: Any, start: Any) -> None:
     running = start()
     put_endpoint(cluster)
-    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported as waiting")
+    eventually(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported as waiting")
     put_slice(cluster, "10.0.0.1", "10.0.0.2")
-    until(lambda: running.pods() == ["10.0.0.1:8080", "10.0.0.2:8080"], "pods published")
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "reported as ready")
+    eventually(lambda: running.pods() == ["10.0.0.1:8080", "10.0.0.2:8080"], "pods published")
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "reported as ready")
     assert status_of(cluster)["readyPods"] == 2
-    assert running.control_plane.ready() == (True, "ready")
+    assert running.control_loop.ready() == (True, "ready")
     put_slice(cluster, "10.0.0.2")
-    until(lambda: running.pods() == ["10.0.0.2:8080"], "a pod that left is gone")
+    eventually(lambda: running.pods() == ["10.0.0.2:8080"], "a pod that left is gone")
 
 
 @pytest.mark.parametrize(
-    "absent", [kube.MODEL_ENDPOINTS, kube.ENDPOINT_SLICES, kube.BALANCER_SLICES, "/openid/v1/jwks"]
+    "absent",
+    [MODEL_ENDPOINTS, ENDPOINT_SLICES, BALANCER_SLICES, "/openid/v1/jwks"],
 )
-def test_nothing_is_published_before_everything_was_read_once(
-    cluster: Any, start: Any, until: Any, absent: str
-) -> None:
+def test_nothing_is_published_before_everything_was_read_once(cluster: Any, start: Any, absent: str) -> None:
     put_endpoint(cluster)
     put_slice(cluster, "10.0.0.1")
     kept = cluster.objects.pop(absent, None)
     document = cluster.documents.pop(absent, None)
     running = start()
-    until(lambda: len(running.control_plane.missing()) == 1, "everything else was read")
+    eventually(lambda: len(running.control_loop.missing()) == 1, "everything else was read")
     assert running.publisher.snapshot is None
-    well, why = running.control_plane.ready()
+    well, why = running.control_loop.ready()
     assert not well
     assert why.startswith("waiting for ")
     if kept is not None:
         cluster.objects[absent] = kept
     else:
         cluster.documents[absent] = document
-    until(lambda: running.publisher.snapshot is not None, "published once it was read")
+    eventually(lambda: running.publisher.snapshot is not None, "published once it was read")
     assert running.pods() == ["10.0.0.1:8080"], "the first snapshot is a whole one"
 
 
-def test_an_outage_of_the_api_server_takes_nothing_away(cluster: Any, start: Any, until: Any) -> None:
+def test_an_outage_of_the_api_server_takes_nothing_away(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     put_slice(cluster, "10.0.0.1")
     running = start()
-    until(lambda: running.pods() == ["10.0.0.1:8080"], "published")
+    eventually(lambda: running.pods() == ["10.0.0.1:8080"], "published")
     before = running.publisher.snapshot
     refused = cluster.refused
     cluster.down = True
     cluster.end_watches()
-    until(lambda: cluster.refused > refused + 4, "tried again in vain")
+    eventually(lambda: cluster.refused > refused + 4, "tried again in vain")
     assert running.publisher.snapshot == before
-    assert running.control_plane.ready() == (True, "ready")
+    assert running.control_loop.ready() == (True, "ready")
     cluster.down = False
     put_slice(cluster, "10.0.0.9")
-    until(lambda: running.pods() == ["10.0.0.9:8080"], "caught up")
+    eventually(lambda: running.pods() == ["10.0.0.9:8080"], "caught up")
 
 
-def test_an_object_with_a_fault_says_so_and_leaves_the_others_alone(cluster: Any, start: Any, until: Any) -> None:
+def test_an_object_with_a_fault_says_so_and_leaves_the_others_alone(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     put_endpoint(cluster, "bad", weight=50)
     put_endpoint(cluster, "thief", namespace="endpoint-fraud")
     running = start()
-    until(lambda: ready(cluster, "bad") == ("False", "InvalidSpec"), "fault reported")
-    until(lambda: ready(cluster, "thief") == ("False", "InvalidSpec"), "fault reported")
-    until(
-        lambda: set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1", "fraud/v1/grpc"},
+    eventually(lambda: ready(cluster, "bad") == ("False", "InvalidSpec"), "fault reported")
+    eventually(lambda: ready(cluster, "thief") == ("False", "InvalidSpec"), "fault reported")
+    eventually(
+        lambda: set(running.resources(names.LOAD_BALANCER, CLUSTER)) == {"fraud/v1"},
         "others are served",
     )
 
 
-def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> None:
+def test_the_cause_comes_from_the_pods(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "No module named 'xgboost'"}}
     cluster.put(
@@ -183,17 +184,17 @@ def test_the_cause_comes_from_the_pods(cluster: Any, start: Any, until: Any) -> 
         status={"containerStatuses": [{"name": "model", "state": {}, "lastState": ended}]},
     )
     start()
-    until(lambda: ready(cluster) == ("False", "ModelLoadFailed"), "cause reported")
+    eventually(lambda: ready(cluster) == ("False", "ModelLoadFailed"), "cause reported")
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][0]["message"]
 
 
 def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_else_changes(
-    cluster: Any, start: Any, until: Any
+    cluster: Any, start: Any
 ) -> None:
     put_endpoint(cluster, version="v2")
     put_slice(cluster, "10.0.0.1")
     cluster.put(
-        kube.ENDPOINT_SLICES,
+        ENDPOINT_SLICES,
         "coming",
         namespace="endpoint-fraud",
         labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v2"},
@@ -201,7 +202,7 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
         endpoints=[{"addresses": ["10.0.0.2"], "conditions": {"ready": False}}],
     )
     running = start()
-    until(lambda: ready(cluster) == ("True", "FormerVersionServes"), "what serves is well")
+    eventually(lambda: ready(cluster) == ("True", "FormerVersionServes"), "what serves is well")
     ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "No module named 'xgboost'"}}
     cluster.put(
         "/api/v1/namespaces/endpoint-fraud/pods",
@@ -209,46 +210,46 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
         labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v2"},
         status={"containerStatuses": [{"name": "model", "state": {}, "lastState": ended}]},
     )
-    until(lambda: len(status_of(cluster)["conditions"]) == 2, "cause reported")
+    eventually(lambda: len(status_of(cluster)["conditions"]) == 2, "cause reported")
 
     assert ready(cluster) == ("True", "FormerVersionServes")
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][1]["message"]
     assert running.pods() == ["10.0.0.1:8080"]
 
 
-def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any, until: Any) -> None:
+def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     put_slice(cluster, "10.0.0.1")
     running = start()
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "written")
-    item = cluster.objects[kube.MODEL_ENDPOINTS]["fraud"]
-    cluster.tell(kube.MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
-    until(lambda: running.control_plane.endpoints.all()[0].get("status"), "our own write seen")
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "written")
+    item = cluster.objects[MODEL_ENDPOINTS]["fraud"]
+    cluster.tell(MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
+    eventually(lambda: running.control_loop.endpoints.all()[0].get("status"), "our own write seen")
     count = len(cluster.patches)
     put_slice(cluster, "10.0.0.2")
-    until(lambda: running.pods() == ["10.0.0.2:8080"], "something else has changed")
+    eventually(lambda: running.pods() == ["10.0.0.2:8080"], "something else has changed")
     put_endpoint(cluster, "other")
-    until(lambda: ready(cluster, "other")[0] == "False", "and the other endpoint was reported")
+    eventually(lambda: ready(cluster, "other")[0] == "False", "and the other endpoint was reported")
     assert [path for path, _ in cluster.patches[count:] if "/fraud/" in path] == []
 
 
-def test_a_status_that_cannot_be_written_delays_no_proxy(cluster: Any, start: Any, until: Any) -> None:
+def test_a_status_that_cannot_be_written_delays_no_proxy(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     running = start()
-    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported")
-    cluster.hold_patches.set()
+    eventually(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported")
+    cluster.patches_allowed.clear()
     put_slice(cluster, "10.0.0.1")
-    until(lambda: running.pods() == ["10.0.0.1:8080"], "published all the same")
+    eventually(lambda: running.pods() == ["10.0.0.1:8080"], "published all the same")
     put_slice(cluster, "10.0.0.2")
-    until(lambda: running.pods() == ["10.0.0.2:8080"], "and again")
+    eventually(lambda: running.pods() == ["10.0.0.2:8080"], "and again")
     assert ready(cluster) == ("False", "NoReadyPod")
-    cluster.hold_patches.clear()
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "reported when it could be")
+    cluster.patches_allowed.set()
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "reported when it could be")
 
 
 def put_balancers(api: Any, *, ready: bool) -> None:
     api.put(
-        kube.BALANCER_SLICES,
+        BALANCER_SLICES,
         "load-balancer-slice",
         namespace=names.SYSTEM_NAMESPACE,
         ports=[{"name": "proxy", "port": 8080}],
@@ -269,32 +270,30 @@ def balancers(running: Running) -> list[str]:
     ]
 
 
-def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any, until: Any) -> None:
+def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: Any) -> None:
     put_balancers(cluster, ready=True)
     running = start()
-    until(lambda: balancers(running) == ["10.1.0.1"], "told")
+    eventually(lambda: balancers(running) == ["10.1.0.1"], "told")
 
 
-def test_an_api_server_that_comes_back_and_calls_every_pod_unready_takes_nothing_away(
-    cluster: Any, start: Any, until: Any
-) -> None:
+def test_an_api_server_that_comes_back_and_calls_every_pod_unready_takes_nothing_away(cluster: Any, start: Any) -> None:
     """The node controller does so when it has not heard of the nodes for longer than its grace."""
     put_endpoint(cluster)
     put_balancers(cluster, ready=True)
     put_slice(cluster, "10.0.0.1", "10.0.0.2")
     running = start()
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "served")
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "served")
     cluster.down = True
     cluster.end_watches()
     put_balancers(cluster, ready=False)
     put_slice(cluster, "10.0.0.1", "10.0.0.2", ready=False)
     cluster.down = False
-    until(lambda: ready(cluster) == ("False", "NoReadyPod"), "what is said of the pods is known")
+    eventually(lambda: ready(cluster) == ("False", "NoReadyPod"), "what is said of the pods is known")
     assert running.pods() == ["10.0.0.1:8080", "10.0.0.2:8080"]
     assert balancers(running) == ["10.1.0.1", "10.1.0.2"]
     put_balancers(cluster, ready=True)
     put_slice(cluster, "10.0.0.1", "10.0.0.2")
-    until(lambda: ready(cluster) == ("True", "VersionsReady"), "all is well again")
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "all is well again")
     put_slice(cluster, "10.0.0.2")
-    until(lambda: running.pods() == ["10.0.0.2:8080"], "and what is said of pods is believed again")
+    eventually(lambda: running.pods() == ["10.0.0.2:8080"], "and what is said of pods is believed again")
     assert balancers(running) == ["10.1.0.1"]

@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.contract.errors import InputError
-from headrace.routing.settings import Settings
+from headrace.routing.ads.settings import Settings
 
 
 def test_nothing_set_gives_the_defaults() -> None:

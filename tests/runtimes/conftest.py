@@ -2,35 +2,19 @@
 
 # ruff: noqa: PLC0415 -- MLflow and scikit-learn take seconds to import; only tests that need them pay.
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from running_pod import RunningPod, running
 
-REPOSITORY = Path(__file__).parents[2]
 
-
-@dataclass
-class RunningFront:
-    """A front with its workers, as a pod runs them."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    admin_url: str
-    log: Path
-    run_directory: Path
-    grpc_address: str
-    """Host and port of gRPC."""
+class RunningFront(RunningPod):
+    """A front with its workers."""
 
     def post(self, body: bytes | str, content_type: str | None = "application/json", **headers: str) -> httpx.Response:
         """POST /invocations."""
@@ -39,66 +23,23 @@ class RunningFront:
 
     def worker_pids(self) -> list[int]:
         """Live workers."""
-        return sorted(int(path.read_text()) for path in self.run_directory.glob("worker-*.pid"))
-
-    def metric(self, name: str) -> float:
-        """One metric's value, summed over its labels."""
-        lines = httpx.get(f"{self.admin_url}/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{"))
-
-
-def eventually(condition: Callable[[], bool], *, within_seconds: float = 120.0) -> None:
-    """Waits until the world is in a state."""
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the expected state did not come"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(url: str) -> int:
-    """Status of a GET, 0 when nobody listens."""
-    try:
-        return httpx.get(url, timeout=5).status_code
-    except httpx.TransportError:
-        return 0
+        pids = []
+        for path in self.run_directory.glob("worker-*.pid"):
+            with suppress(FileNotFoundError):  # the front forgets a worker between two looks
+                pids.append(path.read_text())
+        return sorted(int(pid) for pid in pids if pid)
 
 
 @pytest.fixture(scope="session")
 def start_front(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """A context manager that runs a front on a model directory."""
 
-    @contextmanager
-    def start(model: Path, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str) -> Iterator[Any]:
-        directory = tmp_path_factory.mktemp("front")
-        run_directory = Path(f"/tmp/hr-{os.getpid()}-{free_port()}")  # a socket's path is limited to 108 bytes
-        port, grpc_port, admin_port = free_port(), free_port(), free_port()
-        log = directory / "log"
-        command = [sys.executable, "-m", "headrace.runtimes.front", "--model", str(model), "--python", sys.executable]
-        command += ["--host", "127.0.0.1", "--port", str(port)]
-        command += ["--grpc-port", str(grpc_port), "--admin-port", str(admin_port)]
-        command += ["--run-directory", str(run_directory), "--failure-hold-seconds", "1", *arguments]
+    def start(model: Path, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str) -> Any:
+        served = ["--model", str(model), "--python", sys.executable, "--failure-hold-seconds", "1", *arguments]
         settings = {"HEADRACE_VERSION": "v7", "HEADRACE_GRACE_SECONDS": "4", "HEADRACE_WORKERS": "1", **environment}
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output)
-        url, admin_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
-        front = RunningFront(process, url, admin_url, log, run_directory, f"127.0.0.1:{grpc_port}")
-        try:
-            if wait:
-                eventually(lambda: process.poll() is not None or answers(front.url + "/ping") == 200)
-                assert process.poll() is None, log.read_text()
-            yield front
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        return running(
+            RunningFront, tmp_path_factory.mktemp("front"), served, settings, within_seconds=120 if wait else 0
+        )
 
     return start
 

@@ -1,6 +1,7 @@
 """The server people write by hand: FastAPI around pyfunc, blocking calls in its thread pool."""
 
 import os
+from typing import Any
 
 import anyio.to_thread
 import mlflow.pyfunc
@@ -18,12 +19,12 @@ async def allow_many_threads() -> None:
 
 
 @app.get("/ping")
-def ping() -> dict:
+def ping() -> dict[str, Any]:
     return {}
 
 
 @app.post("/predict")
-def predict(request: dict) -> dict:
+def predict(request: dict[str, Any]) -> dict[str, Any]:
     if "inputs" in request:
         result = model.predict(np.asarray(request["inputs"], dtype=np.float32))
     else:

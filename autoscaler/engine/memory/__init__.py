@@ -1,0 +1,1 @@
+"""What one decision leaves to the next, and how each part of it goes on."""

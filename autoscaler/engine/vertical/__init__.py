@@ -1,0 +1,1 @@
+"""How many requests one pod admits at once, learned from the traffic there is."""

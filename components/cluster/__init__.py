@@ -1,0 +1,1 @@
+"""The Kubernetes cluster that everything else is put into."""

@@ -1,0 +1,70 @@
+"""EndpointScale: bounds within which the autoscaler sets the number of pods, as inputs, rules and manifests."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from headrace.components.kubernetes import checks
+from headrace.components.kubernetes.manifests import Labels, Manifest, custom_object, role_binding
+from headrace.components.platform.autoscaler import SCALE_ROLE
+from headrace.contract import names
+from headrace.contract.apa import AutoscalerSpec
+from headrace.contract.codec import decode, read
+
+
+class EndpointScale(TypedDict):
+    """Bounds within which the autoscaler sets the number of pods; it finds everything else by itself."""
+
+    min_replicas: NotRequired[int]
+    """Fewest pods; 0 lets the endpoint sleep when idle. Default 1: asleep, an endpoint cannot answer at once."""
+    max_replicas: NotRequired[int]
+    """Most pods. Default 100: nobody is safe without a limit; a backlog once made HPA ask for 800 times the need."""
+    idle_seconds: NotRequired[float]
+    """Where fewest pods is 0: seconds without a request before the last pod goes. Absent: a minute, or as long as any
+    other need is remembered if that is longer; a first request that waits for a start is worse than one of many."""
+    cost_per_hour: NotRequired[float]
+    """Most that the pods may cost together per hour, in any currency. Absent: no budget."""
+    pod_cost_per_hour: NotRequired[float]
+    """Price of one pod-hour in the same currency; needed with a budget."""
+
+
+def scale_faults(scale: Mapping[str, Any]) -> Iterator[str]:
+    """Known keys, then the rules of the object itself."""
+    for fault in checks.known_keys(scale, EndpointScale.__annotations__):
+        yield f"scale: {fault}"
+    given = {key: value for key, value in scale.items() if key in EndpointScale.__annotations__}
+    for broken in read(AutoscalerSpec, given, known={"target": "version"})[1]:
+        yield f"scale.{broken}"
+
+
+def scale_grant(namespace: str, *, labels: Labels) -> Manifest:
+    """The autoscaler's right to write in this namespace."""
+    return role_binding(SCALE_ROLE, names.AUTOSCALER, labels=labels, namespace=namespace)
+
+
+def scale_object(
+    version: str,
+    namespace: str,
+    *,
+    labels: Labels,
+    scale: Mapping[str, Any] | None,
+    platform: pulumi.Output[Mapping[str, Any]],
+) -> Manifest:
+    """The bounds of one version's Deployment, of the same name; the defaults where `scale` is None.
+
+    An update fails where bounds were asked for and nobody would read them. Defaults bind nobody, so that they may lie
+    there until the platform runs an autoscaler.
+    """
+    spec = decode(AutoscalerSpec, {} if scale is None else scale, known={"target": version}).to_json()
+    wanted = platform.apply(
+        lambda known: spec if scale is None or known.get("autoscaler") else _nobody_reads(namespace)
+    )
+    return custom_object(names.APA_KIND, version, namespace, labels=labels, spec=wanted)
+
+
+def _nobody_reads(namespace: str) -> dict[str, Any]:
+    subject = f"ModelEndpoint '{namespace.removeprefix('endpoint-')}'"
+    raise checks.ArgsError(
+        subject, ["scale is given and the platform runs no autoscaler; set the platform's input autoscaler to true"]
+    )

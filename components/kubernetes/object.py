@@ -1,0 +1,52 @@
+"""KubernetesObject: registers an object, given as the manifest Kubernetes itself documents, as a Pulumi resource.
+
+Manifests are plain data made by pure functions, so that tests and policies judge exactly what the cluster will get. The
+typed classes of pulumi-kubernetes are not used: they would only translate the data, and their import takes two seconds
+of CPU at every preview. Type tokens and provider are the same.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+import pulumi
+
+_PROVIDER_VERSION: Final = version("pulumi-kubernetes")
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """One object of a cluster."""
+
+    metadata: pulumi.Output[Any]
+    """As the API server returned it."""
+    status: pulumi.Output[Any]
+    """The object's status at the end of the update; None for kinds without one."""
+
+    def __init__(self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
+        """`manifest` has apiVersion, kind, metadata and the kind's own fields; values may be outputs."""
+        super().__init__(_token(manifest), name, {**manifest, "status": None}, _with_version(opts))
+
+
+class ApiServerEndpoints(pulumi.CustomResource):
+    """The EndpointSlice with the API server's own addresses; it is read and never written."""
+
+    ports: pulumi.Output[Any]
+    """Entries with a `port` each."""
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+        found = pulumi.ResourceOptions(id="default/kubernetes")
+        kind = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"}
+        outputs = {"ports": None}
+        super().__init__(_token(kind), name, outputs, pulumi.ResourceOptions.merge(_with_version(opts), found))
+
+
+def _token(manifest: Mapping[str, Any]) -> str:
+    """The type token of the manifest's kind in pulumi-kubernetes."""
+    group_version = manifest["apiVersion"]
+    if "/" not in group_version:
+        group_version = f"core/{group_version}"
+    return f"kubernetes:{group_version}:{manifest['kind']}"
+
+
+def _with_version(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=_PROVIDER_VERSION), opts)

@@ -1,0 +1,113 @@
+"""Python packages for the pod's platform, resolved and installed by uv on whatever machine this is."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Final
+
+import uv
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.images.commands import execute
+
+_NETWORK: Final = re.compile(
+    r"failed to fetch|error sending request|dns error|connection (refused|reset)|timed? ?out|network is unreachable"
+    r"|status code: (408|429|5\d\d)|HTTP status (server error|code 5)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolver:
+    """uv, set to one Python version and platform."""
+
+    python: str
+    """Minor version, for example 3.11."""
+    platform: str
+    """As uv names them, for example x86_64-manylinux_2_28."""
+    log: Path
+
+    def resolve(
+        self, requirements: Sequence[str], *, constraints: Sequence[str], pins: Sequence[str], scratch: Path
+    ) -> str:
+        """The requirements as a lock with hashes: every package, its exact version and its files' digests.
+
+        `pins` (`name==version`) are preferred where they satisfy the requirements. Raises PermanentError with the
+        resolver's own message when there is no solution, TemporaryError when the index cannot be reached.
+        """
+        # both in one directory: MLflow writes `-c constraints.txt` into the requirements
+        wanted, bounds = scratch / "requirements.txt", scratch / "constraints.txt"
+        wanted.write_text("\n".join(requirements) + "\n", "utf-8")
+        bounds.write_text("\n".join(constraints) + "\n", "utf-8")
+        lock = scratch / "environment.lock"
+        if pins:
+            lock.write_text("\n".join(pins) + "\n")  # uv prefers the versions it finds in its output file
+        files = [f"--constraints={bounds}", f"--output-file={lock}", str(wanted)]
+        options = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet"]
+        self._uv("The model's requirements cannot be resolved", "compile", *options, *files, scratch=scratch)
+        return lock.read_text("utf-8")
+
+    def install(
+        self, lock: str, target: Path, *, scratch: Path, options: Sequence[str] = (), hashes_required: bool = True
+    ) -> None:
+        """Installs exactly the lock's packages into the directory `target`.
+
+        `options` are lines such as `--extra-index-url …`; they say where packages are and are no part of the lock,
+        which everyone may read who has the image, since they can hold passwords.
+        """
+        path = scratch / "install.txt"
+        path.write_text("\n".join([*options, lock]), "utf-8")
+        hashes = "--require-hashes" if hashes_required else "--verify-hashes"
+        exactly = ["--no-deps", hashes, "--link-mode=hardlink", "--no-progress"]
+        files = [f"--target={target}", f"--requirements={path}"]
+        self._uv("Packages cannot be installed", "install", *exactly, *files, scratch=scratch)
+        (target / ".lock").unlink(missing_ok=True)
+        self._compare(target, pins_of(lock))
+
+    def _compare(self, target: Path, pins: Sequence[str]) -> None:
+        """Trust, and look: settings that uv found elsewhere could have made it install something else."""
+        locked = {canonicalize_name(name): Version(version) for name, version in (pin.split("==") for pin in pins)}
+        for distribution in distributions(path=[str(target)]):
+            name, version = canonicalize_name(distribution.name), Version(distribution.version)
+            if locked.get(name, version) != version:
+                raise PermanentError(
+                    f"{name} {version} was installed where the lock has {locked[name]}; remove overrides from uv's "
+                    f"settings and build again (log: {self.log})"
+                )
+
+    def _uv(self, purpose: str, command: str, *arguments: str, scratch: Path) -> None:
+        # uv reads the settings, overrides of versions among them, of the project it is started in. An empty file ends
+        # the search; the user's own settings, such as an index, still count.
+        (scratch / "uv.toml").touch()
+        # uv and the interpreter that it asks are those that run here, not those that PATH happens to lead to
+        settings = [f"--python={sys.executable}", f"--python-version={self.python}"]
+        settings += [f"--python-platform={self.platform}", "--color=never"]
+        status, output = execute(
+            [uv.find_uv_bin(), "pip", command, *settings, *arguments],
+            env={"UV_COMPILE_BYTECODE": "false"},  # with dates in it, and the interpreter's that runs here
+            cwd=scratch,
+            log=self.log,
+        )
+        if status == 0:
+            return
+        # uv names the packages at odds; paths of the scratch directory say nothing
+        said = output.replace(f"{scratch}/", "").strip()
+        message = f"{purpose} for Python {self.python} on {self.platform}; uv says:\n{said}"
+        raise TemporaryError(message) if _NETWORK.search(said) else PermanentError(message)
+
+
+def options_of(requirements: Sequence[str]) -> list[str]:
+    """The lines that say where packages are found; not those that name other files."""
+    files = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+    return [line for line in requirements if line.startswith("-") and not line.startswith(files)]
+
+
+def pins_of(lock: str) -> tuple[str, ...]:
+    """The `name==version` of every package in a lock, without hashes and markers."""
+    found = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*==[^\s;\\]+)", lock, flags=re.MULTILINE)
+    return tuple(sorted(found))

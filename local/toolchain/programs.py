@@ -1,0 +1,100 @@
+"""The programs that the embedded default runs, each pinned to one version and built from one small Go module."""
+
+from dataclasses import dataclass
+from typing import Final
+
+KUBERNETES_VERSION: Final = "v1.36.3"
+PULUMI_VERSION: Final = "v3.170.0"
+PULUMI_KUBERNETES_VERSION: Final = "v2.0.0"
+KWOK_VERSION: Final = "v0.8.0"
+METRICS_SERVER_VERSION: Final = "v0.9.0"
+_COMPONENT_VERSION: Final = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopiedFile:
+    """A script that a Go module ships and that belongs beside a built program."""
+
+    module: str
+    """Module path and version, as `go mod download` takes it."""
+    path: str
+    """Path inside the module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A set of executables built together because they share dependencies."""
+
+    name: str
+    version: str
+    module: str
+    """Folder, beside this file, of the go.mod."""
+    packages: tuple[str, ...]
+    """What `go build` is given; each yields one executable named by its last path element."""
+    linker_values: tuple[str, ...] = ()
+    """`-X` settings: how these programs learn their own version."""
+    links: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Executables that are called by several names: (executable, names)."""
+    copied: tuple[CopiedFile, ...] = ()
+
+
+_KUBE_NAMES: Final = (
+    "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl",
+)  # fmt: skip
+"""The one executable is whichever of them it is called by."""
+KUBERNETES: Final = Program(
+    name="kubernetes",
+    version=KUBERNETES_VERSION,
+    module="cluster",
+    packages=("./kube", "./etcd", "./pause", "./coredns", "./kube-router"),
+    linker_values=(
+        f"{_COMPONENT_VERSION}.gitVersion={KUBERNETES_VERSION}",
+        f"{_COMPONENT_VERSION}.gitMajor=1",
+        f"{_COMPONENT_VERSION}.gitMinor=36",
+    ),
+    links=(("kube", _KUBE_NAMES),),
+)
+
+PULUMI: Final = Program(
+    name="pulumi",
+    version=PULUMI_VERSION,
+    module="pulumi",
+    packages=("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+    linker_values=(f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI_VERSION}",),
+)
+
+PULUMI_PYTHON: Final = Program(
+    name="pulumi-language-python",
+    version="v3.79.0",  # the last release that carries the language host inside the sdk module
+    module="pulumi-language-python",
+    packages=("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+    copied=(
+        CopiedFile(module="github.com/pulumi/pulumi/sdk/v3@v3.259.0", path="python/cmd/pulumi-language-python-exec"),
+        CopiedFile(module="github.com/pulumi/pulumi/sdk/v3@v3.79.0", path="python/dist/pulumi-analyzer-policy-python"),
+        CopiedFile(module="github.com/pulumi/pulumi/sdk/v3@v3.79.0", path="python/dist/pulumi-resource-pulumi-python"),
+    ),
+)
+
+PULUMI_KUBERNETES: Final = Program(
+    name="pulumi-kubernetes",
+    version=PULUMI_KUBERNETES_VERSION,
+    module="pulumi-kubernetes",
+    packages=("github.com/pulumi/pulumi-kubernetes/provider/v2/cmd/pulumi-resource-kubernetes",),
+    linker_values=(f"github.com/pulumi/pulumi-kubernetes/provider/v2/pkg/version.Version={PULUMI_KUBERNETES_VERSION}",),
+)
+"""Built with the last client-go of its line, 0.17.17: with 0.17.0 the provider asks an API server for its groups five
+times a second, and every update waited three seconds for them. Releases of the provider since 4.0 ask 50 times."""
+
+KWOK: Final = Program(name="kwok", version=KWOK_VERSION, module="kwok", packages=("sigs.k8s.io/kwok/cmd/kwok",))
+"""Plays nodes and pods for `python -m bench.autoscaler.scale`; nothing else builds it."""
+
+METRICS_SERVER: Final = Program(
+    name="metrics-server",
+    version=METRICS_SERVER_VERSION,
+    module="metrics-server",
+    packages=("sigs.k8s.io/metrics-server/cmd/metrics-server",),
+)
+"""Tells the HorizontalPodAutoscaler of `make bench-product` what its pods use; nothing else builds it."""
+
+DEPLOYER: Final = (PULUMI, PULUMI_PYTHON, PULUMI_KUBERNETES)
+"""What `pulumi up` needs; they must lie in one folder, where the engine finds them without a warning."""

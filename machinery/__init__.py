@@ -1,1 +1,0 @@
-"""What programs that control a cluster share: the API server, watched copies of its objects, a port about oneself."""

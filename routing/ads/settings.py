@@ -1,0 +1,27 @@
+"""Settings: what the control plane reads from its environment. It does not start with unknown or wrong values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.contract.errors import InputError
+
+_PREFIX = "HEADRACE_ROUTING_"
+_LOG_LEVEL = f"{_PREFIX}LOG_LEVEL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Reads HEADRACE_ROUTING_LOG_LEVEL; raises InputError that names every fault."""
+        faults = []
+        level = environment.get(_LOG_LEVEL, cls.log_level).upper()
+        if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            faults.append(f"{_LOG_LEVEL} = {level!r}, must be DEBUG, INFO, WARNING or ERROR")
+        unknown = sorted(key for key in environment if key.startswith(_PREFIX) and key != _LOG_LEVEL)
+        faults += [f"{key} is not a setting; remove it or correct its name" for key in unknown]
+        if faults:
+            raise InputError("environment", faults)
+        return cls(log_level=level)

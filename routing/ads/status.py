@@ -1,0 +1,168 @@
+"""The status of a ModelEndpoint object, with its conditions. Pure."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from headrace.contract import names
+from headrace.contract.conditions import ConditionType, Finding, conditions_json
+from headrace.contract.model_endpoint import READY, ROLLED_OUT
+from headrace.routing.snapshot import Endpoint, previous_versions, versions_without_pods
+
+MESSAGE_LIMIT: Final = 1024
+"""Most characters of a pod's message in a condition; the API allows 32,768, a terminal shows less."""
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
+_STARTING: Final = ("ContainerCreating", "PodInitializing")
+"""Reasons of waiting containers that are starting and have not failed."""
+
+
+def endpoint_status(
+    item: Mapping[str, Any],
+    *,
+    endpoint: Endpoint | None,
+    faults: Sequence[str],
+    ready: Mapping[str, int],
+    pods: Iterable[Mapping[str, Any]],
+    now: str,
+) -> dict[str, Any]:
+    """The `status` of a ModelEndpoint object.
+
+    `ready` counts ready pods by version, also of versions that the object does not name; `pods` are the endpoint's
+    pods, read for the cause when `needs_pods`; `now` is RFC 3339 text, used only when a condition's status changes.
+    """
+    generation = item["metadata"].get("generation", 0)
+    if endpoint is None:
+        condition = _condition(False, "InvalidSpec", "; ".join(faults))
+    else:
+        missing, previous = versions_without_pods(endpoint, ready), previous_versions(endpoint, ready)
+        if not missing:
+            condition = _condition(True, "VersionsReady", "Every version that takes traffic has a ready pod.")
+        elif previous:
+            words = f"Version {', '.join(previous)} serves until {', '.join(missing)} has a ready pod."
+            condition = _condition(True, "FormerVersionServes", words)
+        else:
+            condition = _not_ready(missing, list(pods))
+    failure = None if endpoint is None else _failure(new_versions(endpoint, ready), list(pods))
+    # A first version that cannot start is what Ready is about.
+    found = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
+    conditions = conditions_json(found, _conditions_before(item), now=now, generation=generation)
+    total = sum(ready.values()) if endpoint is not None else 0
+    status = {"observedGeneration": generation, "readyPods": total, "conditions": conditions}
+    if endpoint is not None:
+        status["runtimes"] = [
+            {"version": version.name, "runtime": version.runtime, "reasons": list(version.reasons)}
+            for version in endpoint.spec.versions
+        ]
+    return status
+
+
+def differs(item: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether writing the status would change the object."""
+    current = item.get("status") or {}
+    return any(current.get(key) != value for key, value in status.items())
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    return any(each.get("type") == READY.name and each.get("status") == "True" for each in _conditions_before(item))
+
+
+def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
+    """Whether the endpoint's pods must be read to say why a version has no ready pod."""
+    return bool(versions_without_pods(endpoint, ready))
+
+
+def new_versions(endpoint: Endpoint, ready: Mapping[str, int]) -> list[str]:
+    """Versions without a ready pod that are to take the traffic from a previous version, which serves meanwhile."""
+    return versions_without_pods(endpoint, ready) if previous_versions(endpoint, ready) else []
+
+
+def _condition(holds: bool, reason: str, message: str, *, kind: ConditionType = READY) -> Finding:
+    return Finding(type=kind, holds=holds, reason=reason, message=message)
+
+
+def _conditions_before(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (item.get("status") or {}).get("conditions") or ()
+
+
+def _not_ready(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> Finding:
+    """The finding with the first failure that a pod of these versions reports, or that they are still starting."""
+    failure = _failure(versions, pods)
+    if failure is not None:
+        return _condition(False, *failure)
+    listed = ", ".join(versions)
+    words = f"No pod is ready for version {listed}; requests to it answer 503, unless pods that were ready still serve."
+    return _condition(False, "NoReadyPod", " ".join([words, *_loading(versions, pods)]))
+
+
+def _loading(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each pod of these versions whose container runs and is not ready: it loads the model."""
+    found = []
+    for pod in _by_name(pods):
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            since = ((container.get("state") or {}).get("running") or {}).get("startedAt")
+            if since and _version(pod) in versions and not container.get("ready"):
+                found.append(f"Pod {pod['metadata']['name']} has been loading the model since {since}.")
+    return found
+
+
+def _failure(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Reason and message of the newest failing pod of the first of these versions that has one."""
+    newest = sorted(_by_name(pods), key=lambda pod: pod["metadata"].get("creationTimestamp") or "", reverse=True)
+    for version, pod in itertools.product(versions, newest):
+        failure = pod_failure(pod) if _version(pod) == version else None
+        if failure is not None:
+            return failure[0], f"Version {version}, pod {pod['metadata']['name']}: {failure[1]}"
+    return None
+
+
+def _by_name(pods: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def _version(pod: Mapping[str, Any]) -> str | None:
+    return (pod["metadata"].get("labels") or {}).get(names.VERSION_LABEL)
+
+
+def pod_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Reason and message of a pod's failure, in its own words; None for a pod that is healthy or starting."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in containers:
+        state = container.get("state") or {}
+        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+        if ended and (ended.get("exitCode", 0) != 0 or ended.get("reason") == "OOMKilled"):
+            return _of_exit(ended)
+        stuck = state.get("waiting") or {}
+        if stuck.get("reason") and stuck["reason"] not in _STARTING:
+            return stuck["reason"], _short(stuck.get("message") or stuck["reason"])
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return condition.get("reason") or "Unschedulable", _short(condition.get("message") or "not scheduled")
+    if status.get("phase") == "Failed":
+        return status.get("reason") or "PodFailed", _short(status.get("message") or "the pod failed")
+    return None
+
+
+def _of_exit(ended: Mapping[str, Any]) -> tuple[str, str]:
+    """Of a container's termination message: JSON `{"reason", "message"}`, or text on why the model did not load."""
+    said = (ended.get("message") or "").strip()
+    fallback = ended.get("reason") or "Error"
+    if fallback == "OOMKilled":
+        return fallback, _short(said or "the container used more memory than its limit")
+    try:
+        parsed = json.loads(said.splitlines()[-1]) if said else None
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict) and _REASON.fullmatch(str(parsed.get("reason", ""))):
+        return str(parsed["reason"]), _short(str(parsed.get("message", "")))
+    if said:
+        return "ModelLoadFailed", _short(said)
+    reason = "ContainerFailed" if fallback == "Error" else fallback
+    return reason, f"exit status {ended.get('exitCode')}, without a word"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MESSAGE_LIMIT else "…" + text[-MESSAGE_LIMIT + 1 :]

@@ -1,0 +1,74 @@
+"""StatusWriter: writes the status of ModelEndpoint objects where it differs from what they say.
+
+It runs beside the publishing of snapshots: a slow API server may delay a status, never a proxy's configuration.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.contract.errors import TemporaryError
+from headrace.kube.api_server import ApiServer, Conflict, Object
+from headrace.routing.ads import kubernetes_api, status, telemetry
+from headrace.routing.snapshot import Endpoint, accepted_endpoints, pod_counts, ready_pods
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ObservedObjects:
+    """The objects that one snapshot was built from."""
+
+    endpoints: Sequence[Object]
+    slices: Sequence[Object]
+
+
+class StatusWriter:
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._unreadable: set[str] = set()
+
+    def write(self, observed: ObservedObjects, *, all_endpoints: bool, now: str) -> None:
+        """Writes each status that differs. A failed write is left to the next call, and the other statuses are written.
+
+        `observed` must be published already, so that no endpoint is called ready before its proxies know it. Without
+        `all_endpoints`, only endpoints are looked at that are not ready or that wait for a new version's first pod:
+        their pods may name a new cause although no object that is watched has changed. `now` is RFC 3339 text.
+        """
+        endpoints, refused = accepted_endpoints(observed.endpoints)
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
+        ready = pod_counts(ready_pods(observed.slices))
+        for item in observed.endpoints:
+            name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+            faults = refused.get((namespace, name), [])
+            endpoint = None if faults else by_name[name]
+            rolling_out = endpoint is not None and bool(status.new_versions(endpoint, ready.get(name, {})))
+            if all_endpoints or rolling_out or not status.is_ready(item):
+                self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), now=now)
+
+    def _write(
+        self, item: Object, endpoint: Endpoint | None, *, faults: Sequence[str], ready: Mapping[str, int], now: str
+    ) -> None:
+        name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        try:
+            pods = self._pods(namespace) if endpoint is not None and status.needs_pods(endpoint, ready) else []
+            wanted = status.endpoint_status(item, endpoint=endpoint, faults=faults, ready=ready, pods=pods, now=now)
+            if status.differs(item, wanted):
+                kubernetes_api.write_status(self._server, item, wanted)
+                telemetry.status_writes.labels("written").inc()
+        except Conflict:
+            # Another writer was faster; the watch brings the new version of the object, and that the next call.
+            telemetry.status_writes.labels("conflict").inc()
+        except TemporaryError as error:
+            telemetry.status_writes.labels("failed").inc()
+            log.warning("status of ModelEndpoint %s/%s not written: %s", namespace, name, error)
+
+    def _pods(self, namespace: str) -> list[Object]:
+        """The endpoint's pods; none when they cannot be read, and then the status names no cause."""
+        try:
+            return kubernetes_api.pods_of(self._server, namespace)
+        except TemporaryError as error:
+            if namespace not in self._unreadable:
+                self._unreadable.add(namespace)
+                log.warning("pods of %s cannot be read, status will not name causes: %s", namespace, error)
+            return []

@@ -1,0 +1,187 @@
+"""Local replies: responses that a proxy gives by itself (Envoy's term), each in the format of the caller's protocol.
+
+| path                                                        | body                                       |
+|-------------------------------------------------------------|--------------------------------------------|
+| `…/v2/…` (Open Inference)                                   | `{"error": message}`                       |
+| `…/v1/…`, `/serving-endpoints/chat/completions` and siblings | `{"error": {"message", "type", "code"}}`   |
+| everything else (Databricks, MLflow)                        | `{"error_code", "message"}`                |
+
+A gRPC call gets `grpc-status` and `grpc-message`, whatever its path.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
+
+from headrace.routing.snapshot import access, body_based_routing, paths
+from headrace.routing.snapshot.options import MEBIBYTE, Options
+from headrace.routing.snapshot.resources import Body, header_option
+
+_PREFIX: Final = r"(/serving-endpoints)?(/[^/]+)?(/served-models/[^/]+)?"
+OPEN_INFERENCE_PATH: Final = rf"^{_PREFIX}/v2([/?].*)?$"
+OPENAI_PATH: Final = (
+    rf"^({_PREFIX}/v1([/?].*)?|/serving-endpoints/(chat/completions|completions|embeddings|responses).*)$"
+)
+
+
+class GrpcStatus(IntEnum):
+    """Status codes of gRPC that a proxy gives by itself."""
+
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+_KINDS: Final = {
+    "BAD_REQUEST": ("invalid_request_error", GrpcStatus.INVALID_ARGUMENT),
+    "REQUEST_TOO_LARGE": ("invalid_request_error", GrpcStatus.RESOURCE_EXHAUSTED),
+    "REQUEST_HEADERS_TOO_LARGE": ("invalid_request_error", GrpcStatus.INVALID_ARGUMENT),
+    "UNAUTHENTICATED": ("authentication_error", GrpcStatus.UNAUTHENTICATED),
+    "PERMISSION_DENIED": ("permission_error", GrpcStatus.PERMISSION_DENIED),
+    "RESOURCE_DOES_NOT_EXIST": ("invalid_request_error", GrpcStatus.NOT_FOUND),
+    "METHOD_NOT_ALLOWED": ("invalid_request_error", GrpcStatus.UNIMPLEMENTED),
+    "NOT_IMPLEMENTED": ("invalid_request_error", GrpcStatus.UNIMPLEMENTED),
+    "REQUEST_TIMEOUT": ("invalid_request_error", GrpcStatus.DEADLINE_EXCEEDED),
+    "REQUEST_LIMIT_EXCEEDED": ("rate_limit_error", GrpcStatus.RESOURCE_EXHAUSTED),
+    "INTERNAL_ERROR": ("server_error", GrpcStatus.INTERNAL),
+    "TEMPORARILY_UNAVAILABLE": ("server_error", GrpcStatus.UNAVAILABLE),
+    "DEADLINE_EXCEEDED": ("server_error", GrpcStatus.DEADLINE_EXCEEDED),
+}
+"""The error codes that the Databricks SDK reads, each with OpenAI's `type` of the error and gRPC's status."""
+_UNKNOWN_MODEL: Final = "No endpoint has the name that the request's body gives as 'model', a text."
+_UNKNOWN_PATH: Final = "No endpoint or version is served at this path."
+_UNKNOWN_METADATA: Final = (
+    "No endpoint, or no version of it, is served under the name in the metadata: say "
+    f"{paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA}."
+)
+_NO_REPLICA: Final = "No replica of the model is ready yet."
+_NOT_REACHED: Final = "The model could not be reached; send the request again."
+
+
+@dataclass(frozen=True)
+class LocalReply:
+    """One response that a proxy gives by itself. `status` is matched."""
+
+    status: int
+    error_code: str
+    """A key of _KINDS."""
+    message: str
+    flags: tuple[str, ...] = ()
+    """Envoy response flags to match too, where one status has several causes."""
+    retry_seconds: int | None = None
+    token_failed: bool = False
+    """Match only when the token filter refused: it answers 403 to a wrong audience, where 401 is right."""
+    header: Body | None = None
+    """Match only requests with this header: what `access.shape_filter` refuses has no status of its own."""
+    answered_as: int | None = None
+    """Status to send instead of `status`."""
+    grpc_message: str | None = None
+    """Sent over gRPC instead of `message`."""
+
+    @property
+    def openai_type(self) -> str:
+        """What OpenAI's clients read as the error's `type`."""
+        return _KINDS[self.error_code][0]
+
+
+def replies(options: Options) -> tuple[LocalReply, ...]:
+    """In order: Envoy uses the first that matches. %LOCAL_REPLY_BODY% is Envoy's own reason."""
+    malformed = LocalReply(400, "BAD_REQUEST", "The request breaks HTTP: %RESPONSE_CODE_DETAILS%.")
+    more = f"The request body is larger than {options.body_bytes // MEBIBYTE} MiB; send less at once."
+    more_than_routed = (
+        f"The request body is larger than {options.model_body_bytes // MEBIBYTE} MiB; send less at once, or to the "
+        "endpoint's own address."
+    )
+    too_large = LocalReply(413, "REQUEST_TOO_LARGE", more)
+    token = (
+        "%LOCAL_REPLY_BODY%; send 'Authorization: Bearer <token>' with a current token for audience "
+        f"'{options.audience}'."
+    )
+    unauthenticated = LocalReply(401, "UNAUTHENTICATED", token)
+    two_hosts, asked = access.two_hosts(), body_based_routing.asked()
+    overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
+    return (
+        malformed,
+        LocalReply(403, "BAD_REQUEST", "The request names more than one host.", header=two_hosts, answered_as=400),
+        LocalReply(413, "REQUEST_TOO_LARGE", more_than_routed, header=asked),
+        too_large,
+        replace(too_large, status=403, header=access.too_large(options), answered_as=413),
+        unauthenticated,
+        replace(unauthenticated, status=403, token_failed=True, answered_as=401),
+        LocalReply(403, "PERMISSION_DENIED", "The token's subject may not call this endpoint."),
+        LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_MODEL, header=asked),
+        LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_PATH, grpc_message=_UNKNOWN_METADATA),
+        LocalReply(405, "METHOD_NOT_ALLOWED", "This method is not allowed here; Allow says which are."),
+        LocalReply(408, "REQUEST_TIMEOUT", "The request did not arrive completely in time; send it again."),
+        LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served."),
+        LocalReply(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests; slow down.", retry_seconds=overload),
+        LocalReply(431, "REQUEST_HEADERS_TOO_LARGE", "The request's line and headers are too large."),
+        LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
+        LocalReply(501, "NOT_IMPLEMENTED", "This method is not served."),
+        LocalReply(502, "INTERNAL_ERROR", "The model server's answer was not valid HTTP."),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_REPLICA, flags=("UH", "NC"), retry_seconds=absent),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NOT_REACHED, retry_seconds=overload),
+        LocalReply(504, "DEADLINE_EXCEEDED", "The model did not answer within the endpoint's time limit."),
+    )
+
+
+def local_replies(options: Options) -> Body:
+    """`local_reply_config` of an HTTP connection manager."""
+    return {
+        "mappers": [mapper for reply in replies(options) for mapper in _mappers(reply)],
+        "body_format": {
+            "json_format": {"error_code": "BAD_REQUEST", "message": "The request was refused: %RESPONSE_CODE_DETAILS%."}
+        },
+    }
+
+
+def grpc_request() -> Body:
+    """A header matcher of gRPC calls."""
+    return paths.header_matches("content-type", paths.GRPC_CONTENT)
+
+
+def _mappers(reply: LocalReply) -> list[Body]:
+    """One mapper for each format, in the order in which Envoy tries them; gRPC is first, because it has any path."""
+    told = reply.message if reply.grpc_message is None else reply.grpc_message
+    openai_type, grpc_status = _KINDS[reply.error_code]
+    status = {"grpc-status": str(grpc_status.value)}
+    if reply.retry_seconds is not None:
+        status["grpc-retry-pushback-ms"] = str(1000 * reply.retry_seconds)
+    openai = {"message": reply.message, "type": openai_type, "code": reply.error_code.lower()}
+    plain = {"error_code": reply.error_code, "message": reply.message}
+    return [
+        _mapper(reply, [grpc_request()], {"text_format_source": {"inline_string": told}}, status),
+        _mapper(reply, [paths.header_matches(":path", OPEN_INFERENCE_PATH)], {"json_format": {"error": reply.message}}),
+        _mapper(reply, [paths.header_matches(":path", OPENAI_PATH)], {"json_format": {"error": openai}}),
+        _mapper(reply, [], {"json_format": plain}),
+    ]
+
+
+def _mapper(
+    reply: LocalReply, headers: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})
+) -> Body:
+    status = {"default_value": reply.status, "runtime_key": "headrace.unused"}
+    filters: list[Body] = [{"status_code_filter": {"comparison": {"op": "EQ", "value": status}}}]
+    matched = headers if reply.header is None else [*headers, reply.header]
+    filters += [{"header_filter": {"header": header}} for header in matched]
+    if reply.token_failed:
+        failed = {"filter": access.JWT_FILTER, "path": [{"key": access.FAILED_KEY}], "value": {"present_match": True}}
+        filters.append({"metadata_filter": {"matcher": failed, "match_if_key_not_found": False}})
+    if reply.flags:
+        filters.append({"response_flag_filter": {"flags": list(reply.flags)}})
+    all_match = filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}}
+    mapper: Body = {"filter": all_match, "body_format_override": body}
+    if reply.answered_as is not None:
+        mapper["status_code"] = reply.answered_as
+    retry = {} if reply.retry_seconds is None else {"retry-after": str(reply.retry_seconds)}
+    if retry or added:
+        mapper["headers_to_add"] = [header_option(*header) for header in {**retry, **added}.items()]
+    return mapper

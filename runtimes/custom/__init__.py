@@ -1,1 +1,0 @@
-"""The deployer's own server."""

@@ -1,0 +1,46 @@
+"""From settings to a running pod: listeners and pipes in the parent, a server in the serving process."""
+
+import asyncio
+import logging
+import os
+
+import uvloop
+
+from headrace.runtimes.http import parent
+from headrace.runtimes.http.front import Front
+from headrace.runtimes.http.parent import FATAL, Heartbeat, Parent
+from headrace.runtimes.http.server import Server
+from headrace.runtimes.pod import logs
+from headrace.runtimes.pod.settings import Settings
+
+log = logging.getLogger("headrace.front")
+
+
+def run(settings: Settings, *, began: float | None = None) -> int:
+    """Serves until SIGTERM; the pod's exit status. `began`: when the pod's process started, in monotonic seconds."""
+    try:
+        listeners = [parent.listener(settings.host, settings.port)]
+        if settings.admin_port:
+            listeners.append(parent.listener(settings.host, settings.admin_port))
+    except OSError as error:
+        log.error("cannot listen at %s, ports %d and %d: %s", settings.host, settings.port, settings.admin_port, error)
+        return FATAL
+    # Made here: what workers print survives the serving process.
+    pipes = logs.pipes(settings.worker_count + 1)
+
+    def serve(heartbeat: Heartbeat) -> int:
+        async def serving() -> None:
+            front = Front(settings, pipes=pipes, on_fatal=end, began=began)
+            await Server(front, listeners).run(heartbeat)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serving())
+        return 0
+
+    return Parent(serve, listeners).run()
+
+
+def end(reason: str) -> None:
+    """Ends the pod."""
+    del reason  # logged and written to the termination log where it arose
+    os._exit(FATAL)

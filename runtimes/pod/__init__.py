@@ -1,0 +1,1 @@
+"""What all parts of the pod's serving process share: settings, logs, processes, the pod's cgroup and its start."""

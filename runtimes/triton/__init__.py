@@ -1,1 +1,0 @@
-"""Triton: its model repository and how its server is started for one model."""

@@ -1,1 +1,0 @@
-"""vLLM: how its server is started for one model."""

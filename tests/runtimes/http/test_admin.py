@@ -1,0 +1,81 @@
+"""The admin port: names the autoscaler reads, and a limit it sets."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace.contract import metrics
+from headrace.runtimes.http.front import Front
+from headrace.runtimes.workers.worker_handle import WorkerHandle
+from tests.runtimes.http import in_process
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Front:
+    return in_process.make_front(tmp_path, endpoint="fraud", version="v7", cores=2.0)
+
+
+def ask(front: Front, method: str, path: str, body: bytes = b"") -> in_process.Answered:
+    return asyncio.run(in_process.ask(front, path, body, method=method, admin=True))
+
+
+def test_every_metric_the_contract_names_is_there_when_it_is_known(front: Front) -> None:
+    front.dispatcher.batch_size.observe(1, 100, 0.001)
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    always = [getattr(metrics, name) for name in dir(metrics) if name.startswith("FRONT_") and "RATIO" not in name]
+    always.remove(metrics.FRONT_CPU_SECONDS)  # counts from when the pod is ready
+
+    for name in always:
+        assert f'{name}{{endpoint="fraud",version="v7"}} ' in text
+    assert len([line for line in text.splitlines() if line.startswith("# TYPE")]) == len(set(text.split("# TYPE")[1:]))
+
+
+def test_what_a_call_costs_is_absent_until_there_was_one(front: Front) -> None:
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+
+    assert metrics.FRONT_CALLS in text
+    assert metrics.FRONT_CALLS_AT_ONCE not in text
+    assert metrics.FRONT_CALL_REQUEST_SECONDS not in text
+    assert metrics.FRONT_CPU_SECONDS not in text
+
+
+def test_the_limit_of_the_runtime_is_told_whatever_was_set(front: Front) -> None:
+    ask(front, "PUT", metrics.CONCURRENCY_PATH, b'{"limit": 4}')
+
+    text = ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    assert f'{metrics.FRONT_DEFAULT_LIMIT}{{endpoint="fraud",version="v7"}} 512\n' in text
+    assert f'{metrics.FRONT_CONCURRENCY_LIMIT}{{endpoint="fraud",version="v7"}} 4\n' in text
+
+
+def test_a_worker_that_leaves_is_not_counted_as_ready(front: Front) -> None:
+    stays, goes = WorkerHandle(0, ready=True), WorkerHandle(1, ready=True)
+    front.backend.workers = [stays, goes, WorkerHandle(2)]  # type: ignore[misc] # the pool's own list
+    goes.leave()
+
+    assert (
+        'headrace_workers_ready{endpoint="fraud",version="v7"} 1\n'
+        in ask(front, "GET", metrics.METRICS_PATH).body.decode()
+    )
+
+
+def test_the_limit_starts_from_the_cores_and_is_set_by_put(front: Front) -> None:
+    assert json.loads(ask(front, "GET", metrics.CONCURRENCY_PATH).body) == {"limit": 512}
+    assert json.loads(ask(front, "PUT", metrics.CONCURRENCY_PATH, b'{"limit": 4}').body) == {"limit": 4}
+    assert front.dispatcher.admission.limit == 4
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"4", b"[]", b'{"limit": 0}', b'{"limit": true}', b'{"limit": 1.5}', b'{"limit": "4"}']
+)
+def test_a_limit_that_is_no_number_changes_nothing(front: Front, body: bytes) -> None:
+    answer = ask(front, "PUT", metrics.CONCURRENCY_PATH, body)
+
+    assert answer.status == 400
+    assert front.dispatcher.admission.limit == 512
+
+
+def test_nothing_else_is_there(front: Front) -> None:
+    assert ask(front, "GET", "/invocations").status == 404
+    assert ask(front, "POST", metrics.CONCURRENCY_PATH).status == 405

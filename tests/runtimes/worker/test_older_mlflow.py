@@ -1,0 +1,66 @@
+"""Models of MLflow's earlier years, in environments of those years: answered as their own MLflow answers them.
+
+Left out are what the platform wants otherwise (docs/runtimes.md): wrong inputs are 400 where MLflow says 500, and
+MLflow 1 answered without `predictions`, to tables without the name of their form.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runtimes.worker.test_differential import alike
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__)
+ENVIRONMENTS = {
+    "1.30.1": ["scikit-learn==1.2.2", "pandas==1.5.3", "numpy==1.24.4", "scipy==1.11.4", "setuptools==69.5.1"],
+    "2.5.0": ["scikit-learn==1.2.2", "pandas==2.0.3", "numpy==1.24.4", "scipy==1.11.4", "setuptools==69.5.1"],
+    "2.9.2": ["scikit-learn==1.3.2", "pandas==2.1.4", "numpy==1.26.4", "setuptools==69.5.1"],
+    "2.14.3": ["scikit-learn==1.4.2", "pandas==2.2.3", "numpy==1.26.4", "setuptools==69.5.1"],
+    "2.20.3": ["scikit-learn==1.5.2", "pandas==2.2.3", "numpy==2.2.6"],
+}
+
+
+def python_with(version: str) -> Path:
+    """An interpreter with that MLflow, in the cache; made when it is missing."""
+    wanted = json.dumps([f"mlflow=={version}", *ENVIRONMENTS[version]])
+    root = Path(os.environ.get("HEADRACE_CACHE", Path.home() / ".cache" / "headrace")) / "engines" / f"mlflow-{version}"
+    python, done = root / "bin" / "python", root / ".complete"
+    if not done.exists() or done.read_text() != wanted:
+        uv = str(Path(sys.executable).with_name("uv"))
+        subprocess.run([uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(root)], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *json.loads(wanted)], check=True)
+        done.write_text(wanted)
+    return python
+
+
+@pytest.mark.parametrize("version", ENVIRONMENTS)
+def test_models_of_earlier_years_are_answered_as_their_own_mlflow_answers_them(version: str, tmp_path: Path) -> None:
+    program = [str(python_with(version)), str(HERE.parents[1] / "older_scoring.py"), str(HERE.parents[3] / "runtimes")]
+    done = subprocess.run([*program, str(tmp_path)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    assert told.pop("mlflow") == version
+    assert told["line"]["merges"], told["line"]["reason"]
+    assert told["line"]["example"] == 200
+    for name, model in told.items():
+        answered = 0
+        for body, (their_status, theirs), (status, ours) in model["answers"]:
+            where = f"{name}: {body}\nMLflow: {their_status} {theirs}\nours: {status} {ours}"
+            if version.startswith("1."):
+                assert status in (200, 400), where
+                answered += status == 200
+                continue
+            assert status == (400 if their_status == 500 else their_status), where
+            if status == 200:
+                answered += 1
+                assert alike(json.loads(theirs), json.loads(ours)), where
+            else:
+                assert json.loads(ours)["message"], where
+        assert answered >= 4, name

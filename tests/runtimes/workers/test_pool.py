@@ -1,0 +1,191 @@
+"""Workers that hang, get stuck, leak or talk; and callers that leave."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from patience import eventually
+
+pytestmark = pytest.mark.slow
+
+MODEL = """
+import ctypes, os, sys, time
+kept = []
+class Model(PythonModel):
+    def predict(self, context, model_input, params=None):
+        wish, amount = model_input.iloc[0, 0], float(model_input.iloc[0, 1])
+        if wish == "sleep":
+            time.sleep(amount)
+        if wish.startswith("/"):
+            while not os.path.exists(wish):
+                pass
+        if wish == "leak":
+            kept.append(bytearray(int(amount)))
+        if wish == "fork":
+            os.fork()
+        if wish == "print":
+            print("to stdout")
+            print("to stderr", file=sys.stderr)
+            ctypes.CDLL(None).puts(b"from C")
+            ctypes.CDLL(None).fflush(None)
+        return [wish]
+"""
+
+
+def living_children(pid: int) -> list[str]:
+    """Processes that a process has forked and that still run."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(status.parent.name)
+    return found
+
+
+def asked(wish: str, amount: float = 0) -> str:
+    return json.dumps({"dataframe_split": {"columns": ["wish", "amount"], "data": [[wish, amount]]}})
+
+
+@pytest.fixture(scope="module")
+def model(python_model: Callable[..., Path]) -> Path:
+    return python_model(MODEL)
+
+
+def test_a_stopped_worker_is_replaced(start_front: Any, model: Path) -> None:
+    with start_front(model) as front:
+        [pid] = front.worker_pids()
+        os.kill(pid, signal.SIGSTOP)
+
+        eventually(lambda: front.worker_pids() not in ([], [pid]))
+        eventually(lambda: front.metric("headrace_workers_ready") == 1)
+
+        assert front.post(asked("hello")).json() == {"predictions": ["hello"]}
+
+
+def test_a_call_past_its_deadline_is_answered_504_and_its_worker_replaced(start_front: Any, model: Path) -> None:
+    with start_front(model, HEADRACE_TIMEOUT_SECONDS="1") as front:
+        [pid] = front.worker_pids()
+        response = front.post(asked("sleep", 60))
+
+        assert response.status_code == 504
+        assert response.json()["error_code"] == "DEADLINE_EXCEEDED"
+        eventually(lambda: pid not in front.worker_pids())
+        eventually(lambda: front.metric("headrace_workers_ready") == 1)
+        assert front.post(asked("hello")).status_code == 200
+
+
+def test_a_pod_answers_its_probes_and_is_measured_while_its_model_computes(
+    start_front: Any, model: Path, tmp_path: Path
+) -> None:
+    """The call ends when the test says so, which is after the answers: no loop waits for it."""
+    enough = tmp_path / "enough"
+    with start_front(model) as front, ThreadPoolExecutor(1) as pool:
+        computing = pool.submit(front.post, asked(str(enough)))
+        try:
+            eventually(lambda: front.metric("headrace_requests_executing") == 1)
+            probes = [f"{front.url}{path}" for path in ("/ping", "/v2/health/ready") * 10]
+            probed = [httpx.get(probe, timeout=10).status_code for probe in probes]
+            measured = front.metric("headrace_requests_executing")
+        finally:
+            enough.touch()  # also where no answer came, so that the call ends
+
+        assert computing.result().json() == {"predictions": [str(enough)]}
+        assert set(probed) == {200}
+        assert measured == 1
+
+
+def test_what_the_model_prints_becomes_structured_logs(start_front: Any, model: Path) -> None:
+    with start_front(model) as front:
+        front.post(asked("print"))
+        wanted = {("to stdout", "stdout"), ("to stderr", "stderr"), ("from C", "stdout")}
+
+        def said() -> set[tuple[str, str]]:
+            records = [json.loads(line) for line in front.log.read_text().splitlines()]
+            return {(record["message"], record["stream"]) for record in records if record["logger"] == "model"}
+
+        eventually(lambda: wanted <= said())
+
+
+def test_a_process_that_a_model_forks_and_forgets_ends_with_the_call(start_front: Any, model: Path) -> None:
+    with start_front(model) as front:
+        [worker] = front.worker_pids()
+        forked = [front.post(asked("fork")).json() for _ in range(3)]
+
+        assert forked == [{"predictions": ["fork"]}] * 3
+        eventually(lambda: not living_children(worker), seconds=20)
+        assert front.worker_pids() == [worker]
+
+
+def test_a_leaking_worker_is_replaced_without_a_failed_request(start_front: Any, model: Path) -> None:
+    with start_front(model, HEADRACE_WORKERS="2") as front:
+        eventually(lambda: front.metric("headrace_workers_ready") == 2)
+        before = front.worker_pids()
+        statuses = []
+        fewest = 2.0
+        for _ in range(28):
+            statuses.append(front.post(asked("leak", 64 * 1024 * 1024)).status_code)
+            fewest = min(fewest, front.metric("headrace_workers_ready"))
+            time.sleep(0.15)
+        eventually(lambda: front.worker_pids() != before)
+        statuses.append(front.post(asked("hello")).status_code)
+
+        assert set(statuses) == {200}
+        assert fewest >= 1
+
+
+def test_callers_that_leave_free_their_places(start_front: Any, model: Path) -> None:
+    with start_front(model, HEADRACE_CONCURRENCY="1") as front:
+        holder = threading.Thread(target=lambda: front.post(asked("sleep", 3)))
+        holder.start()
+        eventually(lambda: front.metric("headrace_requests_executing") == 1)
+
+        def leave(_: int) -> None:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(
+                    front.url + "/invocations",
+                    content=asked("hello"),
+                    headers={"content-type": "application/json"},
+                    timeout=0.5,
+                )
+
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(leave, range(20)))
+        eventually(lambda: front.metric("headrace_requests_queued") == 0)
+        holder.join()
+
+        assert front.metric("headrace_requests_completed_total") == 1
+        assert front.post(asked("hello")).status_code == 200
+
+
+def test_a_full_pod_refuses_at_once_and_says_when_to_come_back(start_front: Any, model: Path) -> None:
+    with start_front(model, HEADRACE_CONCURRENCY="1") as front, ThreadPoolExecutor(120) as pool:
+        responses = list(pool.map(lambda _: front.post(asked("sleep", 0.3)), range(120)))
+        refused = [response for response in responses if response.status_code != 200]
+
+        assert 0 < len(refused) < 120
+        for response in refused:
+            assert response.status_code == 429
+            assert response.json()["error_code"] == "RESOURCE_EXHAUSTED"
+            assert 1 <= int(response.headers["retry-after"]) <= 120
+        assert front.metric("headrace_requests_refused_total") == len(refused)
+        assert front.metric("headrace_requests_arrived_total") == 120
+
+
+def test_waiting_models_run_many_requests_at_once(start_front: Any, model: Path) -> None:
+    with start_front(model) as front, ThreadPoolExecutor(24) as pool:
+        started = time.monotonic()
+        responses = list(pool.map(lambda _: front.post(asked("sleep", 0.5)), range(24)))
+        spent = time.monotonic() - started
+
+        assert {response.status_code for response in responses} == {200}
+        assert spent < 24 * 0.5 / 2, "one after the other"

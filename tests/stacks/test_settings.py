@@ -1,0 +1,113 @@
+"""Settings of a stack: what a configuration means and what is said about a wrong one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.components.kubernetes.checks import ArgsError
+from headrace.components.testing import record
+from headrace.stacks import settings
+
+PROJECT = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
+
+
+def configuration(**changes: Any) -> dict[str, str]:
+    """The defaults of Pulumi.yaml under `changes`, in the form in which the engine hands them over."""
+    values = {key: entry["default"] for key, entry in PROJECT["config"].items()} | changes
+    return {f"headrace:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def read(**changes: Any) -> settings.Settings:
+    found: settings.Settings = record(settings.read, config=configuration(**changes)).returned
+    return found
+
+
+def faults(**changes: Any) -> tuple[str, ...]:
+    def program() -> tuple[str, ...]:
+        with pytest.raises(ArgsError) as caught:
+            settings.read()
+        return caught.value.faults
+
+    found: tuple[str, ...] = record(program, config=configuration(**changes)).returned
+    return found
+
+
+def test_every_setting_has_a_default_and_a_sentence_on_it_in_the_project_file() -> None:
+    for key, entry in PROJECT["config"].items():
+        assert "default" in entry, key
+        assert len(entry["description"]) > 20, key
+
+
+def test_an_untouched_stack_adopts_the_current_cluster_and_serves_nothing() -> None:
+    found = read()
+
+    assert found.cluster == {}
+    assert found.platform == {
+        "exposure": "load_balancer",
+        "node_port": 30443,
+        "server_names": [],
+        "autoscaler": True,
+        "replicas": 2,
+        "image_base": {},
+        "labels": {},
+    }
+    assert found.endpoints == {}
+
+
+def test_an_endpoint_inherits_the_stacks_tracking_server_and_labels() -> None:
+    found = read(
+        tracking_uri="http://mlflow",
+        labels={"team": "risk", "stage": "test"},
+        endpoints=[
+            {"name": "fraud", "model_uri": "models:/fraud/7"},
+            {"name": "churn", "model_uri": "models:/churn/1", "tracking_uri": "http://own", "labels": {"team": "crm"}},
+        ],
+    )
+
+    assert found.endpoints["fraud"] == {
+        "model_uri": "models:/fraud/7",
+        "tracking_uri": "http://mlflow",
+        "labels": {"team": "risk", "stage": "test"},
+    }
+    assert found.endpoints["churn"]["tracking_uri"] == "http://own"
+    assert found.endpoints["churn"]["labels"] == {"team": "crm", "stage": "test"}
+
+
+def test_two_endpoints_with_one_name_are_refused() -> None:
+    twice = {"name": "fraud", "model_uri": "models:/fraud/7"}
+
+    assert faults(endpoints=[twice, twice]) == (
+        "endpoints[].name = 'fraud' is given 2 times, must be unique; rename or remove one",
+    )
+
+
+def test_every_fault_of_a_stack_is_told_at_once() -> None:
+    found = faults(
+        image_delivery={"kind": "pigeon"},
+        labels=["team"],
+        endpoints=[
+            {"name": "Fraud", "model_uri": "models:/fraud/7"},
+            {"name": "churn"},
+            {"name": "price", "model_uri": "models:/price/1", "min_replica": 1},
+            {"name": 7, "model_uri": "models:/seven/1"},
+            "just text",
+        ],
+    )
+
+    assert [fault.split(",")[0] for fault in found] == [
+        "labels = ['team']",
+        "image_delivery: kind = 'pigeon'",
+        "endpoints[0].name = 'Fraud'",
+        "endpoints[1]: model_uri is missing; set it",
+        "endpoints[2]: unknown input 'min_replica'",
+        "endpoints[3].name = 7",
+        "endpoints[4] = 'just text'",
+    ]
+
+
+def test_a_zero_is_kept_as_a_zero() -> None:
+    """`get_int(...) or default` would turn it into the default; the component then says what is wrong with it."""
+    assert read(platform_replicas=0).platform["replicas"] == 0
