@@ -23,18 +23,6 @@ FATAL: Final = 3
 """Exit status of a serving process that is not to be replaced: the model cannot be served."""
 HUNG_SECONDS: Final = 30.0
 """A serving process that gives no sign of life for so long is ended, and replaced. It gives one every second."""
-BACKLOG: Final = 2048
-"""Connections that the kernel accepts while the front is busy; one that finds no place tries again after a second."""
-
-
-def listener(host: str, port: int) -> socket.socket:
-    """A listening socket. OSError when something else listens there."""
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((host, port))
-    made.listen(BACKLOG)
-    made.setblocking(False)
-    return made
 
 
 class Heartbeat:

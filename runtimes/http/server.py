@@ -1,8 +1,8 @@
 """The serving process: listens, keeps the time of its connections, and ends without losing a request.
 
 SIGTERM takes the pod out of rotation first: it is not ready from then on and serves for ROTATION_SECONDS while routing
-catches up. Then the listeners close, connections that the kernel has accepted by then are taken over (closing would
-reset them), idle ones are closed, and what has begun is finished within the grace.
+catches up. Then no connection begins any more, those that have begun are taken over (closing a listener would reset
+them), the listeners close, idle connections are closed, and what has begun is finished within the grace.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from email.utils import formatdate
 
 from headrace.runtimes.http.connection import Connection
 from headrace.runtimes.http.front import Front
-from headrace.runtimes.http.parent import BACKLOG, Heartbeat
+from headrace.runtimes.http.listener import BACKLOG, HANDSHAKE_SECONDS, stop_handshakes
+from headrace.runtimes.http.parent import Heartbeat
 from headrace.runtimes.pod.settings import ROTATION_SECONDS
 
 log = logging.getLogger("headrace.front")
@@ -85,11 +86,7 @@ class Server:
         front.drain()
         log.info("draining: serving on for %.1f s, then finishing what is in flight", rotation)
         await asyncio.sleep(rotation)
-        for server, made in zip(self._servers, (self._serving, self._administering), strict=False):
-            remaining = [listening.dup() for listening in server.sockets]
-            server.close()
-            for listener in remaining:
-                await self._accept_the_rest(listener, made)
+        await self._close_listeners()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, grace - rotation - _STOP_SECONDS)):
                 while front.connections:
@@ -99,6 +96,17 @@ class Server:
         for connection in list(front.connections):
             connection.abort()
         self._ended.set()
+
+    async def _close_listeners(self) -> None:
+        ways = (self._serving, self._administering)
+        remaining = [(server.sockets[0].dup(), made) for server, made in zip(self._servers, ways, strict=False)]
+        for listener, _ in remaining:
+            stop_handshakes(listener)
+        for server in self._servers:
+            server.close()
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        for listener, made in remaining:
+            await self._accept_the_rest(listener, made)
 
     @staticmethod
     async def _accept_the_rest(listener: socket.socket, made: Callable[[], Connection]) -> None:

@@ -6,8 +6,8 @@ import os
 
 import uvloop
 
-from headrace.runtimes.http import parent
 from headrace.runtimes.http.front import Front
+from headrace.runtimes.http.listener import open_listener
 from headrace.runtimes.http.parent import FATAL, Heartbeat, Parent
 from headrace.runtimes.http.server import Server
 from headrace.runtimes.pod import logs
@@ -19,9 +19,9 @@ log = logging.getLogger("headrace.front")
 def run(settings: Settings, *, began: float | None = None) -> int:
     """Serves until SIGTERM; the pod's exit status. `began`: when the pod's process started, in monotonic seconds."""
     try:
-        listeners = [parent.listener(settings.host, settings.port)]
+        listeners = [open_listener(settings.host, settings.port)]
         if settings.admin_port:
-            listeners.append(parent.listener(settings.host, settings.admin_port))
+            listeners.append(open_listener(settings.host, settings.admin_port))
     except OSError as error:
         log.error("cannot listen at %s, ports %d and %d: %s", settings.host, settings.port, settings.admin_port, error)
         return FATAL
