@@ -1,6 +1,5 @@
 """Routes in front of an engine: requests pass as they are where it speaks the caller's protocol, else translated."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,14 +11,14 @@ from headrace.runtimes.calls import Outcome
 from headrace.runtimes.engines.engine import LOST, Engine, EngineRequest
 from headrace.runtimes.http import openai_routes
 from headrace.runtimes.http.exchange import Exchange
-from headrace.runtimes.http.open_inference_routes import paths_of
+from headrace.runtimes.http.open_inference_routes import Worded, elsewhere, paths_of
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import json_body, plain_body, submit
 from headrace.runtimes.protocols import errors, inference_messages, open_inference, request_body, scoring
 from headrace.runtimes.protocols.answers import Answer, Headers
 from headrace.runtimes.protocols.errors import Failure, Reason
-from headrace.runtimes.protocols.open_inference import JSON_LENGTH_HEADER, InferRequest, Tensor
+from headrace.runtimes.protocols.open_inference import JSON_LENGTH_HEADER, InferRequest
 
 _LENGTH: Final = JSON_LENGTH_HEADER.encode()
 _PASSED_ON: Final = (b"content-type", b"accept", _LENGTH, b"x-request-id")
@@ -165,31 +164,41 @@ class EngineRoutes:
             "outputs": [_tensor(one) for one in told.get("outputs", ())],
         }
 
-    def read_message(self, message: Any) -> InferRequest:
-        """Reads gRPC's message. InputError names what is wrong."""
-        return inference_messages.read_message(message)
+    def read_message(self, data: bytes) -> InferRequest | Failure:
+        """Reads gRPC's message, if it is for this model. InputError names what is wrong."""
+        message = inference_messages.parsed(data)
+        refused = elsewhere(message.model_name, message.model_version, self._served.settings)
+        return inference_messages.read_message(message) if refused is None else refused
 
-    async def inferred(
-        self, request: InferRequest, exchange: Exchange, *, timeout_seconds: float | None = None
-    ) -> Sequence[Tensor] | Failure:
-        """The outputs that the request asks for."""
+    def inferred(
+        self, request: InferRequest, exchange: Exchange, worded: Worded, *, timeout_seconds: float | None = None
+    ) -> Handled:
+        """Hands a request to the engine, which answers with the outputs that the request asks for."""
         if self._plan.protocol is not Protocol.OPEN_INFERENCE:
             return _UNSPOKEN
         if not self._engine.ready:
             return self._served.turned_away()
+        return self._inferred(request, exchange, worded, timeout_seconds)
+
+    async def _inferred(
+        self, request: InferRequest, exchange: Exchange, worded: Worded, timeout_seconds: float | None
+    ) -> Outcome:
         told = await self._engine.described(self._served.settings.endpoint)
         if isinstance(told, Failure):
             return told
-        document, raw = open_inference.written(request, binary=self._engine.binary)
-        for tensor in request.inputs:
-            tensor.values.clear()  # several times as large as the bytes that wait
-        work = self._inference(orjson.dumps(document), raw)
-        exchange.hold(len(work.body))
-        outcome = await self._served.dispatcher.infer(work, timeout_seconds=timeout_seconds)
-        if not isinstance(outcome, Answer):
-            return outcome if isinstance(outcome, Failure) else LOST  # no such engine streams its answer to infer
-        outputs, rest = _split(outcome)
-        return open_inference.chosen(request, open_inference.read_outputs(outputs, rest))
+        try:
+            document, raw = open_inference.written(request, binary=self._engine.binary)
+            for tensor in request.inputs:
+                tensor.values.clear()  # several times as large as the bytes that wait
+            work = self._inference(orjson.dumps(document), raw)
+            exchange.hold(len(work.body))
+            outcome = await self._served.dispatcher.infer(work, timeout_seconds=timeout_seconds)
+            if not isinstance(outcome, Answer):
+                return outcome if isinstance(outcome, Failure) else LOST  # no such engine streams its answer to infer
+            outputs, rest = _split(outcome)
+            return worded(request, open_inference.chosen(request, open_inference.read_outputs(outputs, rest)))
+        except InputError as error:
+            return errors.of_input(error)
 
 
 def _passed_on(exchange: Exchange) -> Headers:

@@ -4,13 +4,8 @@ A failure is the one that REST would give: its status as gRPC's code, its senten
 bounds a call's time in the queue; a caller that leaves ends its connection, and with it gives up its place.
 """
 
-# mypy: disable-error-code="import-untyped"
-# protobuf carries no types.
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from google.protobuf.message import DecodeError
 
 from headrace.contract import names
 from headrace.contract.errors import InputError
@@ -21,7 +16,9 @@ from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import refuse
 from headrace.runtimes.protocols import errors, grpc, inference_messages, messages, open_inference
+from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
+from headrace.runtimes.protocols.open_inference import InferRequest, Tensor
 
 _NO_GRPC = Failure(Reason.UNSUPPORTED_TYPE, "Content-Type must be application/grpc.")
 
@@ -74,26 +71,25 @@ class GrpcRoutes:
         served = self._served
         if served.backend.ready and served.dispatcher.admission.full():
             return refuse(served)
-        message = _message("ModelInfer", exchange)
-        if isinstance(message, Failure):
-            return message
-        refused = elsewhere(message.model_name, message.model_version, served.settings)
-        return self._infer(message, exchange) if refused is None else refused
-
-    async def _infer(self, message: Any, exchange: Exchange) -> Outcome:
+        data = _data(exchange)
+        if isinstance(data, Failure):
+            return data
         limit = grpc.timeout_seconds(exchange.fields.get(b"grpc-timeout"))
         try:
-            request = self._model.read_message(message)
-            identity = message.id
-            del message
-            outputs = await self._model.inferred(request, exchange, timeout_seconds=limit)
+            request = self._model.read_message(data)
+            if isinstance(request, Failure):
+                return request
+            return self._model.inferred(request, exchange, self._worded, timeout_seconds=limit)
         except InputError as error:
             return errors.of_input(error)
-        if isinstance(outputs, Failure):
-            return outputs
+
+    def _worded(self, request: InferRequest, outputs: Sequence[Tensor]) -> Answer:
         settings = self._served.settings
         made = messages.made(
-            "ModelInferResponse", model_name=settings.endpoint, model_version=settings.version, id=identity
+            "ModelInferResponse",
+            model_name=settings.endpoint,
+            model_version=settings.version,
+            id=request.identity or "",
         )
         inference_messages.fill(made, outputs, raw=request.binary)
         return grpc.answer(made.SerializeToString())
@@ -109,18 +105,24 @@ def _reading(method: str, ask: Callable[[Any], Handled]) -> Callable[[Exchange],
     return handle
 
 
-def _message(method: str, exchange: Exchange) -> Any:
-    """The request's message, or the failure of what is none."""
+def _data(exchange: Exchange) -> bytes | Failure:
+    """The bytes of the request's message."""
     if not exchange.fields.get(b"content-type", b"").startswith(grpc.CONTENT_TYPE.encode()):
         return _NO_GRPC
     data = grpc.message_of(exchange.body, exchange.fields.get(b"grpc-encoding"))
     if isinstance(data, Failure):
         return data
     exchange.hold(len(data))
-    message = messages.CLASSES[f"{method}Request"]()
-    try:
-        message.ParseFromString(data)
-    except DecodeError:
+    return data
+
+
+def _message(method: str, exchange: Exchange) -> Any:
+    """The request's message, or the failure of what is none."""
+    data = _data(exchange)
+    if isinstance(data, Failure):
+        return data
+    message = messages.parsed(f"{method}Request", data)
+    if message is None:
         return Failure(Reason.BAD_REQUEST, f"The request is not a valid {method}Request message.")
     return message
 

@@ -4,7 +4,8 @@ import logging
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol, TypeAlias
 
 import orjson
 
@@ -18,6 +19,7 @@ from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.protocols import (
     doubles,
     errors,
+    infer_headers,
     inference_messages,
     open_inference,
     packing,
@@ -26,6 +28,7 @@ from headrace.runtimes.protocols import (
 )
 from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
+from headrace.runtimes.protocols.message_forms import MessageForms
 from headrace.runtimes.protocols.open_inference import InferRequest, Tensor
 from headrace.runtimes.workers.described_model import DescribedModel
 
@@ -34,19 +37,26 @@ log = logging.getLogger("headrace.front")
 _MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?:infer|ready))?")
 
 
+Worded: TypeAlias = Callable[[InferRequest, Sequence[Tensor]], Answer]
+"""The answer of a protocol that carries the outputs of a request."""
+
+
 class InferenceModel(Protocol):
     """What gRPC asks of a model, whoever evaluates it."""
 
     async def described(self) -> dict[str, Any] | Failure:
         """The model's metadata."""
 
-    def read_message(self, message: Any) -> InferRequest:
-        """Reads a ModelInferRequest; InputError says what is wrong with it."""
+    def read_message(self, data: bytes) -> InferRequest | Failure:
+        """Reads a ModelInferRequest, if it is for this model. InputError says what is wrong with it."""
 
-    async def inferred(
-        self, request: InferRequest, exchange: Exchange, *, timeout_seconds: float | None = None
-    ) -> Sequence[Tensor] | Failure:
-        """The outputs that the request asks for; InputError says what is wrong with it."""
+    def inferred(
+        self, request: InferRequest, exchange: Exchange, worded: Worded, *, timeout_seconds: float | None = None
+    ) -> Handled:
+        """Hands the request on, and answers with the outputs that it asks for, as `worded` puts them.
+
+        InputError says what is wrong with the request.
+        """
 
 
 def paths_of(settings: Settings) -> list[str]:
@@ -98,6 +108,7 @@ class OpenInferenceRoutes:
 
     def __init__(self, served: Served, model: Callable[[], DescribedModel]) -> None:
         self._served, self._model = served, model
+        self._forms = MessageForms()
 
     def routes(self) -> dict[str, Route]:
         """What is at each path."""
@@ -134,10 +145,10 @@ class OpenInferenceRoutes:
             return served.not_ready()
         return self._model().signature.metadata(served.settings.endpoint, served.settings.version)
 
-    async def inferred(
-        self, request: InferRequest, exchange: Exchange, *, timeout_seconds: float | None = None
-    ) -> Sequence[Tensor] | Failure:
-        """The outputs that the request asks for. InputError says what is wrong with it."""
+    def inferred(
+        self, request: InferRequest, exchange: Exchange, worded: Worded, *, timeout_seconds: float | None = None
+    ) -> Handled:
+        """Hands a request to the queue. InputError says what is wrong with it."""
         served = self._served
         if not served.backend.ready:
             return served.turned_away()
@@ -145,16 +156,26 @@ class OpenInferenceRoutes:
         if isinstance(work, Failure):
             return work
         exchange.hold(len(work.body))
-        outcome = await served.dispatcher.infer(work, timeout_seconds=timeout_seconds)
-        return self._outputs(request, outcome) if isinstance(outcome, Answer) else _failure(outcome)
+        waiting = Translated(exchange, lambda outcome: self._told(request, outcome, worded))
+        return submit(served, exchange, work, waiting, timeout_seconds=timeout_seconds)
 
-    def read_message(self, message: Any) -> InferRequest:
-        """Reads gRPC's message. InputError names what is wrong."""
-        plain = doubles.of_message(message)
-        packed = self._model().packer.doubles(plain) if plain is not None else None
-        if packed is not None:
-            return inference_messages.around(message, packed=packed)
-        return inference_messages.read_message(message)
+    def read_message(self, data: bytes) -> InferRequest | Failure:
+        """Reads gRPC's message, if it is for this model. InputError names what is wrong."""
+        packer = self._model().packer
+        known = self._forms.read(data, packer.doubles)
+        message = known.address if known is not None else inference_messages.parsed(data)
+        refused = elsewhere(message.model_name, message.model_version, self._served.settings)
+        if refused is not None:
+            return refused
+        if known is not None:
+            return replace(known.said, identity=message.id or None, packed=known.packed)
+        inputs = doubles.of_message(message)
+        packed = packer.doubles(inputs) if inputs is not None else None
+        if inputs is None or packed is None:
+            return inference_messages.read_message(message)
+        request = inference_messages.around(message, packed=packed)
+        self._forms.learn(data, request, inputs)
+        return request
 
     def infer(self, exchange: Exchange) -> Handled:
         """Hands a request to the queue, or says why not."""
@@ -172,25 +193,22 @@ class OpenInferenceRoutes:
             if not (length.isdigit() and len(length) < 10) or int(length) > len(body):
                 return Failure(Reason.BAD_REQUEST, "Inference-Header-Content-Length is not within the body's length.")
             body, raw = body[: int(length)], body[int(length) :]
-        document = request_body.parse_json(body)
-        if isinstance(document, Failure):
-            return document
         try:
-            request = self._read_document(document, raw)
-            work = self._work(request)
+            request = self._known(body, raw)
+            if request is None:
+                document = request_body.parse_json(body)
+                if isinstance(document, Failure):
+                    return document
+                request = open_inference.read_request(document, raw)
+            return self.inferred(request, exchange, self._worded)
         except InputError as error:
             return errors.of_input(error)
-        if isinstance(work, Failure):
-            return work
-        exchange.hold(len(work.body))
-        return submit(served, exchange, work, Translated(exchange, lambda outcome: self._told(request, outcome)))
 
-    def _read_document(self, document: Any, raw: bytes) -> InferRequest:
-        plain = doubles.of_document(document, raw)
-        packed = self._model().packer.doubles(plain) if plain is not None else None
-        if packed is not None:
-            return open_inference.around(document, packed=packed)
-        return open_inference.read_request(document, raw)
+    def _known(self, text: bytes, raw: bytes) -> InferRequest | None:
+        """A request of doubles in columns that the model takes; None where it is to be read input by input."""
+        read = infer_headers.read_binary(text, raw) if raw else infer_headers.read_json(text)
+        packed = self._model().packer.doubles(read.inputs) if read is not None else None
+        return None if read is None or packed is None else replace(read.said, packed=packed)
 
     def _work(self, request: InferRequest) -> Work | Failure:
         """What a worker gets of a request: numbers as raw doubles, else MLflow's words for it.
@@ -215,18 +233,17 @@ class OpenInferenceRoutes:
             tensor.values.clear()
         return work
 
-    def _outputs(self, request: InferRequest, answer: Answer) -> Sequence[Tensor]:
-        outputs = open_inference.outputs_of(orjson.loads(answer.body)["predictions"], self._model().signature)
-        return open_inference.chosen(request, outputs)
-
-    def _told(self, request: InferRequest, outcome: Outcome) -> Outcome:
-        """A worker's outcome as this protocol has it."""
+    def _told(self, request: InferRequest, outcome: Outcome, worded: Worded) -> Outcome:
+        """A worker's outcome as the caller's protocol has it."""
         if not isinstance(outcome, Answer):
             return outcome
+        outputs = open_inference.outputs_of(orjson.loads(outcome.body)["predictions"], self._model().signature)
         try:
-            outputs = self._outputs(request, outcome)
+            return worded(request, open_inference.chosen(request, outputs))
         except InputError as error:
             return errors.of_input(error)
+
+    def _worded(self, request: InferRequest, outputs: Sequence[Tensor]) -> Answer:
         settings = self._served.settings
         told, binary = open_inference.render(request, outputs, model=settings.endpoint, version=settings.version)
         text = orjson.dumps(told)
@@ -237,8 +254,3 @@ class OpenInferenceRoutes:
             (open_inference.JSON_LENGTH_HEADER.encode(), b"%d" % len(text)),
         )
         return Answer(200, b"".join((text, *binary)), headers)
-
-
-def _failure(outcome: Outcome) -> Failure:
-    """Of a call in one piece that has no answer."""
-    return outcome if isinstance(outcome, Failure) else errors.FAILED_INSIDE

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from headrace.runtimes.protocols import tensors
+from headrace.runtimes.protocols import messages, tensors
 from headrace.runtimes.protocols.open_inference import InferRequest, Tensor, checked_datatype, checked_shape, distinct
 from headrace.runtimes.protocols.tensors import fault
 
@@ -27,6 +27,14 @@ CONTENTS: Final = {
     "BYTES": "bytes_contents",
 }
 """Field of typed contents for each datatype; FP16 has none and travels raw only."""
+
+
+def parsed(data: bytes) -> Any:
+    """The ModelInferRequest that the bytes are. InputError where they are none."""
+    message = messages.parsed("ModelInferRequest", data)
+    if message is None:
+        raise fault("The request is not a valid ModelInferRequest message.")
+    return message
 
 
 def read_message(message: Any) -> InferRequest:

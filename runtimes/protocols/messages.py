@@ -15,6 +15,7 @@ pool of their own.
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 PACKAGE: Final = "inference"
 
@@ -99,6 +100,14 @@ def _made() -> dict[str, Any]:
 
 CLASSES: Final = _made()
 """The class of each message."""
+
+
+def parsed(kind: str, data: bytes) -> Any:
+    """The message that the bytes are; None where they are none."""
+    try:
+        return CLASSES[kind].FromString(data)
+    except DecodeError:
+        return None
 
 
 def made(kind: str, /, **fields: Any) -> Any:

@@ -15,6 +15,8 @@ from headrace.runtimes.protocols.tensors import fault
 
 EXTENSIONS: Final = ("binary_tensor_data",)
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
+_PLAIN: Final = {frozenset((int,)): "INT64", frozenset((float,)): "FP64", frozenset((bool,)): "BOOL"}
+"""Datatype of a list of values of one type."""
 MOST_DIMENSIONS: Final = 32
 """Of a tensor: what numpy 1 takes, and less than the nesting that a JSON body may have."""
 
@@ -165,6 +167,9 @@ def outputs_of(predictions: Any, signature: Signature) -> tuple[Tensor, ...]:
 
 def _output(name: str, value: Any, datatype: str | None) -> Tensor:
     data = value if isinstance(value, list) else [value]
+    said = _PLAIN.get(frozenset(map(type, data)))
+    if said is not None and (said == datatype or datatype is None) and tensors.holds(said, data):
+        return Tensor(name=name, datatype=said, shape=(len(data),), values=data)  # what most models answer
     shape = tensors.shape_of(data)
     values = tensors.flat(data) if shape is not None else data
     if shape is None or any(isinstance(item, (dict, list)) for item in values):

@@ -110,8 +110,8 @@ class Packer:
             return values.tobytes() if shape[1] == width else None
         if shape not in ((count,), (count, 1)) or not set(self.columns) <= set(inputs.names):
             return None
-        if count == 1 and inputs.names == self.columns:
-            return values.tobytes()
+        if count < width and inputs.names == self.columns:
+            return values.tobytes() if count == 1 else b"".join([values[at::count].tobytes() for at in range(count)])
         ordered = array.array("d", bytes(8 * width * count))
         for at, name in enumerate(self.columns):
             begin = inputs.names.index(name) * count
