@@ -11,12 +11,13 @@ from headrace.runtimes.calls import Outcome
 from headrace.runtimes.engines.engine import LOST, Engine, EngineRequest
 from headrace.runtimes.http import openai_routes
 from headrace.runtimes.http.exchange import Exchange
-from headrace.runtimes.http.open_inference_routes import Worded, elsewhere, paths_of
+from headrace.runtimes.http.open_inference_routes import Worded, paths_of
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import json_body, plain_body, submit
-from headrace.runtimes.protocols import errors, inference_messages, open_inference, request_body, scoring
+from headrace.runtimes.protocols import errors, open_inference, request_body, scoring
 from headrace.runtimes.protocols.answers import Answer, Headers
+from headrace.runtimes.protocols.doubles import Doubles
 from headrace.runtimes.protocols.errors import Failure, Reason
 from headrace.runtimes.protocols.open_inference import JSON_LENGTH_HEADER, InferRequest
 
@@ -164,11 +165,10 @@ class EngineRoutes:
             "outputs": [_tensor(one) for one in told.get("outputs", ())],
         }
 
-    def read_message(self, data: bytes) -> InferRequest | Failure:
-        """Reads gRPC's message, if it is for this model. InputError names what is wrong."""
-        message = inference_messages.parsed(data)
-        refused = elsewhere(message.model_name, message.model_version, self._served.settings)
-        return inference_messages.read_message(message) if refused is None else refused
+    def pack(self, inputs: Doubles) -> bytes | None:
+        """An engine takes inputs one by one."""
+        del inputs
+        return None
 
     def inferred(
         self, request: InferRequest, exchange: Exchange, worded: Worded, *, timeout_seconds: float | None = None

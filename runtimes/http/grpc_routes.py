@@ -5,6 +5,7 @@ bounds a call's time in the queue; a caller that leaves ends its connection, and
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace.contract import names
@@ -15,9 +16,10 @@ from headrace.runtimes.http.open_inference_routes import InferenceModel, elsewhe
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import refuse
-from headrace.runtimes.protocols import errors, grpc, inference_messages, messages, open_inference
+from headrace.runtimes.protocols import doubles, errors, grpc, inference_messages, messages, open_inference
 from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
+from headrace.runtimes.protocols.message_forms import MessageForms
 from headrace.runtimes.protocols.open_inference import InferRequest, Tensor
 
 _NO_GRPC = Failure(Reason.UNSUPPORTED_TYPE, "Content-Type must be application/grpc.")
@@ -28,6 +30,7 @@ class GrpcRoutes:
 
     def __init__(self, served: Served, model: InferenceModel) -> None:
         self._served, self._model = served, model
+        self._forms = MessageForms()
 
     def routes(self) -> dict[str, Route]:
         """What is at each path."""
@@ -76,12 +79,29 @@ class GrpcRoutes:
             return data
         limit = grpc.timeout_seconds(exchange.fields.get(b"grpc-timeout"))
         try:
-            request = self._model.read_message(data)
+            request = self._read(data)
             if isinstance(request, Failure):
                 return request
             return self._model.inferred(request, exchange, self._worded, timeout_seconds=limit)
         except InputError as error:
             return errors.of_input(error)
+
+    def _read(self, data: bytes) -> InferRequest | Failure:
+        """A ModelInferRequest, if it is for this model. InputError says what is wrong with it."""
+        known = self._forms.read(data, self._model.pack)
+        message = known.address if known is not None else inference_messages.parsed(data)
+        refused = elsewhere(message.model_name, message.model_version, self._served.settings)
+        if refused is not None:
+            return refused
+        if known is not None:
+            return replace(known.said, identity=message.id or None, packed=known.packed)
+        inputs = doubles.of_message(message)
+        packed = self._model.pack(inputs) if inputs is not None else None
+        if inputs is None or packed is None:
+            return inference_messages.read_message(message)
+        request = inference_messages.around(message, packed=packed)
+        self._forms.learn(data, request, inputs)
+        return request
 
     def _worded(self, request: InferRequest, outputs: Sequence[Tensor]) -> Answer:
         settings = self._served.settings

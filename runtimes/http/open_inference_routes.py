@@ -17,18 +17,16 @@ from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import plain_body, refuse, submit
 from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.protocols import (
-    doubles,
     errors,
     infer_headers,
-    inference_messages,
     open_inference,
     packing,
     request_body,
     tables,
 )
 from headrace.runtimes.protocols.answers import Answer
+from headrace.runtimes.protocols.doubles import Doubles
 from headrace.runtimes.protocols.errors import Failure, Reason
-from headrace.runtimes.protocols.message_forms import MessageForms
 from headrace.runtimes.protocols.open_inference import InferRequest, Tensor
 from headrace.runtimes.workers.described_model import DescribedModel
 
@@ -47,8 +45,8 @@ class InferenceModel(Protocol):
     async def described(self) -> dict[str, Any] | Failure:
         """The model's metadata."""
 
-    def read_message(self, data: bytes) -> InferRequest | Failure:
-        """Reads a ModelInferRequest, if it is for this model. InputError says what is wrong with it."""
+    def pack(self, inputs: Doubles) -> bytes | None:
+        """Inputs as a worker takes them; None where a request is to be read input by input."""
 
     def inferred(
         self, request: InferRequest, exchange: Exchange, worded: Worded, *, timeout_seconds: float | None = None
@@ -108,7 +106,6 @@ class OpenInferenceRoutes:
 
     def __init__(self, served: Served, model: Callable[[], DescribedModel]) -> None:
         self._served, self._model = served, model
-        self._forms = MessageForms()
 
     def routes(self) -> dict[str, Route]:
         """What is at each path."""
@@ -159,23 +156,9 @@ class OpenInferenceRoutes:
         waiting = Translated(exchange, lambda outcome: self._told(request, outcome, worded))
         return submit(served, exchange, work, waiting, timeout_seconds=timeout_seconds)
 
-    def read_message(self, data: bytes) -> InferRequest | Failure:
-        """Reads gRPC's message, if it is for this model. InputError names what is wrong."""
-        packer = self._model().packer
-        known = self._forms.read(data, packer.doubles)
-        message = known.address if known is not None else inference_messages.parsed(data)
-        refused = elsewhere(message.model_name, message.model_version, self._served.settings)
-        if refused is not None:
-            return refused
-        if known is not None:
-            return replace(known.said, identity=message.id or None, packed=known.packed)
-        inputs = doubles.of_message(message)
-        packed = packer.doubles(inputs) if inputs is not None else None
-        if inputs is None or packed is None:
-            return inference_messages.read_message(message)
-        request = inference_messages.around(message, packed=packed)
-        self._forms.learn(data, request, inputs)
-        return request
+    def pack(self, inputs: Doubles) -> bytes | None:
+        """The inputs as a worker takes them; None where they are not the columns or the tensor that the model takes."""
+        return self._model().packer.doubles(inputs)
 
     def infer(self, exchange: Exchange) -> Handled:
         """Hands a request to the queue, or says why not."""
@@ -207,7 +190,7 @@ class OpenInferenceRoutes:
     def _known(self, text: bytes, raw: bytes) -> InferRequest | None:
         """A request of doubles in columns that the model takes; None where it is to be read input by input."""
         read = infer_headers.read_binary(text, raw) if raw else infer_headers.read_json(text)
-        packed = self._model().packer.doubles(read.inputs) if read is not None else None
+        packed = self.pack(read.inputs) if read is not None else None
         return None if read is None or packed is None else replace(read.said, packed=packed)
 
     def _work(self, request: InferRequest) -> Work | Failure:
