@@ -85,6 +85,7 @@ def test_a_deployment_that_an_hpa_scales_too_is_left_to_it(scaled: Scaled) -> No
 def test_an_object_that_cannot_be_followed_says_why_and_disturbs_nobody(
     scaled: Scaled, spec: dict[str, Any], reason: str
 ) -> None:
+    eventually(lambda: scaled.replicas == 1, seconds=300)  # the stories before left it with more
     with applied(scaled, second(spec)):
         eventually(lambda: scaled.condition("Active", of="second") == ("False", reason))
         eventually(lambda: reason in scaled.events())
