@@ -106,11 +106,6 @@ class BatchSize:
             return MOST_BYTES
         return min(MOST_BYTES, self.overhead_seconds / self.seconds_per_byte * (1 - OVERHEAD_SHARE) / OVERHEAD_SHARE)
 
-    @property
-    def seconds_per_request(self) -> float:
-        """What each request of the mean size adds to a call; NaN while nothing is known."""
-        return self.seconds_per_byte * self._x / self._requests if self._requests else math.nan
-
     def divides(self, size_bytes: int) -> bool:
         """Whether that much waiting work is worth more than one call, when more than one worker is free."""
         return self.known and self.seconds_per_byte * size_bytes > self.overhead_seconds
