@@ -57,6 +57,8 @@ FRONT_HOME: Final = "/opt/headrace"
 """The platform's environment and code: `site` holds packages, importable as headrace.*."""
 MODEL_ENVIRONMENT: Final = "/opt/model/env"
 """A virtual environment with exactly the model's logged requirements."""
+MODEL_PYTHON: Final = "/opt/model/python"
+"""The interpreter of that environment, where the one that the front runs on is of another minor version."""
 MODEL_HOME: Final = "/opt/model/model"
 """The MLflow model directory (holds MLmodel)."""
 

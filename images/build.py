@@ -11,12 +11,13 @@ from headrace.contract import names
 from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
 from headrace.images import base as base_module
 from headrace.images import environment, envoy, prometheus, site
+from headrace.images import interpreter as interpreter_module
 from headrace.images.base import BaseLayers
 from headrace.images.deliver import deliver
 from headrace.images.model import model_layer
 from headrace.images.oci import Image, write_image
 from headrace.images.prune import prune
-from headrace.images.request import DEBIAN_RELEASES, LOWEST_PYTHON, ImageKind, ImageRequest, minor_version
+from headrace.images.request import ImageKind, ImageRequest
 from headrace.images.resolver import pins_of
 from headrace.images.sbom import Package, bill_layer, python_packages
 from headrace.images.steps import Report, Step, reported
@@ -51,7 +52,8 @@ class BuiltImage:
     image: str
     """Reference pinned by digest: what a pod names."""
     layers: Mapping[str, str]
-    """Digest of each layer by its name: base, front, environment, code, sbom, model, control, envoy or prometheus."""
+    """Digest of each layer by its name: base, front, python, environment, code, sbom, model, control, envoy or
+    prometheus."""
     pins: tuple[str, ...]
     """What the model's requirements resolved to (`name==version`)."""
     log: Path
@@ -70,9 +72,8 @@ class Assembled:
 def describe(request: ImageRequest, *, root: Path = site.PACKAGE_ROOT) -> ImageDescription:
     """What the image would be made of, with the locks and code below `root`; makes and reaches nothing.
 
-    Raises PermanentError for a model that the base cannot run, so that a preview says it.
+    Raises PermanentError for a model whose Python no worker can run on, so that a preview says it.
     """
-    _check_python(request)
     parts: list[object] = [request.kind.value, base_module.describe(request.base)]
     if request.kind in _CODE:
         lock_name, folders = _CODE[request.kind]
@@ -94,6 +95,7 @@ def resolve(request: ImageRequest, store: Store) -> tuple[str, ...]:
     if request.model is None:
         return ()
     with _logged(request, store) as log:
+        interpreter_module.require(store, interpreter_module.interpreter(request.model, request.base), log=log)
         return pins_of(environment.lock(store, request.model, request.base, pins=(), log=log))
 
 
@@ -126,7 +128,6 @@ def assemble(
     root: Path = site.PACKAGE_ROOT,
 ) -> Assembled:
     """Builds what is missing of the image, with the locks and code below `root`; raises as `build` does."""
-    _check_python(request)
     report("base")
     # The base is the slowest to make, and little above it needs it: the others are made meanwhile.
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -166,25 +167,6 @@ def _with_log(message: str, log: Path) -> str:
     return "\n".join([message, f"Build log: {log}", *tail])
 
 
-def _check_python(request: ImageRequest) -> None:
-    if request.model is None:
-        return
-    logged, has = request.model.python, request.base.python
-    minor = ".".join(logged.split(".")[:2])
-    if minor == has:
-        return
-    made_here = " or ".join(DEBIAN_RELEASES)
-    other = {"kind": "registry", "reference": f"python:{minor}-slim", "python": minor}
-    remedy = f"log it with Python {has}"
-    if minor in DEBIAN_RELEASES:
-        remedy += f", or leave the base's Python open: bases made here can have {made_here}"
-    elif minor_version(logged) < LOWEST_PYTHON:
-        remedy = f"log it with Python {made_here}; the server in front of the model needs 3.11 or later"
-    else:
-        remedy = f"log it with Python {made_here}, or name a base that has {minor}: base = {other}"
-    raise PermanentError(f"The model was logged with Python {logged}, and the base has {has}; {remedy}")
-
-
 @dataclass(kw_only=True)
 class _Assembly:
     """One image in the making."""
@@ -203,14 +185,18 @@ class _Assembly:
     pins: tuple[str, ...] = ()
 
     def model(self) -> Image:
-        """base, front, environment, code, sbom, model: what changes more often lies higher, and moves less when it
-        does."""
+        """base, front, python, environment, code, sbom, model: what changes more often lies higher, and moves less
+        when it does. There is a layer python where the base's interpreter is not the model's."""
         model = self.request.model
         if model is None:
             raise PermanentError("model is missing; an image of kind 'model' needs it")
         self._locked_packages("front")
         self.report("environment")
         base = self.request.base
+        python = interpreter_module.interpreter(model, base)
+        if (beside := interpreter_module.interpreter_layer(self.store, python, log=self.log)) is not None:
+            self._add("python", *beside)
+            self.packages.append(("generic", "cpython", python.version))
         lock = environment.lock(self.store, model, base, pins=self.preferred, log=self.log)
         self.pins = pins_of(lock)
         self._add("environment", *environment.environment_layer(self.store, lock, model, base, log=self.log))

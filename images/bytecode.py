@@ -138,12 +138,13 @@ def _compile(store: Store, by: Compiler, root: Path, shown_at: str, group: _Grou
 
 def _run(by: Compiler, jobs: Sequence[tuple[str, str, str]]) -> None:
     subprocess.run(
-        [*by.command, "-P", "-S", "-c", _PROGRAM],
+        [*by.command, "-S", "-c", _PROGRAM],
         input="".join("\t".join(job) + "\n" for job in jobs),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
         errors="surrogateescape",
+        cwd="/",  # from which `-c` imports first
         env={**by.environment, "PYTHONHASHSEED": "0"},
         check=False,  # what did not compile is compiled, or fails, when it is imported
     )

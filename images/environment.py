@@ -5,12 +5,15 @@ The layer's recipe is the lock, so every version of every model with the same lo
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from headrace.contract import names
 from headrace.images import base as base_module
+from headrace.images import interpreter as interpreter_module
 from headrace.images.bytecode import compile_tree
+from headrace.images.interpreter import Interpreter
 from headrace.images.request import Base, ModelInput
 from headrace.images.resolver import Resolver, options_of
 from headrace.images.store import Blob, Store, key_of
@@ -31,7 +34,8 @@ _NOT_SERVED: Final = ("mlflow/server/js/build/",)
 
 def describe(model: ModelInput, base: Base) -> str:
     """Changes with the requirements, the Python version and the platform; known before anything is resolved."""
-    return key_of("requirements", _LOCK_RECIPE, _lines(model), base.python, base_module.wheel_platform(base))
+    python = interpreter_module.interpreter(model, base)
+    return key_of("requirements", _LOCK_RECIPE, _lines(model), python.version, base_module.wheel_platform(base))
 
 
 def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], log: Path) -> str:
@@ -40,7 +44,7 @@ def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], lo
     `pins` of an earlier build make the same lock elsewhere, or after the cache was lost.
     """
     requirements, constraints = _lines(model)
-    resolver = _resolver(base, log)
+    resolver = _resolver(store, interpreter_module.interpreter(model, base), base, log)
 
     def make(scratch: Path) -> str:
         return resolver.resolve(requirements, constraints=constraints, pins=pins, scratch=scratch)
@@ -53,8 +57,8 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
 
     Of the model only the places where packages are found matter, and those not to the result.
     """
-    resolver = _resolver(base, log)
-    interpreter = base_module.interpreter(base)
+    python = interpreter_module.interpreter(model, base)
+    resolver = _resolver(store, python, base, log)
 
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
@@ -65,31 +69,34 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
             # a requirement on a Git commit has no hash
             resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
             equal = _equal_libraries(site)
-        shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{base.python}/site-packages"
-        compile_tree(store, site, shown_at, by=base_module.compiler(store, base, log=log))
-        return write_layer(store, _entries(site, lock_text, equal, interpreter=interpreter, python=base.python))
+        shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{python.minor}/site-packages"
+        compile_tree(store, site, shown_at, by=interpreter_module.compiler(store, python, base, log=log))
+        return write_layer(store, _entries(site, lock_text, equal, python))
 
-    made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_name(base))
+    compiled_by = interpreter_module.compiler_name(python, base)
+    made_for = (python.path, python.minor, base_module.wheel_platform(base), compiled_by)
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 
-def _resolver(base: Base, log: Path) -> Resolver:
-    return Resolver(python=base.python, platform=base_module.wheel_platform(base), log=log)
+def _resolver(store: Store, python: Interpreter, base: Base, log: Path) -> Resolver:
+    resolver = Resolver(python=python.minor, platform=base_module.wheel_platform(base), log=log)
+    program = interpreter_module.program(store, python, log=log)
+    return resolver if program is None else replace(resolver, interpreter=program)
 
 
-def _entries(site: Path, lock_text: str, equal: Mapping[str, str], *, interpreter: str, python: str) -> Iterator[Entry]:
-    home = interpreter.rsplit("/", 1)[0]
-    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python}\n"
+def _entries(site: Path, lock_text: str, equal: Mapping[str, str], python: Interpreter) -> Iterator[Entry]:
+    home = python.path.rsplit("/", 1)[0]
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python.minor}\n"
     yield Entry(path=f"{_HOME}/pyvenv.cfg", data=settings.encode())
     yield Entry(path=f"{_HOME}/{LOCK_FILE}", data=lock_text.encode())
-    yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=interpreter)
-    for name in ("python3", f"python{python}"):
+    yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=python.path)
+    for name in ("python3", f"python{python.minor}"):
         yield Entry(path=f"{_HOME}/bin/{name}", mode=0o777, link="python")
     for entry in tree(site, ".", keep=lambda path: not f"{path}/".startswith(_NOT_SERVED)):
         path = entry.path.removeprefix("./")
         folder = path.split("/", 1)[0]
         beside = folder in _BESIDE_SITE and not (site / folder / "__init__.py").exists()
-        below = _HOME if beside else f"{_HOME}/lib/python{python}/site-packages"
+        below = _HOME if beside else f"{_HOME}/lib/python{python.minor}/site-packages"
         target = f"{below}/{path}"
         if path in equal:
             yield Entry(path=target, mode=entry.mode, same_as=f"{below}/{equal[path]}")

@@ -18,7 +18,9 @@ DEBIAN_RELEASES: Final[Mapping[str, str]] = {"3.11": "bookworm", "3.13": "trixie
 """Debian's stable release with each minor version of Python that a base made from packages can hold."""
 
 LOWEST_PYTHON: Final = (3, 11)
-"""Of a base: the front runs on the base's interpreter too, and is written for this version and later ones."""
+"""Of a base: the front runs on the base's interpreter, and is written for this version and later ones."""
+LOWEST_MODEL_PYTHON: Final = (3, 8)
+"""Of a model: the worker is written for this version and later ones."""
 
 
 class ImageKind(StrEnum):
@@ -85,8 +87,8 @@ class Base:
     reference: str = ""
     """registry: what is copied, for example a `python:3.11-slim`; pin it by digest to make builds repeatable."""
     python: Annotated[str, Text(pattern=r"3\.[0-9]{1,2}", meaning="a minor version such as '3.11'")] = "3.11"
-    """Minor version of the interpreter it holds; the only one whose models it can run. debian: one of
-    DEBIAN_RELEASES."""
+    """Minor version of the interpreter it holds, which the front runs on, and models that were logged with it. debian:
+    one of DEBIAN_RELEASES."""
     revision: str = ""
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
@@ -135,7 +137,7 @@ class ModelInput:
     """Digest over the MLmodel file and the list of files with their sizes; the builder refuses a download that
     differs."""
     python: str
-    """Version the model was logged with, for example 3.11.7; its minor version must be the base's."""
+    """Version the model was logged with, for example 3.11.7."""
     requirements: tuple[str, ...]
     """Lines of the model's requirements file (or of the pip section of its conda.yaml)."""
     constraints: tuple[str, ...] = ()

@@ -22,6 +22,11 @@ _NETWORK: Final = re.compile(
 )
 
 
+def is_network_failure(said: str) -> bool:
+    """Whether uv's words are of a server that was away, rather than of something that there is not."""
+    return _NETWORK.search(said) is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resolver:
     """uv, set to one Python version and platform."""
@@ -31,6 +36,8 @@ class Resolver:
     platform: str
     """As uv names them, for example x86_64-manylinux_2_28."""
     log: Path
+    interpreter: Path = Path(sys.executable)
+    """What builds packages that have no wheel, best of that version."""
 
     def resolve(
         self, requirements: Sequence[str], *, constraints: Sequence[str], pins: Sequence[str], scratch: Path
@@ -84,8 +91,8 @@ class Resolver:
         # uv reads the settings, overrides of versions among them, of the project it is started in. An empty file ends
         # the search; the user's own settings, such as an index, still count.
         (scratch / "uv.toml").touch()
-        # uv and the interpreter that it asks are those that run here, not those that PATH happens to lead to
-        settings = [f"--python={sys.executable}", f"--python-version={self.python}"]
+        # uv and the interpreter that it asks are those that are known here, not those that PATH happens to lead to
+        settings = [f"--python={self.interpreter}", f"--python-version={self.python}"]
         settings += [f"--python-platform={self.platform}", "--color=never"]
         status, output = execute(
             [uv.find_uv_bin(), "pip", command, *settings, *arguments],
@@ -98,7 +105,7 @@ class Resolver:
         # uv names the packages at odds; paths of the scratch directory say nothing
         said = output.replace(f"{scratch}/", "").strip()
         message = f"{purpose} for Python {self.python} on {self.platform}; uv says:\n{said}"
-        raise TemporaryError(message) if _NETWORK.search(said) else PermanentError(message)
+        raise TemporaryError(message) if is_network_failure(said) else PermanentError(message)
 
 
 def options_of(requirements: Sequence[str]) -> list[str]:

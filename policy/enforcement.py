@@ -11,21 +11,16 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
-from rules.rule import EXEMPT_NAMESPACES, ObjectRule, Resource, StackRule
-
-_NAMESPACES = {"type": "array", "items": {"type": "string"}, "default": []}
-_CONFIG = PolicyConfigSchema(
-    properties={EXEMPT_NAMESPACES: {**_NAMESPACES, "description": "Namespaces whose objects this rule leaves alone."}}
-)
+from rules.rule import ObjectRule, Resource, StackRule
 
 
 def policy(rule: ObjectRule | StackRule) -> ResourceValidationPolicy | StackValidationPolicy:
-    """The policy that reports what `rule` finds; every rule stops the update."""
+    """The policy that reports what `rule` finds."""
     common: dict[str, Any] = {
         "name": rule.name,
         "description": rule.description,
-        "enforcement_level": EnforcementLevel.MANDATORY,
-        "config_schema": _CONFIG,
+        "enforcement_level": EnforcementLevel(rule.level.value),
+        "config_schema": PolicyConfigSchema(properties={each.name: each.schema for each in rule.settings}),
     }
     if isinstance(rule, ObjectRule):
         return ResourceValidationPolicy(validate=_reporting(rule, _resource), **common)
@@ -41,7 +36,15 @@ def _reporting(rule: ObjectRule | StackRule, seen: Callable[[Any], Any]) -> Call
 
 
 def _resource(args: Any) -> Resource:
-    return Resource(type=args.resource_type, props=args.props)
+    """A resource of either kind of policy; only one of a stack knows its dependencies."""
+    return Resource(
+        type=args.resource_type,
+        props=args.props,
+        name=args.name,
+        urn=args.urn,
+        is_protected=bool(args.opts.protect),
+        depends_on=frozenset(each.urn for each in getattr(args, "dependencies", ())),
+    )
 
 
 def _resources(args: StackValidationArgs) -> list[Resource]:

@@ -1,5 +1,5 @@
-"""What must hold, one rule a module. Plain functions: they run without Pulumi and are tested so."""
+"""What must hold: a folder for each subject, a module for each rule. Plain functions: they run without Pulumi."""
 
-from rules import bounds, images, isolation, namespaces, replicas, security
+from rules import aws, endpoints, gpu, network, platform, pods, rights
 
-RULES = (images.RULE, security.RULE, bounds.RULE, replicas.RULE, namespaces.RULE, isolation.RULE)
+RULES = (*pods.RULES, *network.RULES, *rights.RULES, *endpoints.RULES, *platform.RULES, *gpu.RULES, *aws.RULES)

@@ -59,10 +59,10 @@ def without_pyfunc(folder):
 def other_python(folder):
     path = folder / "MLmodel"
     model = yaml.safe_load(path.read_text())
-    model["flavors"]["python_function"]["python_version"] = "3.8.20"
+    model["flavors"]["python_function"]["python_version"] = "3.7.17"
     path.write_text(yaml.safe_dump(model))
     environment = folder / "python_env.yaml"
-    environment.write_text(environment.read_text().replace(sys.version.split()[0], "3.8.20"))
+    environment.write_text(environment.read_text().replace(sys.version.split()[0], "3.7.17"))
 changed("no-pyfunc", without_pyfunc)
 changed("old-python", other_python)
 """
@@ -124,10 +124,7 @@ def _fails(platform: Platform, endpoints: list[dict[str, Any]], **settings: Any)
         ),
         (
             "models:/old-python/1",
-            [
-                "The model was logged with Python 3.8.20, and the base has 3.11; log it with Python 3.11 or 3.13; the "
-                "server in front of the model needs 3.11 or later"
-            ],
+            ["The model was logged with Python 3.7.17, must be 3.8 or later; log it again with such a Python"],
         ),
         (
             "models:/unresolvable/1",

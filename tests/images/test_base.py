@@ -113,7 +113,7 @@ def test_a_debian_base_holds_what_a_server_needs(path: str, kept: bool) -> None:
     [
         ({}, "3.11.7", "3.11"),
         ({}, "3.13.5", "3.13"),
-        ({}, "3.12.4", "3.11"),  # refused later, in a sentence that says which can be had
+        ({}, "3.12.4", "3.11"),  # the front's; the worker gets its own beside it
         ({}, "", "3.11"),
         ({"revision": "2026-12"}, "3.13.5", "3.13"),
         ({"python": "3.11"}, "3.13.5", "3.11"),

@@ -62,9 +62,51 @@ def test_a_preview_that_breaks_rules_is_refused_with_each_of_them(pack: Path, tm
     for rule in (
         "kubernetes-container-image-digest",
         "kubernetes-pod-restricted",
+        "kubernetes-container-read-only",
+        "kubernetes-pod-api-token",
+        "kubernetes-pod-account",
         "kubernetes-container-bounds",
         "headrace-deployment-replicas",
         "kubernetes-namespace-default-deny",
     ):
         assert f"[mandatory]  {rule}" in done.stdout
     assert "pin it as repository@sha256:<digest>" in done.stdout
+
+
+ENDPOINT = f"""
+import pulumi, pulumi_kubernetes
+from headrace.components.kubernetes.object import KubernetesObject
+
+provider = pulumi_kubernetes.Provider("nowhere", kubeconfig={json.dumps(NOWHERE)!r})
+KubernetesObject("fraud", {{
+    "apiVersion": "serving.headrace.dev/v1alpha1",
+    "kind": "ModelEndpoint",
+    "metadata": {{"name": "fraud", "namespace": "endpoint-fraud"}},
+    "spec": {{"versions": [{{"name": "v7", "modelUri": "models:/fraud/latest", "image": "x"}}]}},
+}}, pulumi.ResourceOptions(provider=provider))
+
+class PopProxy(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__("headrace:index:PopProxy", name, {{"host": "models.example"}})
+
+PopProxy("pop")
+"""
+
+
+@pytest.mark.parametrize(
+    ("stack", "levels"),
+    [
+        ("dev", {"access": "advisory", "model-version": None, "certificate": None}),
+        ("prod", {"access": "mandatory", "model-version": "mandatory", "certificate": "mandatory"}),
+    ],
+)
+def test_what_is_advice_for_a_developer_stops_production(
+    pack: Path, tmp_path: Path, stack: str, levels: dict[str, str | None]
+) -> None:
+    settings = pack / "stacks" / f"{stack}.json"
+    done = preview(tmp_path, ENDPOINT, "--policy-pack", str(pack), "--policy-pack-config", str(settings))
+
+    assert (done.returncode != 0) == ("mandatory" in levels.values()), done.stdout + done.stderr
+    for rule, level in levels.items():
+        name = f"headrace-{'platform' if rule == 'certificate' else 'endpoint'}-{rule}"
+        assert (f"[{level}]  {name}" in done.stdout) if level else name not in done.stdout, done.stdout

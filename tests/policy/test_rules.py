@@ -1,171 +1,89 @@
-"""The rules, each on objects that keep it, break it, lack what it looks at, or are exempt."""
+"""The rules, each on resources that keep it, break it, lack what it looks at, or are exempt."""
 
 import copy
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import pytest
-from rules import RULES, bounds, images, isolation, namespaces, replicas, security
-from rules.rule import ObjectRule, Resource, StackRule
+from cases import CASES
+from judging import DEPLOYMENT, Case, deployment, violations
+from rules import RULES
+from rules.pods import digest
+from rules.rule import ObjectRule, Resource
 
-DIGEST = "registry.example/model@sha256:" + "a" * 64
-ENDPOINT = "serving.headrace.dev/endpoint"
-
-GOOD: dict[str, Any] = {
-    "metadata": {"name": "v7", "namespace": "endpoint-fraud", "labels": {ENDPOINT: "fraud"}},
-    "spec": {
-        "template": {
-            "spec": {
-                "automountServiceAccountToken": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "volumes": [{"name": "scratch", "emptyDir": {}}],
-                "containers": [
-                    {
-                        "name": "model",
-                        "image": DIGEST,
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": True,
-                            "capabilities": {"drop": ["ALL"]},
-                        },
-                        "resources": {
-                            "requests": {"cpu": "250m", "memory": "1Gi"},
-                            "limits": {"memory": "1Gi", "ephemeral-storage": "1Gi"},
-                        },
-                    }
-                ],
-            }
-        }
-    },
-}
-CLOSED = {
-    "metadata": {"name": "default-deny", "namespace": "endpoint-fraud"},
-    "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
-}
-
-
-def deployment(change: Callable[[Any, Any, Any], None] = lambda spec, pod, container: None) -> Resource:
-    """The good Deployment after `change(spec, pod, container)`."""
-    props = copy.deepcopy(GOOD)
-    pod = props["spec"]["template"]["spec"]
-    change(props["spec"], pod, pod["containers"][0])
-    return Resource(type="kubernetes:apps/v1:Deployment", props=props)
-
-
-def found(rule: ObjectRule, resource: Resource, **config: Any) -> list[str]:
-    return list(rule.violations(resource, config))
-
-
+BROKEN = [case for case in CASES if case.words]
+KEPT = [case for case in CASES if not case.words]
 OBJECT_RULES = [rule for rule in RULES if isinstance(rule, ObjectRule)]
 
-BROKEN: list[tuple[ObjectRule, Callable[[Any, Any, Any], Any], str]] = [
-    (images.RULE, lambda spec, pod, c: c.update(image="registry.example/model:v7"), "pin it"),
-    (images.RULE, lambda spec, pod, c: c.pop("image"), "pin it"),
-    (images.RULE, lambda spec, pod, c: pod.update(initContainers=[{"name": "first", "image": "x:latest"}]), "first"),
-    (bounds.RULE, lambda spec, pod, c: c.pop("resources"), "resources.limits for memory and ephemeral-storage"),
-    (bounds.RULE, lambda spec, pod, c: c["resources"]["limits"].pop("memory"), "resources.limits for memory"),
-    (bounds.RULE, lambda spec, pod, c: c["resources"]["requests"].pop("cpu"), "resources.requests for cpu"),
-    (replicas.RULE, lambda spec, pod, c: spec.update(replicas=3), "spec.replicas = 3"),
-    (replicas.RULE, lambda spec, pod, c: spec.update(replicas=0), "spec.replicas = 0"),
-    (security.RULE, lambda spec, pod, c: pod.update(hostNetwork=True), "hostNetwork"),
-    (security.RULE, lambda spec, pod, c: pod.update(volumes=[{"name": "root", "hostPath": {"path": "/"}}]), "root"),
-    (security.RULE, lambda spec, pod, c: pod.pop("securityContext"), "seccompProfile"),
-    (security.RULE, lambda spec, pod, c: pod.pop("automountServiceAccountToken"), "token"),
-    (security.RULE, lambda spec, pod, c: c.pop("securityContext"), "allowPrivilegeEscalation"),
-    (security.RULE, lambda spec, pod, c: c["securityContext"].update(privileged=True), "privileged"),
-    (security.RULE, lambda spec, pod, c: c["securityContext"].update(readOnlyRootFilesystem=False), "changed"),
-    (security.RULE, lambda spec, pod, c: c["securityContext"].update(runAsUser=0), "root"),
-    (security.RULE, lambda spec, pod, c: c["securityContext"]["capabilities"].update(add=["NET_RAW"]), "capabilities"),
-    (security.RULE, lambda spec, pod, c: c.update(ports=[{"hostPort": 80}]), "hostPort"),
-]
+
+@pytest.mark.parametrize("case", KEPT, ids=str)
+def test_what_keeps_a_rule_passes(case: Case) -> None:
+    assert violations(case.rule, case.resources, case.config) == []
 
 
-@pytest.mark.parametrize("rule", OBJECT_RULES, ids=lambda rule: rule.name)
-def test_an_object_that_keeps_a_rule_passes(rule: ObjectRule) -> None:
-    assert found(rule, deployment()) == []
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_what_breaks_a_rule_is_told_what_to_set(case: Case) -> None:
+    found = violations(case.rule, case.resources, case.config)
+
+    assert any(case.words in violation for violation in found), found
+    assert all("; " in violation and violation[0].isupper() for violation in found), "Kind name: fault; remedy"
 
 
-@pytest.mark.parametrize(("rule", "change", "words"), BROKEN)
-def test_an_object_that_breaks_a_rule_is_told_what_to_set(rule: ObjectRule, change: Any, words: str) -> None:
-    violations = found(rule, deployment(change))
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_what_is_exempt_is_left_alone(case: Case) -> None:
+    named = [dataclasses.replace(resource, name=resource.name or "mine") for resource in case.resources]
+    exempt = [resource.name for resource in named]
 
-    assert any(words in violation for violation in violations), violations
-    assert all(violation.startswith("Deployment endpoint-fraud/v7") for violation in violations)
+    assert violations(case.rule, named, {**case.config, "exempt": exempt}) == []
+    assert violations(case.rule, named, {**case.config, "exempt": ["another"]}) != []
 
 
-@pytest.mark.parametrize(("rule", "change", "words"), BROKEN)
-def test_an_exempt_namespace_is_left_alone(rule: ObjectRule, change: Any, words: str) -> None:
-    assert found(rule, deployment(change), exempt_namespaces=["endpoint-fraud"]) == []
-    assert found(rule, deployment(change), exempt_namespaces=["endpoint-other"]) != []
+@pytest.mark.parametrize("case", [case for case in BROKEN if case.resources[0].namespace], ids=str)
+def test_a_namespace_of_others_is_left_alone(case: Case) -> None:
+    assert violations(case.rule, case.resources, {**case.config, "exempt_namespaces": ["endpoint-fraud"]}) == []
+    assert violations(case.rule, case.resources, {**case.config, "exempt_namespaces": ["another"]}) != []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_is_seen_to_fire_and_to_be_kept(rule: Any) -> None:
+    assert any(case.rule is rule for case in BROKEN)
+    assert any(case.rule is rule for case in KEPT)
 
 
 @pytest.mark.parametrize("rule", OBJECT_RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("props", [{}, {"spec": None}, {"metadata": None, "spec": {}}])
-@pytest.mark.parametrize("kind", ["apps/v1:Deployment", "batch/v1:CronJob", "core/v1:Pod", "core/v1:Namespace"])
-def test_an_object_that_lacks_what_a_rule_looks_at_does_not_break_the_rule_itself(
-    rule: ObjectRule, props: Any, kind: str
+def test_a_resource_that_lacks_what_a_rule_looks_at_does_not_break_the_rule_itself(
+    rule: ObjectRule, props: Any
 ) -> None:
-    assert isinstance(found(rule, Resource(type=f"kubernetes:{kind}", props=props)), list)
+    for kind in sorted({resource.type for case in CASES for resource in case.resources}):
+        assert isinstance(violations(rule, [Resource(type=kind, props=props)]), list)
 
 
-@pytest.mark.parametrize("rule", OBJECT_RULES, ids=lambda rule: rule.name)
-def test_resources_of_other_packages_are_not_judged(rule: ObjectRule) -> None:
-    assert found(rule, Resource(type="aws:ec2/instance:Instance", props={"spec": {"replicas": 3}})) == []
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_resources_of_other_packages_are_not_judged(case: Case) -> None:
+    elsewhere = [
+        Resource(type=f"other:{resource.type}", props=resource.props, name=resource.name) for resource in case.resources
+    ]
+
+    assert violations(case.rule, elsewhere, case.config) == []
 
 
 def test_pods_are_found_in_every_kind_that_makes_them() -> None:
-    template = GOOD["spec"]["template"]
-    bad = copy.deepcopy(template)
+    bad = copy.deepcopy(DEPLOYMENT["spec"]["template"])
     bad["spec"]["containers"][0]["image"] = "x:latest"
     cron = {"metadata": {"name": "n"}, "spec": {"jobTemplate": {"spec": {"template": bad}}}}
 
-    assert found(images.RULE, Resource(type="kubernetes:batch/v1:CronJob", props=cron))
-    assert found(images.RULE, Resource(type="kubernetes:core/v1:Pod", props={"spec": bad["spec"]}))
+    assert violations(digest.RULE, [Resource(type="kubernetes:batch/v1:CronJob", props=cron)])
+    assert violations(digest.RULE, [Resource(type="kubernetes:core/v1:Pod", props={"spec": bad["spec"]})])
     for kind in ("StatefulSet", "DaemonSet", "ReplicaSet"):
-        assert found(images.RULE, Resource(type=f"kubernetes:apps/v1:{kind}", props={"spec": {"template": bad}}))
+        made = Resource(type=f"kubernetes:apps/v1:{kind}", props={"spec": {"template": bad}})
+        assert violations(digest.RULE, [made])
 
 
-def test_our_namespaces_enforce_the_standard_and_other_namespaces_are_not_ours_to_judge() -> None:
-    def namespace(**labels: str) -> Resource:
-        return Resource(type="kubernetes:core/v1:Namespace", props={"metadata": {"name": "n", "labels": labels}})
+def test_a_violation_names_the_object_as_kubernetes_does() -> None:
+    (violation,) = violations(digest.RULE, [deployment(lambda spec, pod, c: c.update(image="x"))])
 
-    part_of = {"app.kubernetes.io/part-of": "headrace"}
-    enforce = "pod-security.kubernetes.io/enforce"
-    assert found(namespaces.RULE, namespace(**part_of, **{enforce: "restricted"})) == []
-    assert found(namespaces.RULE, namespace(**part_of, **{enforce: "baseline"}))
-    assert found(namespaces.RULE, namespace(**part_of))
-    assert found(namespaces.RULE, namespace()) == []
-
-
-def test_a_namespace_with_pods_must_deny_by_default() -> None:
-    policy = Resource(type="kubernetes:networking.k8s.io/v1:NetworkPolicy", props=CLOSED)
-    rule: StackRule = isolation.RULE
-
-    assert list(rule.violations([deployment(), policy], {})) == []
-    (violation,) = rule.violations([deployment()], {})
-    assert violation.startswith("Namespace endpoint-fraud: its pods can be reached")
-    assert list(rule.violations([policy], {})) == []
-    assert list(rule.violations([deployment()], {"exempt_namespaces": ["endpoint-fraud"]})) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"policyTypes": ["Ingress"]},
-        {"podSelector": {"matchLabels": {"app": "other"}}},
-        {"ingress": [{}]},
-        {"egress": [{"to": []}]},
-    ],
-)
-def test_a_policy_with_a_hole_is_no_denial(change: dict[str, Any]) -> None:
-    props = {**CLOSED, "spec": {**CLOSED["spec"], **change}}  # type: ignore[dict-item]
-    holed = Resource(type="kubernetes:networking.k8s.io/v1:NetworkPolicy", props=props)
-
-    assert list(isolation.RULE.violations([deployment(), holed], {}))
+    assert violation.startswith("Deployment endpoint-fraud/v7: container model has image 'x'")
 
 
 def test_rule_names_are_unique_and_in_the_form_of_their_trade() -> None:

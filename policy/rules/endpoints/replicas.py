@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 
-from rules.rule import ObjectRule, Resource
+from rules import labels
+from rules.rule import ObjectRule, Resource, Settings
 
-ENDPOINT_LABEL = "serving.headrace.dev/endpoint"
 
-
-def _judge(resource: Resource) -> Iterator[str]:
-    if resource.kind != "Deployment" or ENDPOINT_LABEL not in (resource.metadata.get("labels") or {}):
+def _judge(resource: Resource, _: Settings) -> Iterator[str]:
+    if resource.kind != "Deployment" or labels.ENDPOINT not in resource.labels:
         return
-    replicas = (resource.props.get("spec") or {}).get("replicas")
+    replicas = resource.spec.get("replicas")
     if replicas is not None:
         yield (
             f"spec.replicas = {replicas:g} would undo the autoscaler's decision at every update; leave it out and "

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from rules.pod_specs import containers, pods
-from rules.rule import ObjectRule, Resource
+from rules.pods.pod_specs import pods
+from rules.rule import ObjectRule, Resource, Settings
 
 _PINNED = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
-def _judge(resource: Resource) -> Iterator[str]:
+def _judge(resource: Resource, _: Settings) -> Iterator[str]:
     for pod in pods(resource):
-        for container in containers(pod):
+        for container in pod.containers:
             image = container.get("image") or ""
             if not _PINNED.fullmatch(image):
                 fault = f"container {container.get('name')} has image {image!r}, which may change under its name"

@@ -1,41 +1,44 @@
-"""Pods keep to the Pod Security Standard `restricted`, with a read-only root and no unmeant API token."""
+"""Pods keep to the Pod Security Standard `restricted`."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from rules.pod_specs import containers, pods
-from rules.rule import ObjectRule, Resource
+from rules.pods.pod_specs import PodTemplate, pods
+from rules.rule import ObjectRule, Resource, Settings
 
 _VOLUMES = frozenset(
-    ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
+    (
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    )
 )
-COMPONENT_LABEL = "serving.headrace.dev/component"
-"""Label of the platform's own pods, of which the control plane does talk to the API server."""
 
 
-def _judge(resource: Resource) -> Iterator[str]:
+def _judge(resource: Resource, _: Settings) -> Iterator[str]:
     for pod in pods(resource):
         yield from _pod_faults(pod)
         yield from _container_faults(pod)
-        if pod.get("automountServiceAccountToken") is not False and COMPONENT_LABEL not in _labels(resource):
-            yield (
-                "whoever breaks into the pod gets a token for the API server; set automountServiceAccountToken: false"
-            )
 
 
-def _pod_faults(pod: Mapping[str, Any]) -> Iterator[str]:
+def _pod_faults(pod: PodTemplate) -> Iterator[str]:
     for field in ("hostNetwork", "hostPID", "hostIPC"):
-        if pod.get(field):
+        if pod.spec.get(field):
             yield f"the pod shares the node's namespaces; remove {field}"
-    for volume in pod.get("volumes") or ():
+    for volume in pod.spec.get("volumes") or ():
         kinds = {kind for kind, value in volume.items() if kind != "name" and value is not None}
         if not kinds <= _VOLUMES:
             yield f"volume {volume.get('name')} reaches into the node; use one of {', '.join(sorted(_VOLUMES))}"
 
 
-def _container_faults(pod: Mapping[str, Any]) -> Iterator[str]:
-    around = pod.get("securityContext") or {}
-    for container in containers(pod):
+def _container_faults(pod: PodTemplate) -> Iterator[str]:
+    around = pod.spec.get("securityContext") or {}
+    for container in pod.containers:
         name, own = container.get("name"), container.get("securityContext") or {}
         effective = {**around, **{key: value for key, value in own.items() if value is not None}}
         dropped = (own.get("capabilities") or {}).get("drop") or ()
@@ -50,19 +53,12 @@ def _container_faults(pod: Mapping[str, Any]) -> Iterator[str]:
             yield f"container {name} may run as root; set runAsNonRoot: true and a runAsUser above 0"
         if (effective.get("seccompProfile") or {}).get("type") not in ("RuntimeDefault", "Localhost"):
             yield f"container {name} may make every system call; set seccompProfile: {{type: RuntimeDefault}}"
-        if own.get("readOnlyRootFilesystem") is not True:
-            yield f"container {name} can be changed while it runs; set readOnlyRootFilesystem: true"
         if any(port.get("hostPort") for port in container.get("ports") or ()):
             yield f"container {name} takes a port of the node; remove hostPort"
 
 
-def _labels(resource: Resource) -> Mapping[str, Any]:
-    template = (resource.props.get("spec") or {}).get("template") or {}
-    return (template.get("metadata") or {}).get("labels") or {}
-
-
 RULE = ObjectRule(
     name="kubernetes-pod-restricted",
-    description="Pods keep to the Pod Security Standard restricted, with a read-only root and no API token.",
+    description="Pods keep to the Pod Security Standard restricted.",
     judge=_judge,
 )

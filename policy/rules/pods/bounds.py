@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from rules.pod_specs import containers, pods
-from rules.rule import ObjectRule, Resource
+from rules.pods.pod_specs import pods
+from rules.rule import ObjectRule, Resource, Settings
 
 _REQUIRED = {"requests": ("cpu", "memory"), "limits": ("memory", "ephemeral-storage")}
 """No limit on CPU is asked for: a neighbour's share is safe by requests, and throttled proxies slow every endpoint."""
 
 
-def _judge(resource: Resource) -> Iterator[str]:
+def _judge(resource: Resource, _: Settings) -> Iterator[str]:
     for pod in pods(resource):
-        for container in containers(pod):
+        for container in pod.containers:
             resources = container.get("resources") or {}
             for field, quantities in _REQUIRED.items():
                 missing = [quantity for quantity in quantities if not (resources.get(field) or {}).get(quantity)]

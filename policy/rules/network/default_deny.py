@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from rules.pod_specs import pods
-from rules.rule import Resource, StackRule
+from rules.pods.pod_specs import pods
+from rules.rule import Resource, Settings, StackRule
 
 
-def _judge(resources: Sequence[Resource]) -> Iterator[str]:
+def _judge(resources: Sequence[Resource], _: Settings) -> Iterator[str]:
     closed = {_namespace(resource) for resource in resources if _denies_all(resource)}
     for namespace in sorted({_namespace(resource) for resource in resources if any(True for _ in pods(resource))}):
         if namespace not in closed:
@@ -23,7 +23,7 @@ def _namespace(resource: Resource) -> str:
 def _denies_all(resource: Resource) -> bool:
     if resource.kind != "NetworkPolicy":
         return False
-    spec = resource.props.get("spec") or {}
+    spec = resource.spec
     selector = spec.get("podSelector") or {}
     return (
         set(spec.get("policyTypes") or ()) == {"Ingress", "Egress"}

@@ -1,0 +1,5 @@
+"""What must hold for an endpoint."""
+
+from rules.endpoints import access, budget, ceiling, namespace, pinned_model, quota, replicas
+
+RULES = (replicas.RULE, namespace.RULE, access.RULE, pinned_model.RULE, ceiling.RULE, budget.RULE, quota.RULE)
