@@ -11,10 +11,16 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from headrace.images.tracking import BOUNDS, LoggedModel, TrackingError
+from headrace.images.tracking import BOUNDS, LoggedModel, TrackingError, mlflow_code, model_in_run, pages
 
 _AGAIN: Final = (408, 429, 500, 502, 503, 504)
-_CODES: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+_CODES: Final = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "ENDPOINT_NOT_FOUND",
+    501: "NOT_IMPLEMENTED",
+}
 _PROXIED: Final = "mlflow-artifacts/artifacts"
 _CHUNK: Final = 1 << 20
 _FETCHERS: Final = 4
@@ -46,7 +52,8 @@ class RestServer:
             self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.cert = os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH")
         insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"true", "1"}
-        self._session.verify = not insecure and (os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
+        # For each request, as MLflow does: a session's own gives way to REQUESTS_CA_BUNDLE.
+        self._verify = not insecure and (os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
 
     def version(self, name: str, version: str) -> LoggedModel:
         location = self._mlflow("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
@@ -61,7 +68,17 @@ class RestServer:
 
     def versions(self, name: str) -> list[int]:
         self._mlflow("registered-models/get", name=name)  # raises when it is the model that does not exist
-        found = self._mlflow("model-versions/search", filter=f"name='{name}'")
+        quote_mark = '"' if "'" in name else "'"
+        condition = f"name={quote_mark}{name}{quote_mark}"
+
+        def page(token: str) -> tuple[list[dict[str, Any]], str]:
+            found = self._mlflow("model-versions/search", filter=condition, **_page(token))
+            return found.get("model_versions", []), found.get("next_page_token", "")
+
+        return sorted(int(version["version"]) for version in pages(page))
+
+    def versions_in_stage(self, name: str, stage: str) -> list[int]:
+        found = self._mlflow("registered-models/get-latest-versions", name=name, stages=stage)
         return sorted(int(version["version"]) for version in found.get("model_versions", ()))
 
     def logged_model(self, model_id: str) -> LoggedModel:
@@ -70,29 +87,54 @@ class RestServer:
 
     def model_of_run(self, run_id: str, path: str) -> LoggedModel:
         run = self._mlflow("runs/get", run_id=run_id)["run"]["info"]
-        asked = {"experiment_ids": [run["experiment_id"]], "filter": f"source_run_id = '{run_id}'"}
-        models = self.ask("POST", "mlflow/logged-models/search", json=asked).json().get("models", ())
-        named = [model["info"]["artifact_uri"] for model in models if model["info"]["name"] == path]  # the latest first
-        return LoggedModel(name=path, location=named[0] if named else f"{run['artifact_uri']}/{path}")
+
+        def search(condition: str) -> Iterator[tuple[str, str, str]]:
+            def page(token: str) -> tuple[list[dict[str, Any]], str]:
+                asked = {"experiment_ids": [run["experiment_id"]], "filter": condition}
+                found = self.told("POST", "mlflow/logged-models/search", json={**asked, **_page(token)})
+                return found.get("models", []), found.get("next_page_token", "")
+
+            for model in pages(page):
+                info = model["info"]
+                yield info.get("name", ""), info.get("source_run_id", ""), info["artifact_uri"]
+
+        return model_in_run(run_id, path, run["artifact_uri"], search)
 
     def ask(self, method: str, path: str, **given: Any) -> requests.Response:
         """One request below /api/2.0/; raises TrackingError with the server's own words."""
         try:
-            answer = self._session.request(method, f"{self._root}/{path}", timeout=self._timeout, **given)
+            answer = self._session.request(
+                method, f"{self._root}/{path}", timeout=self._timeout, verify=self._verify, **given
+            )
         except requests.RequestException as error:
             raise TrackingError("UNAVAILABLE", str(error)) from error
         if answer.ok:
             return answer
         try:
             said = answer.json()
-            raise TrackingError(str(said["error_code"]), str(said["message"]))
+            raise TrackingError(mlflow_code(str(said["error_code"])), str(said["message"]))
         except (ValueError, KeyError, TypeError):
             code = _CODES.get(answer.status_code, "UNAVAILABLE")
             raise TrackingError(code, f"HTTP {answer.status_code} {answer.reason}") from None
 
+    def told(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """As `ask`, the answer's JSON; raises TrackingError where it is none, as another program's."""
+        answer = self.ask(method, path, **given)
+        try:
+            said = answer.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            kind = answer.headers.get("Content-Type", "nothing")
+            raise TrackingError("ENDPOINT_NOT_FOUND", f"HTTP {answer.status_code} with {kind}, must be MLflow's JSON")
+        return said
+
     def _mlflow(self, path: str, **parameters: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.ask("GET", f"mlflow/{path}", params=parameters).json()
-        return answer
+        return self.told("GET", f"mlflow/{path}", params=parameters)
+
+
+def _page(token: str) -> dict[str, str]:
+    return {"page_token": token} if token else {}
 
 
 class RestArtifacts:
@@ -124,12 +166,12 @@ class RestArtifacts:
         return folder
 
     def _below(self, folder: str) -> Iterator[tuple[str, int]]:
-        listed = self._server.ask("GET", _PROXIED, params={"path": f"{self._root}/{folder}".rstrip("/")}).json()
+        listed = self._server.told("GET", _PROXIED, params={"path": f"{self._root}/{folder}".rstrip("/")})
         for found in listed.get("files", ()):
             path = f"{folder}{found['path']}"
             if ".." in PurePosixPath(path).parts or path.startswith("/"):
                 raise TrackingError("INVALID_PARAMETER_VALUE", f"the listing holds the path {path!r}")
-            if found["is_dir"]:
+            if found.get("is_dir"):
                 yield from self._below(f"{path}/")
             else:
                 yield path, int(found.get("file_size", 0))

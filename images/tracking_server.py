@@ -37,6 +37,15 @@ def artifact_store(location: str, tracking_uri: str) -> ArtifactStore:
     return mlflow_client.ClientArtifacts(location, tracking_uri)
 
 
+def known_scheme(location: str) -> bool:
+    """Whether there is a kind of store for artifact URIs like `location`."""
+    if urlsplit(location).scheme == "mlflow-artifacts":
+        return True
+    from headrace.images import mlflow_client  # noqa: PLC0415 -- 2 s
+
+    return mlflow_client.known_scheme(location)
+
+
 def _is_ordinary(uri: str) -> bool:
     """Whether requests to the server are what MLflow's client would send with its defaults and a user or a token."""
     return (

@@ -70,6 +70,7 @@ def start(progress: Progress) -> Path:
         containers.start()
         node_programs.write_certificates(folders, programs)
         node_programs.write_configuration(folders)
+        node_programs.write_encryption(folders)
         for name in ("etcd", "kube-apiserver"):
             daemons[name].start()
         _wait("containerd", lambda: containerd.answers(folders), containers)

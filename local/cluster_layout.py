@@ -50,6 +50,8 @@ class Folders:
         """Full rights over the cluster."""
         self.configuration: Final = root / "etc"
         """Configuration files of the programs."""
+        self.encryption: Final = self.configuration / "encryption.json"
+        """How the API server encrypts Secrets before etcd writes them, with the key."""
         self.processes: Final = root / "run"
         """Pid and log files."""
         self.containerd: Final = root / "containerd"

@@ -1,7 +1,9 @@
 """The programs of a single-node Kubernetes: certificates, configuration files, command lines, and what they leave."""
 
+import base64
 import ipaddress
 import json
+import secrets
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -86,6 +88,20 @@ def write_configuration(folders: Folders) -> None:
         if not path.exists() or path.read_text() != text:  # kube-proxy ends when its file is written, even unchanged
             path.write_text(text)
     (folders.configuration / "resolv.conf").write_text("# pods ask the cluster's DNS only\n")
+
+
+def write_encryption(folders: Folders) -> None:
+    """The API server's key for Secrets, made once: without it, those that etcd has cannot be read."""
+    if folders.encryption.exists():
+        return
+    key = {"name": "first", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
+    # `identity` reads what an earlier release wrote, and comes last, so that nothing new is written so.
+    rule = {"resources": ["secrets"], "providers": [{"secretbox": {"keys": [key]}}, {"identity": {}}]}
+    document = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": [rule]}
+    partial = folders.encryption.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(document))
+    partial.rename(folders.encryption)
 
 
 def _kubelet_configuration(folders: Folders) -> dict[str, Any]:
@@ -233,6 +249,7 @@ def _api_server(folders: Folders) -> list[str]:
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
+        f"--encryption-provider-config={folders.encryption}",
         f"--client-ca-file={certificates / 'ca.crt'}",
         f"--tls-cert-file={certificates / 'apiserver.crt'}",
         f"--tls-private-key-file={certificates / 'apiserver.key'}",

@@ -25,9 +25,10 @@ def cache_directory() -> Path:
 
 
 def state_directory() -> Path:
-    """Directory of everything that runs; created when missing.
+    """Directory of everything that runs; created when missing, and closed to other users of the machine.
 
-    Raises PermanentError when sockets below it would have paths longer than Linux allows.
+    Raises PermanentError when sockets below it would have paths longer than Linux allows, or when somebody else made
+    the default one, which may lie where everybody can write.
     """
     path = Path(os.environ.get("HEADRACE_STATE") or default_state(CHECKOUT)).absolute()
     if not _fits(path):
@@ -35,8 +36,23 @@ def state_directory() -> Path:
             f"HEADRACE_STATE = {path}, {len(str(path))} characters, makes socket paths longer than "
             f"{_LONGEST_SOCKET_PATH}; set HEADRACE_STATE to a shorter directory"
         )
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = path.lstat().st_uid
+    if not os.environ.get("HEADRACE_STATE") and owner not in {os.geteuid(), CHECKOUT.stat().st_uid}:
+        raise PermanentError(
+            f"the state folder {path} belongs to the user {owner}, must belong to you; remove it, or "
+            "set HEADRACE_STATE to another directory"
+        )
+    private_directory(path)
     return path
+
+
+def private_directory(path: Path) -> None:
+    """Makes a directory that only its owner can enter, or closes one that is there: it holds keys and passwords."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if found.st_mode & 0o077 and os.geteuid() in {0, found.st_uid}:
+        path.chmod(0o700)
 
 
 def default_state(checkout: Path) -> Path:

@@ -24,6 +24,8 @@ class Daemon:
     folder: Path
     """Holds `<name>.pid` and `<name>.log`."""
     environment: Mapping[str, str]
+    umask: int = -1
+    """Of the files that the program makes; -1: as this process has it."""
 
     @property
     def log(self) -> Path:
@@ -46,7 +48,8 @@ class Daemon:
         """Starts the program unless it runs; returns whether it had to."""
         if self.pid() is not None:
             return False
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.command,
@@ -55,6 +58,7 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment},
                 start_new_session=True,  # a Ctrl-C on the terminal is not for it
+                umask=self.umask,
             )
         self._pid_file.write_text(f"{process.pid} {start_time(process.pid)}")
         return True

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ import yaml
 from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
 from headrace.local import pending_operations
 from headrace.local.paths import CHECKOUT, state_directory
-from headrace.local.processes import end
+from headrace.local.processes import end, start_time
 
 STACK: Final = "local"
 _LOCKED: Final = "the stack is currently locked"
@@ -75,7 +76,7 @@ class PulumiStack:
         self._write_configuration(settings)
         verb = ["preview"] if preview else ["up", "--yes", "--skip-preview"]
         done = self._pulumi(*verb)
-        if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not self._alive():
+        if done.returncode != 0 and _LOCKED in done.stderr + done.stdout and not _pulumi_runs():
             self._pulumi("cancel", "--yes")
             # Before the update: it would run for minutes before it failed on an object that exists already.
             self._forget_pending(Path(settings["kubeconfig"]))
@@ -120,15 +121,27 @@ class PulumiStack:
         self._configuration.write_text(yaml.safe_dump({**(known or {}), "config": config}))
 
     def _pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.programs / "pulumi"), *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"],
+        command = [str(self.programs / "pulumi"), *arguments, "--stack", self.stack]
+        with subprocess.Popen(
+            [*command, "--non-interactive", "--color", "never"],
             cwd=self._project,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
+            start_new_session=True,  # its plugins stay in the session when it is killed
+        ) as process:
+            session = _sessions() / str(process.pid)
+            session.write_text(str(start_time(process.pid)))
+            try:
+                out, errors = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode >= 0:  # not killed: it has ended its plugins
+            session.unlink()
+        return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
     def _forget_pending(self, kubeconfig: Path) -> None:
         """Removes the pending operations of a killed update from the state, and their objects from the cluster."""
@@ -149,25 +162,39 @@ class PulumiStack:
         if done.returncode != 0:
             raise TemporaryError(f"the state of stack {self.stack} could not be repaired: {done.stderr.strip()}")
 
-    def _alive(self) -> bool:
-        """Whether a `pulumi` process works on this state, so that the lock is a live one."""
-        return any(command.startswith(str(self.programs / "pulumi").encode() + b"\0") for _, command in _processes())
-
 
 def end_orphans() -> None:
-    """Ends the plugins of this checkout's Pulumi that go on after their `pulumi` was killed."""
-    for pid, _ in _processes():
-        end(pid, grace_seconds=1)
+    """Ends the plugins that go on after the `pulumi` that we started was killed, and nothing that a person started."""
+    for record in _sessions().glob("[0-9]*"):
+        session = int(record.name)
+        if start_time(session) in {None, record.read_text()}:  # else another program has the number now
+            for pid in _processes():
+                with suppress(ProcessLookupError):  # ended meanwhile
+                    if os.getsid(pid) == session != os.getsid(0):
+                        end(pid, grace_seconds=1)
+        record.unlink()
 
 
-def _processes() -> list[tuple[int, bytes]]:
-    """(pid, command line) of every process that has this checkout's Pulumi state in its environment."""
+def _sessions() -> Path:
+    """Folder with a file for each running `pulumi` of ours: the session it leads, and in it when that began."""
+    folder = state_directory() / "pulumi" / "sessions"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _pulumi_runs() -> bool:
+    """Whether a `pulumi`, ours or a person's, works on this state, so that the lock is a live one."""
+    return any(Path(f"/proc/{pid}/exe").resolve().name == "pulumi" for pid in _processes())
+
+
+def _processes() -> list[int]:
+    """Every process that has this checkout's Pulumi state in its environment: a person's shell may, too."""
     mark = f"PULUMI_BACKEND_URL=file://{state_directory() / 'pulumi' / 'state'}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((int(folder.name), (folder / "cmdline").read_bytes()))
+                found.append(int(folder.name))
         except OSError:
             continue  # ended meanwhile, or another user's
     return found

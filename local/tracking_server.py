@@ -8,7 +8,7 @@ import urllib.request
 from typing import Final
 
 from headrace.contract.errors import PermanentError, TemporaryError
-from headrace.local.paths import state_directory
+from headrace.local.paths import private_directory, state_directory
 from headrace.local.processes import Daemon
 
 PORT: Final = 15000
@@ -30,6 +30,7 @@ def _server() -> Daemon:
         folder=folder,
         # the job runner of MLflow's own gateway would double the server's memory, and nothing here uses it
         environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        umask=0o077,
     )
 
 
@@ -47,7 +48,7 @@ def start() -> str:
             f"port in use: {PORT} (MLflow tracking server), must be free; end the program that listens there or set "
             "MLFLOW_TRACKING_URI to the server you want"
         )
-    server.folder.mkdir(parents=True, exist_ok=True)
+    private_directory(server.folder)
     server.start()
     deadline = time.monotonic() + _READY_SECONDS
     while not _healthy():

@@ -1,11 +1,12 @@
-"""A stand-in for an MLflow tracking server: its REST API for a few models, and what it was asked."""
+"""Stand-ins for MLflow tracking servers: the REST API for a few models, and what it was asked."""
 
 import json
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 MLMODEL = "flavors: {python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}, sklearn: {}}\n"
@@ -16,6 +17,19 @@ FILES: Mapping[str, bytes] = {
 }
 _MLFLOW = "/api/2.0/mlflow/"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+
+
+class StandIn(Protocol):
+    """What `serving` serves."""
+
+    uri: str
+    headers: list[Mapping[str, str]]
+    failures: list[int]
+
+    def answer(self, path: str, query: Mapping[str, Any]) -> tuple[int, bytes]: ...
+
+
+Kind = TypeVar("Kind", bound=StandIn)
 
 
 class TrackingStandIn:
@@ -30,12 +44,15 @@ class TrackingStandIn:
         """Statuses that the next requests get instead of an answer."""
         self.together: threading.Barrier | None = None
         """Set: versions are told when as many have been asked for."""
+        self.answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {}
+        """What else it knows, by path below /api/2.0/mlflow/: from the request's fields to the answer's JSON, or to a
+        status and the JSON; None is a web page."""
 
     def count(self, start: str) -> int:
         """Requests whose text begins so."""
         return sum(text.startswith(start) for text in self.asked)
 
-    def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+    def answer(self, path: str, query: Mapping[str, Any]) -> tuple[int, bytes]:
         """Status and body."""
         if path.startswith(_ARTIFACTS):
             return self._artifact(unquote(path.removeprefix(_ARTIFACTS).strip("/")), query)
@@ -47,7 +64,11 @@ class TrackingStandIn:
             if self.together is not None:
                 self.together.wait(timeout=20)
             return 200, json.dumps({"artifact_uri": f"mlflow-artifacts:/0/models/{name}/artifacts"}).encode()
-        return 500, b"no JSON"
+        if verb in self.answers:
+            known = self.answers[verb](query)
+            status, told = known if isinstance(known, tuple) else (200, known)
+            return status, b"<html>" if told is None else json.dumps(told).encode()
+        return 404, b"<!doctype html><title>404 Not Found</title>"  # as Flask and so MLflow says it
 
     def _artifact(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
         if path:
@@ -68,31 +89,44 @@ class TrackingStandIn:
 @contextmanager
 def running() -> Iterator[TrackingStandIn]:
     """One on loopback, ended afterwards."""
-    stand_in = TrackingStandIn()
+    with serving(TrackingStandIn()) as stand_in:
+        yield stand_in
+
+
+@contextmanager
+def serving(stand_in: Kind, *, tls: ssl.SSLContext | None = None) -> Iterator[Kind]:
+    """The stand-in on loopback, ended afterwards."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:  # the name is the library's
             parts = urlsplit(self.path)
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = {key: one for key, (one,) in parse_qs(parts.query).items()} | (json.loads(sent) if sent else {})
             stand_in.headers.append(dict(self.headers))
             if stand_in.failures:
                 status, body = stand_in.failures.pop(0), b"<html>"
             else:
-                status, body = stand_in.answer(parts.path, {key: one for key, (one,) in parse_qs(parts.query).items()})
+                status, body = stand_in.answer(parts.path, asked)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_POST = do_HEAD = do_GET
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    stand_in.uri = f"http://127.0.0.1:{server.server_address[1]}"
+    stand_in.uri = f"http{'' if tls is None else 's'}://127.0.0.1:{server.server_address[1]}"
     try:
         yield stand_in
     finally:

@@ -76,6 +76,8 @@ class ModelImage(pulumi.ComponentResource):
         except HeadraceError as error:
             raise checks.ArgsError(f"ModelImage '{name}'", [str(error)]) from error
         super().__init__("headrace:index:ModelImage", name, dict(args), opts)
+        if source.pinned_uri != source.uri:
+            pulumi.log.info(f"{source.uri} is {source.pinned_uri} now; each update follows it", self)
         build = ImageBuild(
             f"{name}-build",
             pulumi.Output.all(delivery, base).apply(partial(_request, source, choice)),

@@ -1,35 +1,42 @@
 """What a model URI names, found out from the tracking server before anything is built.
 
-Everything in a ModelSource is plain data that does not move: an alias is followed once, and the artifact URI is the
-store's own.
+Everything in a ModelSource is plain data that does not move: an alias, a stage and `latest` are followed once, and the
+artifact URI is the store's own.
 """
 
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from headrace.contract.errors import HeadraceError, InputError, PermanentError, TemporaryError
+from headrace.components.endpoint import registry_faults
+from headrace.contract.errors import HeadraceError, InputError, PermanentError
 from headrace.images import tracking_server
 from headrace.images.model import directory_listing, local_directory, model_identity
-from headrace.images.tracking import LoggedModel, TrackingError, TrackingServer
+from headrace.images.tracking import LoggedModel, TrackingServer
 
 _SIDE_BY_SIDE: Final = 8
 """Models resolved at a time: each is a dozen small requests, one after the other."""
-_FORMS: Final = "models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN_ID/PATH, or a directory on this machine"
-_VERSION_URI: Final = re.compile(r"models:/([^/@]+)/(\d+)")
-_ALIAS_URI: Final = re.compile(r"models:/([^/@]+)@([^/@]+)")
-_LOGGED_URI: Final = re.compile(r"models:/(m-[0-9a-f]{32})")
-_RUN_URI: Final = re.compile(r"runs:/([^/]+)/(.+)")
+_FORMS: Final = (
+    "models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest, models:/NAME/STAGE, models:/MODEL_ID, "
+    "runs:/RUN_ID/PATH, the URI of a directory in an artifact store such as s3://BUCKET/PATH, or a directory on this "
+    "machine"
+)
+_SUFFIX_URI: Final = re.compile(r"models:/(?://)?([^/]+)/([^/]+)")
+"""As MLflow has it: the suffix is a version, `latest` in any case, or a stage."""
+_ALIAS_URI: Final = re.compile(r"models:/(?://)?([^/]+)@([^/@]+)")
+_LOGGED_URI: Final = re.compile(r"models:/(?://)?(m-[0-9a-f]{32})")
+_RUN_URI: Final = re.compile(r"runs:/(?://)?([^/]+)/(.+)")
+_OF_TRACKING_SERVERS: Final = frozenset({"mlflow-artifacts", "dbfs"})
+"""Schemes of artifact URIs that a tracking server hands out."""
 _SMALL_FILES: Final = ("MLmodel", "requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml")
 
 
@@ -61,6 +68,13 @@ class ModelSource:
     mlmodel: Mapping[str, Any]
     """Its MLmodel file, as JSON has it: a date is a text."""
 
+    @property
+    def pinned_uri(self) -> str:
+        """A registered model's version where `uri` has an alias, a stage or `latest`, which move; else `uri`."""
+        asked = self.uri.rstrip("/")
+        named = _SUFFIX_URI.fullmatch(asked) or _ALIAS_URI.fullmatch(asked)
+        return self.uri if named is None else f"models:/{named[1]}/{self.version_name.removeprefix('v')}"
+
 
 def resolve(model_uri: str, tracking_uri: str = "") -> ModelSource:
     """Asks the tracking server (by default MLFLOW_TRACKING_URI) what `model_uri` is.
@@ -69,26 +83,22 @@ def resolve(model_uri: str, tracking_uri: str = "") -> ModelSource:
     when the server or the artifact store cannot be reached, after at most about half a minute.
     """
     tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-    if urlsplit(tracking_uri).password is not None:
-        hidden = re.sub(r"//[^@]*@", "//…@", tracking_uri)
+    _require_no_password("tracking_uri", tracking_uri, "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    if urlsplit(tracking_uri).scheme == "databricks-uc" or tracking_uri == "databricks-uc":
         raise _refused(
-            f"tracking_uri = {hidden!r} holds a password, which would be kept in the stack's state; set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+            f"tracking_uri = {tracking_uri!r} is a registry's, must be a tracking server's; set it to 'databricks', "
+            "whose registry is the Unity Catalog (another one: MLFLOW_REGISTRY_URI)"
         )
     directory = local_directory(model_uri)
     if directory is not None:
         return _local(model_uri, directory.absolute())
-    if not model_uri.startswith(("models:/", "runs:/")):
-        raise _refused(f"model_uri = {model_uri!r}, must be {_FORMS}")
-    if not tracking_uri:
+    _require_no_password("model_uri", model_uri, "what the artifact store's own client reads")
+    scheme = urlsplit(model_uri).scheme
+    if not tracking_uri and scheme in {"models", "runs", *_OF_TRACKING_SERVERS}:
         raise _refused(f"model_uri = {model_uri!r} needs a tracking server; set tracking_uri or MLFLOW_TRACKING_URI")
-    try:
-        return _remote(model_uri, tracking_uri)
-    except ImportError as error:
-        raise PermanentError(
-            f"tracking_uri = {tracking_uri!r} needs the package {error.name!r}, which is not installed here; "
-            "install it (stores other than HTTP servers need the package mlflow)"
-        ) from error
+    if scheme in {"models", "runs"}:
+        return _named(model_uri, tracking_uri)
+    return _stored(model_uri, tracking_uri if scheme in _OF_TRACKING_SERVERS else "")
 
 
 def resolve_all(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelSource | HeadraceError]:
@@ -110,33 +120,68 @@ def _refused(fault: str) -> InputError:
     return InputError("model", [fault])
 
 
-def _remote(model_uri: str, tracking_uri: str) -> ModelSource:
-    subject = f"model_uri = {model_uri!r}"
-    with _explained(subject, tracking_uri):
-        server = tracking_server.tracking_server(tracking_uri)
-        if match := _LOGGED_URI.fullmatch(model_uri):
-            return _from_store(model_uri, server.logged_model(match[1]), tracking_uri)
-        if match := _RUN_URI.fullmatch(model_uri):
-            return _from_store(model_uri, server.model_of_run(match[1], match[2].strip("/")), tracking_uri)
-    if match := _VERSION_URI.fullmatch(model_uri):
-        name, version = match.groups()
-    elif match := _ALIAS_URI.fullmatch(model_uri):
-        name, version = match[1], _version_of_alias(server, match[1], match[2], tracking_uri)
-    else:
+def _require_no_password(name: str, uri: str, instead: str) -> None:
+    if urlsplit(uri).password is not None:
+        hidden = re.sub(r"//[^@]*@", "//…@", uri)
+        raise _refused(
+            f"{name} = {hidden!r} holds a password, which would be kept in the stack's state; set {instead} instead"
+        )
+
+
+def _named(model_uri: str, tracking_uri: str) -> ModelSource:
+    """The model that a tracking server knows by this name."""
+    subject, asked = f"model_uri = {model_uri!r}", model_uri.rstrip("/")
+    logged, run = _LOGGED_URI.fullmatch(asked), _RUN_URI.fullmatch(asked)
+    registered = _SUFFIX_URI.fullmatch(asked) or _ALIAS_URI.fullmatch(asked)
+    if logged is None and run is None and registered is None:
         raise _refused(f"{subject}, must be {_FORMS}")
-    with _explained(subject, tracking_uri, missing=lambda: _why_missing(server, name, version)):
+    with registry_faults.of_server(subject, tracking_uri):
+        server = tracking_server.tracking_server(tracking_uri)
+        if logged is not None:
+            return _from_store(model_uri, server.logged_model(logged[1]), tracking_uri)
+        if run is not None:
+            return _from_store(model_uri, server.model_of_run(run[1], run[2].strip("/")), tracking_uri)
+    assert registered is not None
+    name, version = registered[1], _version(server, asked, subject, tracking_uri)
+    with registry_faults.of_server(subject, tracking_uri, missing=lambda: _why_missing(server, name, version)):
         found = server.version(name, version)
     return _from_store(model_uri, found, tracking_uri, version=version)
 
 
-def _version_of_alias(server: TrackingServer, name: str, alias: str, tracking_uri: str) -> str:
-    def missing() -> str:
-        aliases = server.aliases(name)
-        known = f"it has {', '.join(aliases)}" if aliases else "it has none"
-        return f"the model {name!r} has no alias {alias!r}; {known}"
+def _version(server: TrackingServer, asked: str, subject: str, tracking_uri: str) -> str:
+    """Number of the version that a registered model's URI names."""
+    if match := _ALIAS_URI.fullmatch(asked):
+        name, alias = match.groups()
 
-    with _explained(f"model_uri = 'models:/{name}@{alias}'", tracking_uri, missing=missing):
-        return server.version_of_alias(name, alias)
+        def missing() -> str:
+            aliases = server.aliases(name)
+            known = f"it has {', '.join(aliases)}" if aliases else "it has none"
+            return f"the model {name!r} has no alias {alias!r}; {known}"
+
+        with registry_faults.of_server(subject, tracking_uri, missing=missing):
+            return server.version_of_alias(name, alias)
+    match = _SUFFIX_URI.fullmatch(asked)
+    assert match is not None
+    name, suffix = match.groups()
+    if re.fullmatch("[0-9]+", suffix):
+        return str(int(suffix))
+    newest = suffix.lower() == "latest"
+    with registry_faults.of_server(subject, tracking_uri):
+        versions = server.versions(name) if newest else server.versions_in_stage(name, suffix)
+        if versions:
+            return str(max(versions))
+        lacks = f"the model {name!r} has no version" if newest else _why_missing(server, name, f"in the stage {suffix}")
+    raise PermanentError(f"{subject} does not exist on the tracking server {tracking_uri}: {lacks}")
+
+
+def _stored(model_uri: str, tracking_uri: str) -> ModelSource:
+    """The model in a directory of an artifact store."""
+    subject, location = f"model_uri = {model_uri!r}", model_uri.rstrip("/")
+    with registry_faults.of_store(subject, location):
+        if not tracking_server.known_scheme(location):
+            raise _refused(f"{subject}, must be {_FORMS}")
+    found = LoggedModel(name=unquote(urlsplit(location).path).rpartition("/")[2], location=location)
+    return _from_store(model_uri, found, tracking_uri)
 
 
 def _why_missing(server: TrackingServer, name: str, version: str) -> str:
@@ -151,7 +196,8 @@ def _from_store(model_uri: str, found: LoggedModel, tracking_uri: str, *, versio
     if directory is not None and directory.is_dir():
         texts, files = _read(directory), directory_listing(directory, hashed=True)
     else:
-        with _explained(f"model_uri = {model_uri!r}", tracking_uri), tempfile.TemporaryDirectory() as scratch:
+        subject = f"model_uri = {model_uri!r}"
+        with registry_faults.of_store(subject, found.location), tempfile.TemporaryDirectory() as scratch:
             store = tracking_server.artifact_store(found.location, tracking_uri)
             listing = dict(store.files())
             fetched = [store.fetch(file, Path(scratch)) for file in _SMALL_FILES if file in listing]
@@ -159,9 +205,10 @@ def _from_store(model_uri: str, found: LoggedModel, tracking_uri: str, *, versio
             hashes = {path: digest for path, _, digest in directory_listing(Path(scratch), hashed=False)}
             files = [(path, size, hashes.get(path, "")) for path, size in listing.items()]
     if "MLmodel" not in texts:
-        raise PermanentError(
-            f"model_uri = {model_uri!r} has no MLmodel file at {found.location}; name the directory that log_model made"
-        )
+        remedy = "name the directory that log_model made"
+        if directory is not None:
+            remedy = "the tracking server keeps it on a disk that this machine does not have: let it hand out artifacts"
+        raise PermanentError(f"model_uri = {model_uri!r} has no MLmodel file at {found.location}; {remedy}")
     return _described(model_uri, texts, files, found=found, version=version, tracking_uri=tracking_uri)
 
 
@@ -235,42 +282,3 @@ def _requirements(texts: Mapping[str, str]) -> tuple[str, ...]:
 def _mapping(text: str) -> dict[str, Any]:
     value = yaml.safe_load(text) if text else None
     return value if isinstance(value, dict) else {}
-
-
-@contextmanager
-def _explained(subject: str, tracking_uri: str, missing: Any = None) -> Iterator[None]:
-    """Turns a tracking server's and the network's errors into one sentence of ours."""
-    try:
-        yield
-    except TrackingError as error:
-        code = error.code
-        first = next(iter(str(error).strip().splitlines()), code)
-        absent = code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"} or "not found" in first.lower()
-        if absent:
-            reason = first
-            if missing is not None:
-                try:
-                    reason = missing()
-                except TrackingError as cause:
-                    reason = next(iter(str(cause).strip().splitlines()), first)
-            raise PermanentError(f"{subject} does not exist on the tracking server {tracking_uri}: {reason}") from error
-        if code in {"PERMISSION_DENIED", "UNAUTHENTICATED"} or re.search(r"error code 40[13]", first):
-            raise PermanentError(
-                f"{subject}: the tracking server {tracking_uri} refused access ({first}); set MLFLOW_TRACKING_TOKEN, "
-                "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            ) from error
-        if code == "INVALID_PARAMETER_VALUE":
-            raise PermanentError(f"{subject}: the tracking server {tracking_uri} refused it: {first}") from error
-        raise TemporaryError(
-            f"{subject}: the tracking server {tracking_uri} cannot be reached or failed ({_short(first)}); "
-            "see that it runs and that tracking_uri is right"
-        ) from error
-    except OSError as error:
-        raise TemporaryError(
-            f"{subject}: its files cannot be read ({_short(str(error))}); "
-            "see that this machine reaches the artifact store"
-        ) from error
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 300 else text[:300] + "…"

@@ -1,15 +1,19 @@
 """The embedded cluster repairs itself when started again, and refuses what it cannot do before it does anything."""
 
+import base64
 import os
+import secrets
 import signal
 import socket
 from pathlib import Path
 
 import pytest
+import requests
 from live_platform import Platform, eventually, quiet
 
 from headrace.contract.errors import PermanentError
 from headrace.local import cluster, cluster_layout
+from headrace.local.paths import state_directory
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +45,37 @@ def test_starting_twice_starts_nothing(platform: Platform) -> None:
     cluster.start(quiet())
 
     assert sorted(path.read_text() for path in cluster_layout.folders().processes.glob("*.pid")) == before
+
+
+def test_a_secret_cannot_be_read_in_etcd_and_other_users_cannot_look_at_its_files(platform: Platform) -> None:
+    value = secrets.token_hex(20)
+    platform.kubectl("create", "secret", "generic", "told", f"--from-literal=password={value}")
+    try:
+        read = platform.kubectl("get", "secret", "told", "--output=jsonpath={.data.password}")
+        kept = _in_etcd("/registry/secrets/default/told")
+    finally:
+        platform.kubectl("delete", "secret", "told")
+
+    assert base64.b64decode(read).decode() == value
+    assert kept.startswith(b"k8s:enc:secretbox:v1:first:")
+    assert value.encode() not in kept
+    assert cluster_layout.folders().encryption.stat().st_mode & 0o777 == 0o600
+    assert state_directory().stat().st_mode & 0o777 == 0o700
+
+
+def _in_etcd(key: str) -> bytes:
+    """The value as etcd has it, over its JSON gateway and with the API server's own certificate."""
+    pki = cluster_layout.folders().certificates
+    answer = requests.post(
+        f"https://127.0.0.1:{cluster_layout.ETCD_PORT}/v3/kv/range",
+        json={"key": base64.b64encode(key.encode()).decode()},
+        cert=(str(pki / "apiserver-etcd-client.crt"), str(pki / "apiserver-etcd-client.key")),
+        verify=str(pki / "etcd" / "ca.crt"),
+        timeout=20,
+    )
+    answer.raise_for_status()
+    (found,) = answer.json()["kvs"]
+    return base64.b64decode(found["value"])
 
 
 def test_its_programs_stay_within_their_memory(platform: Platform) -> None:

@@ -1,5 +1,6 @@
 """Where things are kept, and the one rule a folder for sockets has to obey."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,33 @@ def test_the_user_chooses_both_folders(short_path: Path, monkeypatch: pytest.Mon
     assert paths.cache_directory() == short_path / "cache"
     assert paths.state_directory() == short_path / "state"
     assert paths.state_directory().is_dir()
+
+
+def test_what_runs_is_kept_where_other_users_of_the_machine_cannot_look(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, made_before in (("new", False), ("of-an-earlier-release", True)):
+        monkeypatch.setenv("HEADRACE_STATE", str(short_path / name))
+        if made_before:
+            (short_path / name).mkdir(mode=0o755)
+
+        assert paths.state_directory().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
+def test_a_state_folder_that_somebody_else_put_there_is_not_used(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADRACE_STATE", raising=False)
+    (short_path / "system").mkdir(mode=0o755)
+    (short_path / "trap").symlink_to(short_path / "system")
+    os.lchown(short_path / "trap", 65531, 65531)
+    monkeypatch.setattr(paths, "default_state", lambda _: short_path / "trap")
+
+    with pytest.raises(PermanentError, match=r"trap belongs to the user 65531, must belong to you"):
+        paths.state_directory()
+
+    assert (short_path / "system").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_deep_checkout_keeps_its_state_elsewhere_and_always_at_the_same_place() -> None:

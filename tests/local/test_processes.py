@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import eventually
 
 from headrace.local.processes import Daemon, start_time
 
@@ -55,6 +56,23 @@ def test_a_torn_pid_file_reads_as_not_running(sleeper: Daemon, tmp_path: Path) -
     (tmp_path / "sleeper.pid").write_text("")
 
     assert sleeper.pid() is None
+
+
+def test_what_a_private_program_writes_and_logs_is_its_owners_alone(tmp_path: Path) -> None:
+    daemon = Daemon(
+        name="writer",
+        command=["sh", "-c", f"echo secret > {tmp_path}/run/file; mkdir {tmp_path}/run/folder; sleep 60"],
+        folder=tmp_path / "run",
+        environment={},
+        umask=0o077,
+    )
+    daemon.start()
+    eventually((tmp_path / "run" / "folder").exists)
+    daemon.stop(grace_seconds=1)
+
+    assert {path.name: path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")} == {
+        name: 0 for name in ("run", "writer.log", "file", "folder")
+    }
 
 
 def test_the_end_of_the_log_is_there_for_an_error_message(tmp_path: Path) -> None:

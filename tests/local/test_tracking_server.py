@@ -1,4 +1,5 @@
-"""The tracking server's port may be another program's: that is told before anything starts."""
+"""The tracking server's port may be another program's: that is told before anything starts. What the server keeps is
+its owner's alone."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from patience import free_port
 
 from headrace.contract.errors import PermanentError
 from headrace.local import tracking_server
@@ -43,3 +45,20 @@ def test_a_tracking_servers_port_in_use_is_named(short_path: Path, monkeypatch: 
         f"port in use: {tracking_server.PORT} (MLflow tracking server), must be free; end the program that listens "
         "there or set MLFLOW_TRACKING_URI to the server you want"
     )
+
+
+@pytest.mark.slow
+def test_what_the_tracking_server_keeps_cannot_be_read_by_others(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_STATE", str(short_path / "state"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracking_server, "PORT", free_port())
+    try:
+        tracking_server.start()
+    finally:
+        tracking_server.stop()
+
+    kept = {path.name: path.stat().st_mode & 0o077 for path in (short_path / "state").rglob("*")}
+    assert kept["mlflow.db"] == 0
+    assert set(kept.values()) == {0}, kept

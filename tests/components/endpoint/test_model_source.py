@@ -1,7 +1,6 @@
 """What a model URI names, and what is said when it names nothing that can be served."""
 
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -10,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow_server
 import pytest
 import yaml
-from patience import eventually
 
 from headrace.components.endpoint import model_source
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
@@ -98,9 +97,8 @@ def test_a_model_without_the_python_function_flavor_cannot_be_served(logged: Pat
     ("uri", "words"),
     [
         ("/nowhere/model", "/nowhere/model/MLmodel does not exist"),
-        ("s3://bucket/model", "must be models:/NAME/VERSION"),
         ("models:/fraud", "must be models:/NAME/VERSION"),
-        ("models:/fraud/latest", "must be models:/NAME/VERSION"),
+        ("models:/fraud/1/model", "must be models:/NAME/VERSION"),
         ("runs:/abc", "must be models:/NAME/VERSION"),
     ],
 )
@@ -121,6 +119,22 @@ def test_a_password_is_refused_before_it_gets_into_the_state() -> None:
         model_source.resolve("models:/fraud/1", "https://me:hunter2@mlflow.example")
 
     assert "hunter2" not in str(caught.value)
+
+    with pytest.raises(InputError, match=r"model_uri = 'ftp://…@store\.example/model' holds a password") as caught:
+        model_source.resolve("ftp://me:hunter2@store.example/model")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_registrys_address_is_not_taken_for_a_tracking_servers() -> None:
+    with pytest.raises(InputError, match=r"tracking_uri = 'databricks-uc' is a registry's, .* set it to 'databricks'"):
+        model_source.resolve("models:/main.risk.fraud/3", "databricks-uc")
+
+
+@pytest.mark.slow
+def test_a_scheme_that_no_store_has_is_refused_with_the_forms_that_there_are() -> None:
+    with pytest.raises(InputError, match="must be models:/NAME/VERSION"):
+        model_source.resolve("model:/fraud/1", "http://127.0.0.1:9")
 
 
 def test_a_server_that_cannot_be_reached_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,31 +180,14 @@ def test_a_listing_knows_sizes_and_for_local_files_contents(logged: Path) -> Non
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An MLflow tracking server that hands out artifacts itself, as a team runs one."""
-    root = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-    command += [f"--backend-store-uri=sqlite:///{root}/mlflow.db", f"--artifacts-destination={root}/artifacts"]
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-
-        def listens() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        eventually(lambda: process.poll() is not None or listens(), "the tracking server listens", seconds=90)
-        assert process.poll() is None, (root / "log").read_text()[-2000:]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=30)
+    with mlflow_server.running(tmp_path_factory.mktemp("mlflow")) as uri:
+        yield uri
 
 
 @pytest.fixture(scope="module")
 def registered(server: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """`echo`, version 1, alias `champion`, logged for real."""
+    """`echo`, version 1, alias `champion`, stage Production, logged for real in a run with 105 other models; as many
+    runs have a model of its name."""
     script = tmp_path_factory.mktemp("log") / "log.py"
     script.write_text(
         """
@@ -203,8 +200,13 @@ with mlflow.start_run() as run:
     info = mlflow.pyfunc.log_model(
         name="model", python_model=Echo(), registered_model_name="echo", pip_requirements=["mlflow-skinny"]
     )
-mlflow.MlflowClient().set_registered_model_alias("echo", "champion", "1")
-mlflow.MlflowClient().create_registered_model("empty")
+client = mlflow.MlflowClient()
+client.set_registered_model_alias("echo", "champion", "1")
+client.transition_model_version_stage("echo", "1", "Production")
+client.create_registered_model("empty")
+for number in range(105):
+    client.create_logged_model(run.info.experiment_id, name=f"checkpoint-{number}", source_run_id=run.info.run_id)
+    client.create_logged_model(run.info.experiment_id, name="model", source_run_id="0" * 32)
 print(run.info.run_id, info.model_id)
 """
     )
@@ -218,12 +220,21 @@ def test_every_form_of_uri_names_the_same_model(server: str, registered: Any) ->
 
     sources = [
         model_source.resolve(uri, server)
-        for uri in ("models:/echo/1", "models:/echo@champion", f"models:/{logged}", f"runs:/{run}/model")
+        for uri in (
+            "models:/echo/1",
+            "models:/echo@champion",
+            "models:/echo/latest",
+            "models:/echo/Production",
+            f"models:/{logged}",
+            f"runs:/{run}/model",
+        )
     ]
+    sources.append(model_source.resolve(sources[0].artifact_uri, server))
 
     assert len({source.identity for source in sources}) == 1
-    assert [source.version_name for source in sources[:2]] == ["v1", "v1"]
-    assert sources[2].version_name == sources[3].version_name == f"m-{sources[0].identity[:10]}"
+    assert [source.version_name for source in sources[:4]] == ["v1"] * 4
+    assert {source.pinned_uri for source in sources[:4]} == {"models:/echo/1"}
+    assert {source.version_name for source in sources[4:]} == {f"m-{sources[0].identity[:10]}"}
     assert sources[0].requirements == ("mlflow-skinny",)
     assert sources[0].python_version == ".".join(map(str, sys.version_info[:3]))
     assert sources[0].artifact_uri.startswith("mlflow-artifacts:/")
@@ -271,6 +282,9 @@ def test_what_was_resolved_is_what_the_builder_downloads(server: str, tmp_path: 
         ("models:/empty/1", "the model 'empty' has no version 1; it has none"),
         ("models:/missing/1", "missing.* not found"),
         ("models:/echo@challenger", "the model 'echo' has no alias 'challenger'; it has champion"),
+        ("models:/echo/Staging", "the model 'echo' has no version in the stage Staging; it has 1"),
+        ("models:/echo/prod", "Invalid Model Version stage: prod"),
+        ("models:/empty/latest", "the model 'empty' has no version"),
         ("runs:/0123456789abcdef0123456789abcdef/model", "does not exist|no MLmodel"),
         ("models:/m-0123456789abcdef0123456789abcdef", "not found"),
     ],

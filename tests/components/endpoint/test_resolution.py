@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 import tracking_stand_in
 from stand_ins import DELIVERY
@@ -66,6 +67,32 @@ def test_an_endpoint_without_a_program_around_it_asks_for_itself(server: Trackin
     )
 
     assert server.count("model-versions/get-download-uri fraud") == 1
+
+
+def test_a_name_that_moves_is_said_with_the_version_that_it_has_now(
+    server: TrackingStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda message, *_: said.append(message))
+    server.answers |= {
+        "registered-models/alias": lambda asked: {"model_version": {"version": "3"}},
+        "registered-models/get": lambda asked: {},
+        "model-versions/search": lambda asked: {"model_versions": [{"version": "9"}, {"version": "10"}]},
+    }
+    uris = {"fraud": "models:/fraud@champion", "churn": "models:/churn/latest", "price": "models:/price/1"}
+
+    def program() -> None:
+        for name, uri in uris.items():
+            ModelEndpoint(name, {"platform": REF, "model_uri": uri, "tracking_uri": server.uri})
+
+    recording = record(program)
+
+    assert [message for message in said if "now;" in message] == [
+        "models:/fraud@champion is models:/fraud/3 now; each update follows it",
+        "models:/churn/latest is models:/churn/10 now; each update follows it",
+    ]
+    for deployment in ("fraud-v3-deployment", "churn-v10-deployment", "price-v1-deployment"):
+        assert recording.named(deployment)
 
 
 def test_models_are_asked_for_side_by_side(server: TrackingStandIn) -> None:
