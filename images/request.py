@@ -137,9 +137,11 @@ class ModelInput:
     python: str
     """Version the model was logged with, for example 3.11.7; its minor version must be the base's."""
     requirements: tuple[str, ...]
-    """Lines of the model's requirements file (or of the pip section of its conda.yaml)."""
+    """Lines of the model's requirements file (or of the pip section of its conda.yaml), without passwords."""
     constraints: tuple[str, ...] = ()
     """Lines of its constraints file."""
+    first: tuple[str, ...] = ()
+    """Requirements that MLflow installs before those: where those want other versions, they get them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from headrace.contract.errors import HeadraceError, InputError, PermanentError, TemporaryError
-from headrace.images import tracking_server
+from headrace.images import logged_environment, tracking_server
 from headrace.images.model import directory_listing, local_directory, model_identity
 from headrace.images.tracking import LoggedModel, TrackingError, TrackingServer
 
@@ -30,7 +30,7 @@ _VERSION_URI: Final = re.compile(r"models:/([^/@]+)/(\d+)")
 _ALIAS_URI: Final = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _LOGGED_URI: Final = re.compile(r"models:/(m-[0-9a-f]{32})")
 _RUN_URI: Final = re.compile(r"runs:/([^/]+)/(.+)")
-_SMALL_FILES: Final = ("MLmodel", "requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml")
+_SMALL_FILES: Final = ("MLmodel", *logged_environment.FILES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class ModelSource:
     python_version: str
     """Python that logged it, for example 3.11.7; empty when the model does not say."""
     requirements: tuple[str, ...]
-    """Lines of its requirements file, or of the pip section of its conda.yaml."""
+    """Lines of its requirements file, or of the pip section of its conda.yaml; passwords in them are hidden."""
     constraints: tuple[str, ...]
     """Lines of its constraints file."""
     size_bytes: int
@@ -60,6 +60,10 @@ class ModelSource:
     """Digest as `images.model.model_identity` defines it."""
     mlmodel: Mapping[str, Any]
     """Its MLmodel file, as JSON has it: a date is a text."""
+    first: tuple[str, ...] = ()
+    """Requirements that MLflow installs before those, which may move them."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what its environment will have otherwise than in training."""
 
 
 def resolve(model_uri: str, tracking_uri: str = "") -> ModelSource:
@@ -195,6 +199,7 @@ def _described(
             "log it with an MLflow flavor module or mlflow.pyfunc"
         )
     identity = model_identity(files)
+    environment = logged_environment.read(texts)
     return ModelSource(
         uri=model_uri,
         name=found.name,
@@ -203,8 +208,10 @@ def _described(
         tracking_uri=tracking_uri,
         flavors=flavors,
         python_version=_python_version(mlmodel, texts),
-        requirements=_requirements(texts),
-        constraints=tuple(texts.get("constraints.txt", "").splitlines()),
+        requirements=environment.requirements,
+        constraints=environment.constraints,
+        first=environment.first,
+        notes=environment.notes,
         size_bytes=sum(size for _, size, _ in files),
         identity=identity,
         mlmodel=json.loads(json.dumps(mlmodel, default=str)),
@@ -221,15 +228,6 @@ def _python_version(mlmodel: Mapping[str, Any], texts: Mapping[str, str]) -> str
             if isinstance(line, str) and (match := re.fullmatch(r"python\s*=+\s*([\d.]+)", line)):
                 logged = match[1]
     return "" if logged is None else str(logged)
-
-
-def _requirements(texts: Mapping[str, str]) -> tuple[str, ...]:
-    if "requirements.txt" in texts:
-        return tuple(texts["requirements.txt"].splitlines())
-    for line in _mapping(texts.get("conda.yaml", "")).get("dependencies") or []:
-        if isinstance(line, dict) and "pip" in line:
-            return tuple(str(requirement) for requirement in line["pip"])
-    return ()
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -190,6 +190,17 @@ def test_a_new_version_keeps_the_environment_it_had(provider: ImageBuildProvider
     assert builder.pins == ()
 
 
+def test_a_release_that_reads_the_same_requirements_otherwise_keeps_the_versions(
+    provider: ImageBuildProvider, builder: _Builder
+) -> None:
+    state = provider.create(_checked(provider)).outs
+    assert state is not None
+
+    provider.update("id", {**state, "environment_digest": "of an earlier release"}, _checked(provider))
+
+    assert builder.pins == ("mlflow==3.17.2",)
+
+
 def test_a_platform_image_has_no_model(provider: ImageBuildProvider, builder: _Builder) -> None:
     request = {key: value for key, value in REQUEST.items() if key != "model"}  # Pulumi drops what is null
 
