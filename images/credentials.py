@@ -6,7 +6,7 @@ the line gets into Pulumi's state, a log, a lock or an image, and the resolver i
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,6 +22,9 @@ _PARAMETER: Final = re.compile(
     r"(?P<secret>[^&\s#'\"]+)",
     re.IGNORECASE,
 )
+_TOKEN: Final = re.compile(r"(?P<before>\bhttps?://[^/\s]+/t/)(?P<secret>[^/\s]+)", re.IGNORECASE)
+"""In addresses of conda's channels."""
+_PATTERNS: Final = (_USER, _PARAMETER, _TOKEN)
 _SHORTEST: Final = 3
 """Of what is taken out of a log: of shorter texts every other word would be."""
 _REDACTED: Final = "****"
@@ -42,7 +45,7 @@ def hide(lines: Iterable[str], *, name: str = "") -> tuple[tuple[str, ...], dict
         variable = found.setdefault(match["secret"], f"HEADRACE_CREDENTIAL_{name}{len(found) + 1}")
         return f"{match['before']}${{{variable}}}"
 
-    hidden = tuple(_PARAMETER.sub(replaced, _USER.sub(replaced, line)) for line in lines)
+    hidden = tuple(_replaced(line, replaced) for line in lines)
     return hidden, {variable: secret for secret, variable in found.items()}
 
 
@@ -52,7 +55,7 @@ def redact(text: str) -> str:
     def replaced(match: re.Match[str]) -> str:
         return f"{match['before']}{_REDACTED}" if _is_secret(match) else match[0]
 
-    return _PARAMETER.sub(replaced, _USER.sub(replaced, text))
+    return _replaced(text, replaced)
 
 
 def secrets(lines: Iterable[str], values: Mapping[str, str], variables: Mapping[str, str]) -> tuple[str, ...]:
@@ -64,7 +67,7 @@ def secrets(lines: Iterable[str], values: Mapping[str, str], variables: Mapping[
         if _PASSWORDS.match(name):
             found.append(value)
         elif _PLACES.match(name):
-            found += [match["secret"] for match in (*_USER.finditer(value), *_PARAMETER.finditer(value))]
+            found += [match["secret"] for pattern in _PATTERNS for match in pattern.finditer(value)]
     parts = {part for value in found for part in (value, value.partition(":")[2])}
     both = {form for part in parts for form in (part, unquote(part))}
     return tuple(sorted((text for text in both if len(text) >= _SHORTEST), key=len, reverse=True))
@@ -74,6 +77,12 @@ def scrub(text: str, hidden: Iterable[str]) -> str:
     """The text without what is `hidden`, the longest first."""
     for secret in hidden:
         text = text.replace(secret, _REDACTED)
+    return text
+
+
+def _replaced(text: str, by: Callable[[re.Match[str]], str]) -> str:
+    for pattern in _PATTERNS:
+        text = pattern.sub(by, text)
     return text
 
 

@@ -51,7 +51,7 @@ def _read(texts: Mapping[str, str]) -> tuple[LoggedEnvironment, dict[str, str]]:
     own = [part for part in dependencies if isinstance(part, str)]
     translated = conda.translate(own, [str(channel) for channel in conda_file.get("channels") or []])
     if translated.faults:
-        raise InputError("model", translated.faults)
+        raise InputError("model", [credentials.redact(fault) for fault in translated.faults])
     first = [line for line in translated.requirements if _name(line) not in _BUILD_PACKAGES]
     build = [str(line) for line in virtualenv.get("build_dependencies") or []]
     if not virtualenv and conda_file:
@@ -68,7 +68,7 @@ def _read(texts: Mapping[str, str]) -> tuple[LoggedEnvironment, dict[str, str]]:
         requirements=hidden[: len(lines)],
         constraints=hidden[len(lines) :],
         first=(*build, *first),
-        notes=translated.notes,
+        notes=tuple(credentials.redact(note) for note in translated.notes),
     )
     return environment, values
 

@@ -14,10 +14,11 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from headrace.contract import names
-from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.errors import InputError, PermanentError, TemporaryError
 from headrace.images import credentials
 from headrace.images.logged_environment import FILES
 from headrace.images.request import ModelInput
+from headrace.images.requirements import CONSTRAINTS, REQUIREMENTS, parse
 from headrace.images.store import Blob, Store, key_of
 from headrace.images.tarball import Entry, utf8_name, write_layer
 from headrace.images.tracking import ArtifactStore
@@ -153,19 +154,33 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _entries(directory: Path) -> Iterator[Entry]:
+    with_addresses = {*FILES, *_included(directory)}
     for name, path, found in contents(directory):
         target = f"{names.MODEL_HOME.lstrip('/')}/{name}"
         if stat.S_ISDIR(found.st_mode):
             yield Entry(path=target, mode=0o755)
             continue
         mode = 0o755 if found.st_mode & 0o100 else 0o644
-        if name in FILES or ("/" not in name and name.endswith(".txt")):
+        if name in with_addresses:
             text = path.read_bytes().decode("utf-8", "surrogateescape")
             redacted = credentials.redact(text)
             if redacted != text:
                 yield Entry(path=target, mode=mode, data=redacted.encode("utf-8", "surrogateescape"))
                 continue
         yield Entry(path=target, mode=mode, source=path)
+
+
+def _included(directory: Path) -> list[str]:
+    """Files that the model's requirements include."""
+
+    def lines(name: str) -> list[str]:
+        path = directory / name
+        return path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+
+    try:
+        return parse(lines(REQUIREMENTS), lines(CONSTRAINTS), lambda name: "\n".join(lines(name))).files
+    except InputError:
+        return []  # where it matters it was told: an engine does without the model's requirements
 
 
 def _download(model: ModelInput, scratch: Path, *, log: Path) -> Path:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from packaging.utils import canonicalize_name
 
@@ -14,9 +13,7 @@ from headrace.images import credentials, indexes, logged_environment
 from headrace.images.model import fetch
 from headrace.images.request import ModelInput
 from headrace.images.requirements import Requirements, parse
-
-_WITH_PKG_RESOURCES: Final = "setuptools<82"
-"""Older models import pkg_resources, which setuptools had until 82. They were logged with one that has it."""
+from headrace.images.resolver import WITH_PKG_RESOURCES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +55,8 @@ class ModelPackages:
 
 def depends_on_files(model: ModelInput) -> bool:
     """Whether requirements name files of the model; raises InputError for lines that cannot be followed."""
-    wanted = parse(model.requirements, model.constraints, lambda _: "")
+    requirements, constraints, _ = _hidden(model)
+    wanted = parse(requirements, constraints, lambda _: "")
     return bool(wanted.files or wanted.paths)
 
 
@@ -69,8 +67,8 @@ def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
     """
     folder = scratch / "files"
     folder.mkdir(exist_ok=True)
-    lines, values = credentials.hide([*model.requirements, *model.constraints])
-    requirements, constraints = lines[: len(model.requirements)], lines[len(model.requirements) :]
+    requirements, constraints, values = _hidden(model)
+    lines = (*requirements, *constraints)
     values = {**_logged_credentials(model, lines, scratch, log=log), **values}
 
     def read(name: str) -> str | None:
@@ -100,7 +98,7 @@ def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
     with log.open("a", encoding="utf-8") as file:
         file.writelines(f"--find-links {place} does not exist here and is ignored, as pip does\n" for place in gone)
     settled = {one.name for one in wanted.packages if "==" in one.text or "@" in one.text}
-    first = [_WITH_PKG_RESOURCES if line.strip() == "setuptools" else line for line in model.first]
+    first = [WITH_PKG_RESOURCES if line.strip() == "setuptools" else line for line in model.first]
     return ModelPackages(
         wanted=wanted,
         first=tuple(line for line in first if canonicalize_name(_name(line)) not in settled),
@@ -108,6 +106,13 @@ def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
         variables=variables,
         hidden=credentials.secrets(lines, values, variables),
     )
+
+
+def _hidden(model: ModelInput) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Requirements and constraints with variables for the passwords that they still hold, and those."""
+    lines, values = credentials.hide([*model.requirements, *model.constraints])
+    count = len(model.requirements)
+    return lines[:count], lines[count:], values
 
 
 def _logged_credentials(model: ModelInput, lines: tuple[str, ...], scratch: Path, *, log: Path) -> dict[str, str]:

@@ -23,6 +23,10 @@ _NETWORK: Final = re.compile(
 _ORIGINS: Final = ("direct_url.json", "uv_build.json", "uv_cache.json")
 
 
+WITH_PKG_RESOURCES: Final = "setuptools<82"
+"""setuptools had pkg_resources until 82. Older models and packages import it, and were made with one that has it."""
+_NEEDS_PKG_RESOURCES: Final = re.compile(r"No module named '?pkg_resources")
+"""Packages without a wheel that are older than setuptools 82 say it when they are built."""
 _REFUSED: Final = re.compile(r"status client error \((?!408|429)", re.IGNORECASE)
 """What an index or a file's server will answer again: a password that is wrong or missing, a file that is not there."""
 
@@ -111,14 +115,15 @@ class Resolver:
         # uv and the interpreter that it asks are those that run here, not those that PATH happens to lead to
         settings = [f"--python={sys.executable}", f"--python-version={self.python}"]
         settings += [f"--python-platform={self.platform}", "--color=never"]
-        status, output = execute(
-            [uv.find_uv_bin(), "pip", command, *settings, *self.flags, *arguments],
-            # bytecode would have dates in it, and be that of the interpreter that runs here
-            env={**self.variables, "UV_COMPILE_BYTECODE": "false"},
-            cwd=folder,
-            log=self.log,
-            hidden=self.hidden,
-        )
+        words = [uv.find_uv_bin(), "pip", command, *settings, *self.flags, *arguments]
+        # bytecode would have dates in it, and be that of the interpreter that runs here
+        variables = {**self.variables, "UV_COMPILE_BYTECODE": "false"}
+        status, output = execute(words, env=variables, cwd=folder, log=self.log, hidden=self.hidden)
+        if status != 0 and _NEEDS_PKG_RESOURCES.search(output):
+            older = scratch / "build-constraints.txt"
+            older.write_text(f"{WITH_PKG_RESOURCES}\n")
+            variables = {**variables, "UV_BUILD_CONSTRAINT": str(older)}
+            status, output = execute(words, env=variables, cwd=folder, log=self.log, hidden=self.hidden)
         if status == 0:
             return
         # uv names the packages at odds; paths of the scratch directory say nothing

@@ -69,6 +69,12 @@ def test_no_line_holds_a_password_and_the_files_still_tell_it() -> None:
     assert credentials_in(texts) == {"HEADRACE_CREDENTIAL_1": "me:hunter2", "HEADRACE_CREDENTIAL_2": "t0ken"}
 
 
+def test_what_is_said_of_a_private_channel_holds_no_password() -> None:
+    (note,) = read({"conda.yaml": "channels: [https://me:pw1@c.example/t/t0ken/x]\ndependencies: [numpy]"}).notes
+
+    assert "https://****@c.example/t/****/x" in note
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [

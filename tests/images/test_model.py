@@ -1,12 +1,15 @@
 """A model's files: what a link in its directory becomes, and what is refused before anything is built."""
 
 import os
+import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headrace.contract.errors import PermanentError
+from headrace.images import tracking_server
 from headrace.images.model import directory_listing, fetch, model_identity, model_layer
 from headrace.images.request import ModelInput
 from headrace.images.store import Store
@@ -103,12 +106,19 @@ def test_what_is_no_file_is_refused_by_its_name(model_directory: Path) -> None:
 
 def test_passwords_in_what_the_model_needs_are_not_in_its_layer(model_directory: Path, store: Store, log: Path) -> None:
     (model_directory / "requirements.txt").write_text("-i https://me:hunter2@index.example/simple\nscorer\n")
-    (model_directory / "conda.yaml").write_text("dependencies:\n- pip:\n  - a @ https://t0ken@git.example/a.whl\n")
+    (model_directory / "requirements.txt").open("a").write("-r more/others.txt\n")
+    (model_directory / "more").mkdir()
+    (model_directory / "more" / "others.txt").write_text("a @ https://hunter3:x1@index.example/a.whl\n")
+    (model_directory / "vocab.txt").write_text("https://not:meant@here\n")
+    (model_directory / "conda.yaml").write_text(
+        "channels: [https://c.example/t/c0nda/x]\ndependencies:\n- pip:\n  - a @ https://t0ken@git.example/a.whl\n"
+    )
 
     files = _layer(store, model_directory, log)
 
-    assert files["requirements.txt"] == b"-i https://****@index.example/simple\nscorer\n"
-    assert b"t0ken" not in files["conda.yaml"]
+    assert files["requirements.txt"].startswith(b"-i https://****@index.example/simple\nscorer\n")
+    assert not [name for name, text in files.items() if re.search(b"hunter|t0ken|c0nda", text)]
+    assert files["vocab.txt"] == b"https://not:meant@here\n"
 
 
 def test_named_files_and_folders_are_fetched_and_nothing_else(model_directory: Path, log: Path, tmp_path: Path) -> None:
@@ -119,5 +129,38 @@ def test_named_files_and_folders_are_fetched_and_nothing_else(model_directory: P
 
     fetch(_model(model_directory), ["code", "MLmodel", "missing"], tmp_path / "files", log=log)
 
-    found = sorted(path.relative_to(tmp_path / "files") for path in (tmp_path / "files").rglob("*") if path.is_file())
+    _is_fetched(tmp_path / "files")
+
+
+def test_an_artifact_store_is_asked_for_the_named_files_alone(
+    model_directory: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model_directory / "code").mkdir()
+    (model_directory / "code" / "a.whl").write_bytes(b"a")
+    asked = []
+
+    class FakeStore:
+        """Files of the directory; those in folders need not be moved, as with a store on this machine."""
+
+        def files(self) -> list[tuple[str, int]]:
+            return [(name, size) for name, size, _ in directory_listing(model_directory, hashed=False)]
+
+        def fetch(self, path: str, folder: Path) -> Path:
+            asked.append(path)
+            if "/" in path:
+                return model_directory / path
+            (folder / path).write_bytes((model_directory / path).read_bytes())
+            return folder / path
+
+    monkeypatch.setattr(tracking_server, "artifact_store", lambda *_: FakeStore())
+    (tmp_path / "files").mkdir()
+
+    fetch(replace(_model(model_directory), source="s3://b/m"), ["code", "MLmodel"], tmp_path / "files", log=log)
+
+    assert sorted(asked) == ["MLmodel", "code/a.whl"]
+    _is_fetched(tmp_path / "files")
+
+
+def _is_fetched(folder: Path) -> None:
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert found == [Path("MLmodel"), Path("code/a.whl")]

@@ -421,6 +421,20 @@ def test_sources_are_built_where_the_model_forbids_wheels(
     assert built[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {}\n"
 
 
+def test_an_old_package_without_a_wheel_is_built_with_what_it_was_written_for(
+    store: Store, wheels: MakeWheel, package: Path, model_directory: Path, log: Path
+) -> None:
+    """Its setup imports pkg_resources, which the newest setuptools does not have."""
+    wheels("setuptools", "82.0.0")
+    option = wheels("setuptools", "81.0.0", files={"pkg_resources.py": "\n"})
+    (package / "pyproject.toml").write_text(PROJECT.replace("requires = []", 'requires = ["setuptools"]'))
+    (package / "backend.py").write_text(f"import pkg_resources\n{BACKEND}")
+
+    files = _installed(store, _logged(model_directory, option, "./code/pkg"), log)
+
+    assert f"{SITE}/pkg/__init__.py" in files
+
+
 def test_early_releases_and_older_wheels_are_taken_where_the_model_says_so(
     store: Store, wheels: MakeWheel, model_directory: Path, log: Path, tmp_path: Path
 ) -> None:
