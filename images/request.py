@@ -21,6 +21,11 @@ LOWEST_PYTHON: Final = (3, 11)
 """Of a base: the front runs on the base's interpreter too, and is written for this version and later ones."""
 
 
+DebianPackage = Annotated[
+    str, Text(pattern=r"[a-z0-9][a-z0-9.+-]+", meaning="the name of a Debian package such as 'libgl1'")
+]
+
+
 class ImageKind(StrEnum):
     """What an image is for."""
 
@@ -90,6 +95,8 @@ class Base:
     revision: str = ""
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
+    packages: tuple[DebianPackage, ...] = ()
+    """debian: packages of that release besides, with all that they need, for example `libgl1`, which OpenCV loads."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
 
@@ -100,6 +107,11 @@ class Base:
         told = [str(fault) for fault in faults]
         if found is not None and found.kind is BaseKind.REGISTRY and not found.reference:
             told.append("reference is missing; kind = 'registry' needs the image to copy")
+        if found is not None and found.kind is BaseKind.REGISTRY and found.packages:
+            told.append(
+                f"packages = {list(found.packages)}, but only bases made from Debian packages get more of them; "
+                "name an image that has them"
+            )
         if found is not None and not faults:
             given = f"python = {found.python!r}"
             if minor_version(found.python) < LOWEST_PYTHON:

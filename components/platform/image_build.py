@@ -149,12 +149,13 @@ def _built(props: dict[str, Any], *, pins: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _content(props: Mapping[str, Any], key: str) -> Any:
-    """What decides about a build: where a model's bytes are is not its content, what they are is."""
+    """What decides about a build: where a model's bytes are is not its content, what they are is. The base is in the
+    platform's digest."""
     value = props.get(key)
     if key != REQUEST or not isinstance(value, Mapping):
         return value
     model = value.get("model") or {}
-    rest = {name: item for name, item in value.items() if name != "model"}
+    rest = {name: item for name, item in value.items() if name not in {"model", "base"}}
     return {**rest, "identity": model.get("identity")}
 
 

@@ -158,6 +158,16 @@ def test_the_same_content_from_elsewhere_is_not_built(
     assert provider.diff("id", state, _checked(provider, **changes)).changes is False
 
 
+def test_a_release_with_another_input_for_bases_builds_nothing_anew(
+    provider: ImageBuildProvider, builder: _Builder
+) -> None:
+    state = provider.create(_checked(provider)).outs
+    assert state is not None
+    with_input = {**_checked(provider), "request": {**REQUEST, "base": {**REQUEST["base"], "packages": []}}}
+
+    assert provider.diff("id", state, with_input).changes is False
+
+
 def test_another_destination_gets_the_image(provider: ImageBuildProvider, builder: _Builder) -> None:
     state = provider.create(_checked(provider)).outs
     assert state is not None
