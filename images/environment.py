@@ -65,7 +65,7 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
     """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT. Its fact `unpinned` has, as a list of
     `name==version`, those that the lock knows by a file or a repository.
 
-    Of the model only the places where packages are found matter, how they are built, and its own files.
+    Of the model only its files and the places where packages are found matter, and those not to the result.
     """
     interpreter = base_module.interpreter(base)
 
@@ -75,9 +75,8 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
         equal: Mapping[str, str] = {}
         if _meaningful(lock_text.splitlines()):  # a model may need nothing at all
             packages = gathered(model, scratch, log=log)
-            resolver = _resolver(base, packages, log)
+            options, resolver = options_of(packages.lines), _resolver(base, packages, log)
             # a requirement on a Git commit has no hash
-            options = options_of(packages.lines)
             resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
             equal = _equal_libraries(site)
         unpinned = _unpinned(site, lock_text)
@@ -87,7 +86,7 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
         return write_layer(store, entries, facts={"unpinned": json.dumps(unpinned)})
 
     made_for = (interpreter, base.python, base_module.wheel_platform(base), base_module.compiler_name(base))
-    return store.layer(key_of("environment", _RECIPE, lock_text, _how_built(model), *made_for), make)
+    return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 
 def _resolver(base: Base, packages: ModelPackages, log: Path) -> Resolver:
@@ -124,7 +123,7 @@ def _resolved(packages: ModelPackages, resolver: Resolver, *, pins: Sequence[str
 
     at_once = [*packages.lines, *packages.first]
     lock = _one_of(lambda: resolve(at_once, pins), one_after_the_other) if packages.first else resolve(at_once, pins)
-    return packages.with_folders(hashes.held(lock, packages.wanted))
+    return packages.annotated(hashes.held(lock, packages.wanted))
 
 
 def _one_of(best: Callable[[], str], other: Callable[[], str]) -> str:
@@ -203,12 +202,6 @@ def _moved(record: str) -> str:
     folders = "|".join(_BESIDE_SITE)
     record = re.sub(rf"^(?:{'|'.join(_NOT_SERVED)}).*\n", "", record, flags=re.MULTILINE)
     return re.sub(rf"^((?:{folders})/[^,\n]*),[^,\n]*,[^,\n]*$", r"../../../\1,,", record, flags=re.MULTILINE)
-
-
-def _how_built(model: ModelInput) -> list[str]:
-    """Lines that change what is installed and not what is locked."""
-    told = ("--no-binary", "--only-binary", "--config-setting", "-C")
-    return [line for line in _meaningful(model.requirements) if any(word in line for word in told)]
 
 
 def _meaningful(lines: Sequence[str]) -> list[str]:

@@ -46,11 +46,13 @@ class ModelPackages:
         flags += [f"--config-settings-package={setting}" for setting in self.wanted.settings]
         return [*flags, "--prerelease=allow"] if self.wanted.prereleases else flags
 
-    def with_folders(self, lock: str) -> str:
-        """The lock with the digest of every folder that it names: a folder has no hash, and the same lock must mean the
-        same packages."""
-        folders = sorted({one.path for one in self.wanted.packages if (self.folder / one.path).is_dir() and one.path})
-        return lock + "".join(f"# {folder} sha256:{_digest(self.folder / folder)}\n" for folder in folders)
+    def annotated(self, lock: str) -> str:
+        """The lock with what else decides about the packages that it makes: how they are built, and the digest of every
+        folder that it names, which has no hash."""
+        folders = sorted({one.path for one in self.wanted.packages if one.path and (self.folder / one.path).is_dir()})
+        told = [*self.wanted.formats, *(f"--config-settings {setting}" for setting in self.wanted.settings)]
+        told += [f"{folder} sha256:{_digest(self.folder / folder)}" for folder in folders]
+        return lock + "".join(f"# {line}\n" for line in told)
 
 
 def depends_on_files(model: ModelInput) -> bool:

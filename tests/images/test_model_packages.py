@@ -405,7 +405,7 @@ def test_a_package_of_conda_that_pypi_lacks_is_refused_by_its_name(
 def test_sources_are_built_where_the_model_forbids_wheels(
     *, store: Store, wheels: MakeWheel, package: Path, model_directory: Path, log: Path, tmp_path: Path
 ) -> None:
-    """The lock is the same with and without; what is installed is not."""
+    """The same packages are locked with and without; what is installed is not the same."""
     option = wheels("pkg", "0.3")
     with tarfile.open(tmp_path / "wheels" / "pkg-0.3.tar.gz", "w:gz") as archive:
         archive.add(package, "pkg-0.3")
@@ -415,7 +415,8 @@ def test_sources_are_built_where_the_model_forbids_wheels(
         archive.addfile(member, io.BytesIO(info))
 
     ready = _installed(store, _logged(model_directory, option, "pkg"), log)
-    built = _installed(store, _logged(model_directory, option, "--no-binary pkg", "pkg"), log)
+    (model_directory / "how.txt").write_text("--no-binary pkg\n")
+    built = _installed(store, _logged(model_directory, option, "-r how.txt", "pkg"), log)
 
     assert ready[f"{SITE}/pkg/__init__.py"] == "VERSION = '0.3'\n"
     assert built[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {}\n"
