@@ -58,7 +58,7 @@ def _read(texts: Mapping[str, str]) -> tuple[LoggedEnvironment, dict[str, str]]:
         logged = {_name(line): line for line in translated.requirements}
         build = [logged.get(name, name) for name in _BUILD_PACKAGES]
     if "requirements.txt" in texts:
-        lines = texts["requirements.txt"].splitlines()
+        lines = texts["requirements.txt"].removeprefix("\ufeff").splitlines()
         lines += _beside(virtualenv.get("dependencies") or [])
     else:
         lines = [str(line) for line in virtualenv.get("dependencies") or in_pip]

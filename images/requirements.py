@@ -53,7 +53,7 @@ class Requirement:
     name: str = ""
     """Normalized; empty where only building the package tells."""
     path: str = ""
-    """Of its file or folder, relative to the model's directory where it is in there; empty for others."""
+    """Of its file or folder: relative to the model's directory, or on the machine that builds; empty for others."""
     hashes: tuple[str, ...] = ()
     """`sha256:…`: the package's file must have one of them."""
     settings: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Requirements:
     @property
     def paths(self) -> list[str]:
         """Files and folders of the model that it takes to resolve and install."""
-        inside = [package.path for package in self.packages if package.path]
+        inside = [package.path for package in self.packages if package.path and is_inside(package.path)]
         return [*inside, *(place for place in self.find_links if is_inside(place))]
 
     @property
@@ -261,19 +261,19 @@ def _requirement(text: str, place: str, hashes: Sequence[str], settings: Sequenc
 
 
 def _path(text: str) -> str:
-    """Where in the model's directory the requirement's file or folder is; raises ValueError for one beside it."""
+    """Where the requirement's file or folder is; raises ValueError for a relative path out of the model's directory."""
     target = re.sub(r"^\s*[A-Za-z0-9._-]+\s*(\[[^\]]*\])?\s*@\s*", "", text)
     target = re.split(r"\s+;|;\s", target)[0].split("#")[0].strip()
     is_url = target.startswith("file:")
     if is_url:
-        target = unquote(target.removeprefix("file:"))
+        target = re.sub(r"^//(localhost)?(?=/)", "", unquote(target.removeprefix("file:")))
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", target) or target.startswith("$"):
         return ""
     target = re.sub(r"\[[^\]]*\]$", "", target)
     looks_like_one = is_url or target.startswith(".") or "/" in target or target.lower().endswith(ARCHIVES)
-    if not looks_like_one or target.startswith("/"):  # from the root: on the disk of the machine that builds
-        return ""
-    return _inside(target)
+    if target.startswith("/"):
+        return target
+    return _inside(target) if looks_like_one else ""
 
 
 def _inside(path: str) -> str:

@@ -51,7 +51,7 @@ def test_requirements_that_python_env_lists_itself_count() -> None:
 
 
 def test_a_model_with_requirements_alone_has_those_alone() -> None:
-    texts = {"requirements.txt": "numpy\n-c constraints.txt", "constraints.txt": "scipy<2"}
+    texts = {"requirements.txt": "\ufeffnumpy\r\n-c constraints.txt", "constraints.txt": "scipy<2"}
 
     assert read(texts) == LoggedEnvironment(requirements=("numpy", "-c constraints.txt"), constraints=("scipy<2",))
 

@@ -173,13 +173,25 @@ def test_files_that_requirements_include_are_the_models(
     )
 
 
+@pytest.mark.parametrize("line", ["code/x.whl", "/dbfs/of/training/x.whl", "x @ file:///dbfs/of/training/x.whl"])
 def test_a_file_that_the_model_does_not_have_is_named(
-    store: Store, wheels: MakeWheel, model_directory: Path, log: Path
+    line: str, store: Store, wheels: MakeWheel, model_directory: Path, log: Path
 ) -> None:
     option = wheels("scorer", "2.0")
 
-    with pytest.raises(PermanentError, match=r"requirements\.txt line 2: code/x\.whl names a file that the model does"):
-        environment.lock(store, _logged(model_directory, option, "code/x.whl"), BASE, pins=(), log=log)
+    with pytest.raises(PermanentError) as caught:
+        environment.lock(store, _logged(model_directory, option, line), BASE, pins=(), log=log)
+
+    assert f"requirements.txt line 2: {line} names a file that the model does not have; log the" in str(caught.value)
+
+
+def test_a_wheel_on_the_machine_that_builds_is_installed_as_pip_would(
+    store: Store, wheels: MakeWheel, model_directory: Path, log: Path, tmp_path: Path
+) -> None:
+    option = wheels("scorer", "2.0")
+    line = str(tmp_path / "wheels" / "scorer-2.0-py3-none-any.whl")
+
+    assert f"{SITE}/scorer/__init__.py" in _installed(store, _logged(model_directory, option, line), log)
 
 
 def test_the_best_version_of_all_indexes_is_taken_and_the_first_index_by_choice(
