@@ -99,14 +99,14 @@ def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
     variables = indexes.variables(wanted, values)
     with log.open("a", encoding="utf-8") as file:
         file.writelines(f"--find-links {place} does not exist here and is ignored, as pip does\n" for place in gone)
-    settled = {one.name for one in wanted.packages if "==" in one.text or "@" in one.text}
+    settled = {one.name for one in wanted.packages if ("==" in one.text or "@" in one.text) and ";" not in one.text}
     first = [WITH_PKG_RESOURCES if line.strip() == "setuptools" else line for line in model.first]
     return ModelPackages(
         wanted=wanted,
         first=tuple(line for line in first if canonicalize_name(_name(line)) not in settled),
         folder=folder,
         variables=variables,
-        hidden=credentials.secrets(lines, values, variables),
+        hidden=credentials.secrets(wanted.texts, values, variables),
     )
 
 

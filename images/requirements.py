@@ -91,6 +91,11 @@ class Requirements:
         return [*options, *(package.text for package in self.packages)]
 
     @property
+    def texts(self) -> list[str]:
+        """Everything that may name a variable."""
+        return [*self.index_urls, *self.lines, *(constraint.text for constraint in self.constraints)]
+
+    @property
     def settings(self) -> list[str]:
         """`package:key=value` of every requirement with settings."""
         return [f"{package.name}:{setting}" for package in self.packages for setting in package.settings]

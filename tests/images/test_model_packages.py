@@ -236,7 +236,7 @@ def test_an_index_that_the_requirements_name_is_asked_and_not_the_machines(
 
 
 @pytest.mark.usefixtures("nothing_else")
-@pytest.mark.parametrize("way", ["written", "variable", "netrc", "pip"])
+@pytest.mark.parametrize("way", ["written", "included", "variable", "netrc", "pip"])
 def test_the_password_of_an_index_is_in_no_place_that_stays(
     *,
     way: str,
@@ -253,6 +253,7 @@ def test_the_password_of_an_index_is_in_no_place_that_stays(
     host = index("private", credentials=f"me:{PASSWORD}").removeprefix("http://")
     option = {
         "written": f"--extra-index-url http://me:{PASSWORD}@{host}",
+        "included": "-r private.txt",
         "variable": f"--index-url http://me:${{INDEX_PASSWORD}}@{host}",
         "netrc": f"--index-url http://{host}",
         "pip": "--pre",
@@ -268,6 +269,8 @@ def test_the_password_of_an_index_is_in_no_place_that_stays(
         monkeypatch.delenv("UV_DEFAULT_INDEX")
         monkeypatch.setenv("PIP_INDEX_URL", f"http://me:{PASSWORD}@{host}")
     (model_directory / "requirements.txt").write_text(f"{option}\nscorer\n")
+    if way == "included":
+        (model_directory / "private.txt").write_text(f"--index-url http://me:{PASSWORD}@{host}\n")
     model = _logged(model_directory, option, "scorer")
 
     files = _installed(store, model, log)
@@ -382,10 +385,12 @@ def test_what_mlflow_builds_with_is_in_the_environment(
 
     pinned = _pins(store, _logged(model_directory, option, "scorer", first=("setuptools==65.5.0",)), log)
     open_ = _pins(store, _logged(model_directory, option, "scorer", first=("setuptools",)), log)
+    elsewhere = "setuptools==65.5.0 ; python_version < '3.9'"
+    of_another_python = _pins(store, _logged(model_directory, option, "scorer", elsewhere, first=("setuptools",)), log)
     wished = _pins(store, _logged(model_directory, option, "scorer", "setuptools>80", first=("setuptools",)), log)
 
     assert pinned == ("scorer==1.0", "setuptools==65.5.0")
-    assert open_ == wished == ("scorer==1.0", "setuptools==81.0.0")
+    assert open_ == wished == of_another_python == ("scorer==1.0", "setuptools==81.0.0")
 
 
 def test_requirements_move_what_was_installed_before_them_and_nothing_more(
