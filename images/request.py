@@ -22,7 +22,7 @@ LOWEST_PYTHON: Final = (3, 11)
 
 
 DebianPackage = Annotated[
-    str, Text(pattern=r"[a-z0-9][a-z0-9.+-]+", meaning="the name of a Debian package such as 'libgl1'")
+    str, Text(pattern=r"[a-z0-9][a-z0-9.+-]+", meaning="the name of a Debian package such as 'libsndfile1'")
 ]
 
 
@@ -96,7 +96,7 @@ class Base:
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
     packages: tuple[DebianPackage, ...] = ()
-    """debian: packages of that release besides, with all that they need, for example `libgl1`, which OpenCV loads."""
+    """debian: packages of that release besides, with all that they need, for example `libsndfile1`, which librosa loads."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
 
