@@ -5,6 +5,7 @@ uv and pip disagree on which of the two counts, and uv reads nothing that is set
 
 import configparser
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -14,19 +15,22 @@ from headrace.images.requirements import Requirements, is_inside
 
 _STRATEGY: Final = "UV_INDEX_STRATEGY"
 _PIP: Final = {
-    "index-url": (("UV_DEFAULT_INDEX", "UV_INDEX_URL"), " "),
-    "extra-index-url": (("UV_EXTRA_INDEX_URL", "UV_INDEX"), " "),
-    "find-links": (("UV_FIND_LINKS",), ","),
-    "trusted-host": (("UV_INSECURE_HOST",), " "),
+    "index-url": (("UV_DEFAULT_INDEX", "UV_INDEX_URL"), ("index", "index-url"), " "),
+    "extra-index-url": (("UV_EXTRA_INDEX_URL", "UV_INDEX"), ("index", "extra-index-url"), " "),
+    "find-links": (("UV_FIND_LINKS",), ("find-links",), ","),
+    "trusted-host": (("UV_INSECURE_HOST",), ("allow-insecure-host",), " "),
 }
-"""pip's setting; uv's variables of the same meaning, of which the first is set unless one is; what parts a list."""
+"""pip's setting; uv's variables and settings of the same meaning: the first variable is set unless one of them is; what
+parts a list."""
 
 
 def variables(wanted: Requirements, values: Mapping[str, str]) -> dict[str, str]:
     """What uv is to find in its environment, beside what is there; `values` are variables of the requirements."""
-    found = {**_of_pip(), **values}
+    settings = _uv_settings()
+    found = {**_of_pip(settings), **values}
     # the best version of all indexes, as pip has it; `first-index` is the user's choice
-    found[_STRATEGY] = os.environ.get(_STRATEGY) or "unsafe-best-match"
+    if not os.environ.get(_STRATEGY) and "index-strategy" not in settings:
+        found[_STRATEGY] = "unsafe-best-match"
     if wanted.index_urls:
         found |= dict.fromkeys(("UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"), "")
         found["UV_DEFAULT_INDEX"] = expanded(wanted.index_urls[-1], values)
@@ -74,15 +78,29 @@ def existing(places: list[str], folder: Path, values: Mapping[str, str]) -> tupl
     return there, gone
 
 
-def _of_pip() -> dict[str, str]:
+def _uv_settings() -> set[str]:
+    """Names of what uv's configuration files set, which count less than variables and must not be overruled."""
+    own = os.environ.get("UV_CONFIG_FILE")
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
+    found: set[str] = set()
+    for file in [Path(own)] if own else [home, Path("/etc/uv/uv.toml")]:
+        try:
+            value = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue  # uv says what is wrong with it
+        found |= {*value, *value.get("pip", {})}
+    return set() if os.environ.get("UV_NO_CONFIG") else found
+
+
+def _of_pip(uv_settings: set[str]) -> dict[str, str]:
     """pip's variables and files, where uv is not set otherwise."""
     found = {}
     files = _pip_files()
-    for name, (names, separator) in _PIP.items():
+    for name, (names, settings, separator) in _PIP.items():
         value = _setting(name, files).split()
         if name == "find-links":
             value = [place for place in value if "://" in place or Path(place).expanduser().exists()]
-        if value and not any(os.environ.get(variable) for variable in names):
+        if value and not uv_settings.intersection(settings) and not any(map(os.environ.get, names)):
             found[names[0]] = separator.join(value)
     return found
 

@@ -96,7 +96,7 @@ class Base:
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
     packages: tuple[DebianPackage, ...] = ()
-    """debian: packages of that release besides, with all that they need, for example `libsndfile1`, which librosa loads."""
+    """debian: packages of that release besides, with all that they need, for example `libsndfile1` for librosa."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
 

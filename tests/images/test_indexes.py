@@ -28,7 +28,7 @@ def test_the_best_version_of_all_indexes_is_taken_unless_the_user_chose_otherwis
 
     monkeypatch.setenv("UV_INDEX_STRATEGY", "first-index")
 
-    assert indexes.variables(Requirements(), NONE)["UV_INDEX_STRATEGY"] == "first-index"
+    assert "UV_INDEX_STRATEGY" not in indexes.variables(Requirements(), NONE)
 
 
 def test_an_index_in_the_requirements_stands_for_all_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +61,19 @@ def test_what_is_set_for_pip_counts_where_nothing_is_set_for_uv(
     monkeypatch.setenv("UV_INDEX_URL", "https://uv/simple")
 
     assert "UV_DEFAULT_INDEX" not in indexes.variables(Requirements(), NONE)
+
+
+def test_what_uvs_own_file_sets_is_not_overruled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = tmp_path / "config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('find-links = ["/wheels"]\n[pip]\nindex-strategy = "first-index"\nindex-url = "https://uv"\n')
+    for name in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS"):
+        monkeypatch.setenv(f"PIP_{name}", str(tmp_path))
+
+    found = indexes.variables(Requirements(), NONE)
+
+    assert not {"UV_INDEX_STRATEGY", "UV_DEFAULT_INDEX", "UV_FIND_LINKS"} & set(found)
+    assert found["UV_EXTRA_INDEX_URL"] == str(tmp_path)
 
 
 def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
