@@ -82,7 +82,7 @@ def _packages(base: Base) -> tuple[str, ...]:
     # the shared library is for programs that embed the interpreter, as Triton's Python backend does
     libraries = (f"libpython{base.python}", f"libpython{base.python}-stdlib")
     interpreter = (*libraries, f"python{base.python}-minimal")
-    return (*_PACKAGES, *interpreter, *_WITH_PYTHON.get(base.python, ()))
+    return (*_PACKAGES, *interpreter, *_WITH_PYTHON.get(base.python, ()), *sorted(set(base.packages)))
 
 
 def compiler_name(base: Base) -> str:

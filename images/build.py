@@ -1,5 +1,6 @@
 """From a request to a delivered image: which layers, in which order, and what came of it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -199,8 +200,9 @@ class _Assembly:
             self.packages.append(("generic", "cpython", python.version))
         lock = environment.lock(self.store, model, base, pins=self.preferred, log=self.log)
         self.pins = pins_of(lock)
-        self._add("environment", *environment.environment_layer(self.store, lock, model, base, log=self.log))
-        self.packages += python_packages(self.pins)
+        layer, created = environment.environment_layer(self.store, lock, model, base, log=self.log)
+        self._add("environment", layer, created)
+        self.packages += python_packages((*self.pins, *json.loads(layer.fact("unpinned") or "[]")))
         self._code()
         self.report("model")
         top = ("model", *model_layer(self.store, model, log=self.log))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headrace.contract.errors import PermanentError
+from headrace.images.credentials import scrub
 
 
 def require(program: str, *, why: str, remedy: str) -> str:
@@ -24,12 +25,13 @@ def execute(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout_seconds: float = 1800,
+    hidden: Sequence[str] = (),
 ) -> tuple[int, str]:
     """Runs a program to its end; returns its exit status and what it wrote to standard error and output, which is
     logged.
 
     `env` adds to this process's environment. A program that is still running after `timeout_seconds` is killed and
-    counts as failed with status 124.
+    counts as failed with status 124. What is `hidden` is in neither the log nor the answer.
     """
     try:
         done = subprocess.run(
@@ -46,6 +48,7 @@ def execute(
     except subprocess.TimeoutExpired as error:
         status = 124
         output = (error.stdout or b"").decode(errors="replace") + f"\nkilled after {timeout_seconds:.0f} seconds"
+    output = scrub(output, hidden)
     with log.open("a", encoding="utf-8") as file:
         file.write(f"$ {' '.join(command)}\n{output}\n[exit status {status}]\n")
     return status, output

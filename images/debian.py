@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from headrace.images.request import DEBIAN_RELEASES
 
 RELEASE: Final = DEBIAN_RELEASES["3.11"]
 """What programs come from that do not depend on a version of Python."""
+
+_ABSENT: Final = re.compile(r"^E: (?:Unable to locate package |Package ')([^\s']+)", re.MULTILINE)
 
 
 def bootstrap(
@@ -28,7 +31,8 @@ def bootstrap(
     """Writes the packages of a Debian release, with all they need, as the tar archive `archive`.
 
     `variant` is mmdebstrap's: `essential` configures them on top of the essential packages, `extract` only unpacks.
-    Raises PermanentError, which ends in `remedy`, where this machine cannot, TemporaryError when the mirrors fail.
+    Raises PermanentError, which ends in `remedy`, where this machine cannot, and for packages that the release does not
+    have; TemporaryError when the mirrors fail.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         here = f"{platform.system()} on {platform.machine()}"
@@ -38,6 +42,11 @@ def bootstrap(
     command = [*_own_mounts(), program, f"--variant={variant}", f"--include={','.join(packages)}", *options]
     command += [release, str(archive), *_mirrors(release)]
     status, output = execute(command, log=log, env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(archive.parent)})
+    if absent := sorted(set(_ABSENT.findall(output))):
+        raise PermanentError(
+            f"packages = {', '.join(absent)}, which Debian's release {release} does not have; give the names that "
+            "packages.debian.org lists for it"
+        )
     if status != 0:
         last = next((line for line in reversed(output.splitlines()) if line.startswith("E: ")), f"exit status {status}")
         raise TemporaryError(

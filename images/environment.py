@@ -3,27 +3,34 @@
 The layer's recipe is the lock, so every version of every model with the same lock shares it.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
+from packaging.utils import canonicalize_name
+
 from headrace.contract import names
+from headrace.contract.errors import PermanentError
 from headrace.images import base as base_module
+from headrace.images import hashes
 from headrace.images import interpreter as interpreter_module
 from headrace.images.bytecode import compile_tree
 from headrace.images.interpreter import Interpreter
+from headrace.images.model_packages import ModelPackages, depends_on_files, gathered
 from headrace.images.request import Base, ModelInput
-from headrace.images.resolver import Resolver, options_of
+from headrace.images.resolver import Resolver, options_of, pins_of
 from headrace.images.store import Blob, Store, key_of
 from headrace.images.tarball import Entry, tree, write_layer
 
 LOCK_FILE: Final = "requirements.lock"
 """In the environment's directory: what is installed, for people and for software bills of material."""
 
-_LOCK_RECIPE: Final = 3
-_RECIPE: Final = 5
+_LOCK_RECIPE: Final = 4
+_RECIPE: Final = 6
 """Apart from that of locks: what is put into a layer otherwise is no reason to resolve anything anew."""
 _HOME: Final = names.MODEL_ENVIRONMENT.lstrip("/")
 _BESIDE_SITE: Final = ("bin", "etc", "share")
@@ -33,9 +40,15 @@ _NOT_SERVED: Final = ("mlflow/server/js/build/",)
 
 
 def describe(model: ModelInput, base: Base) -> str:
-    """Changes with the requirements, the Python version and the platform; known before anything is resolved."""
-    python = interpreter_module.interpreter(model, base)
-    return key_of("requirements", _LOCK_RECIPE, _lines(model), python.version, base_module.wheel_platform(base))
+    """Changes with the requirements, the Python version and the platform; known before anything is resolved.
+
+    Requirements that name files of the model change with the model. Raises InputError for lines that cannot be
+    followed.
+    """
+    own_files = model.identity if depends_on_files(model) else ""
+    lines = (_meaningful(model.requirements), _meaningful(model.constraints))
+    python, platform = interpreter_module.interpreter(model, base), base_module.wheel_platform(base)
+    return key_of("requirements", _LOCK_RECIPE, lines, model.first, own_files, python.version, platform)
 
 
 def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], log: Path) -> str:
@@ -43,45 +56,94 @@ def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], lo
 
     `pins` of an earlier build make the same lock elsewhere, or after the cache was lost.
     """
-    requirements, constraints = _lines(model)
-    resolver = _resolver(store, interpreter_module.interpreter(model, base), base, log)
+    python = interpreter_module.interpreter(model, base)
 
     def make(scratch: Path) -> str:
-        return resolver.resolve(requirements, constraints=constraints, pins=pins, scratch=scratch)
+        packages = gathered(model, scratch, log=log)
+        return _resolved(packages, _resolver(store, python, base, packages, log), pins=pins, scratch=scratch)
 
     return store.document(describe(model, base), make)[0]
 
 
 def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Base, *, log: Path) -> tuple[Blob, bool]:
-    """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT.
+    """A virtual environment with the lock's packages, at names.MODEL_ENVIRONMENT. Its fact `unpinned` has, as a list of
+    `name==version`, those that the lock knows by a file or a repository.
 
-    Of the model only the places where packages are found matter, and those not to the result.
+    Of the model only its files and the places where packages are found matter, and those not to the result.
     """
     python = interpreter_module.interpreter(model, base)
-    resolver = _resolver(store, python, base, log)
 
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
         site.mkdir()
         equal: Mapping[str, str] = {}
-        if lock_text.strip():  # a model may need nothing at all
-            options = options_of(_lines(model)[0])
+        if _meaningful(lock_text.splitlines()):  # a model may need nothing at all
+            packages = gathered(model, scratch, log=log)
+            options, resolver = options_of(packages.lines), _resolver(store, python, base, packages, log)
             # a requirement on a Git commit has no hash
             resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
             equal = _equal_libraries(site)
+        unpinned = _unpinned(site, lock_text)
         shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{python.minor}/site-packages"
         compile_tree(store, site, shown_at, by=interpreter_module.compiler(store, python, base, log=log))
-        return write_layer(store, _entries(site, lock_text, equal, python))
+        entries = _entries(site, lock_text, equal, python)
+        return write_layer(store, entries, facts={"unpinned": json.dumps(unpinned)})
 
     compiled_by = interpreter_module.compiler_name(python, base)
     made_for = (python.path, python.minor, base_module.wheel_platform(base), compiled_by)
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 
-def _resolver(store: Store, python: Interpreter, base: Base, log: Path) -> Resolver:
-    resolver = Resolver(python=python.minor, platform=base_module.wheel_platform(base), log=log)
+def _resolver(store: Store, python: Interpreter, base: Base, packages: ModelPackages, log: Path) -> Resolver:
     program = interpreter_module.program(store, python, log=log)
+    resolver = Resolver(
+        python=python.minor,
+        platform=base_module.wheel_platform(base),
+        log=log,
+        flags=packages.flags,
+        variables=packages.variables,
+        hidden=packages.hidden,
+        folder=packages.folder,
+    )
     return resolver if program is None else replace(resolver, interpreter=program)
+
+
+def _resolved(packages: ModelPackages, resolver: Resolver, *, pins: Sequence[str], scratch: Path) -> str:
+    """The lock. MLflow installs `first` and then the requirements, which move what is there where they must."""
+    constraints = [one.text for one in packages.wanted.constraints]
+
+    def resolve(lines: Sequence[str], preferred: Sequence[str], **words: str) -> str:
+        def once(*flags: str) -> str:
+            return resolver.resolve(
+                lines, constraints=constraints, pins=preferred, scratch=scratch, more_flags=flags, **words
+            )
+
+        return _one_of(lambda: once("--only-binary=:all:"), once) if packages.wanted.prefer_binary else once()
+
+    if packages.wanted.is_hashed:
+        hashes.require(resolve(packages.lines, pins), packages.wanted)
+
+    def one_after_the_other() -> str:
+        words = "What is installed before the model's requirements (conda.yaml, python_env.yaml) cannot be resolved"
+        before = pins_of(resolve([*options_of(packages.lines), *packages.first], pins, purpose=words))
+        return resolve([*packages.lines, *packages.first_names], _merged(before, pins))
+
+    at_once = [*packages.lines, *packages.first]
+    lock = _one_of(lambda: resolve(at_once, pins), one_after_the_other) if packages.first else resolve(at_once, pins)
+    return packages.annotated(hashes.held(lock, packages.wanted))
+
+
+def _one_of(best: Callable[[], str], other: Callable[[], str]) -> str:
+    try:
+        return best()
+    except PermanentError:
+        return other()
+
+
+def _merged(pins: Sequence[str], over: Sequence[str]) -> list[str]:
+    """Both, where a package is in both that of `over`."""
+    found = {pin.partition("==")[0]: pin for pin in (*pins, *over)}
+    return list(found.values())
 
 
 def _entries(site: Path, lock_text: str, equal: Mapping[str, str], python: Interpreter) -> Iterator[Entry]:
@@ -106,6 +168,12 @@ def _entries(site: Path, lock_text: str, equal: Mapping[str, str], python: Inter
             yield Entry(path=target, data=_moved(entry.source.read_text("utf-8")).encode())
         else:
             yield Entry(path=target, mode=entry.mode, source=entry.source, link=entry.link)
+
+
+def _unpinned(site: Path, lock_text: str) -> list[str]:
+    pinned = {canonicalize_name(pin.partition("==")[0]) for pin in pins_of(lock_text)}
+    found = ((canonicalize_name(one.name), one.version) for one in distributions(path=[str(site)]))
+    return sorted(f"{name}=={version}" for name, version in found if name not in pinned)
 
 
 def _equal_libraries(site: Path) -> dict[str, str]:
@@ -143,11 +211,7 @@ def _moved(record: str) -> str:
     return re.sub(rf"^((?:{folders})/[^,\n]*),[^,\n]*,[^,\n]*$", r"../../../\1,,", record, flags=re.MULTILINE)
 
 
-def _lines(model: ModelInput) -> tuple[list[str], list[str]]:
-    """Requirements and constraints without comments and empty lines, in their order: it can matter to options."""
-
-    def meaningful(lines: tuple[str, ...]) -> list[str]:
-        stripped = (line.strip() for line in lines)
-        return [line for line in stripped if line and not line.startswith("#")]
-
-    return meaningful(model.requirements), meaningful(model.constraints)
+def _meaningful(lines: Sequence[str]) -> list[str]:
+    """Without comments and empty lines, in their order: it can matter to options."""
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]

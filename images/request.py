@@ -23,6 +23,11 @@ LOWEST_MODEL_PYTHON: Final = (3, 8)
 """Of a model: the worker is written for this version and later ones."""
 
 
+DebianPackage = Annotated[
+    str, Text(pattern=r"[a-z0-9][a-z0-9.+-]+", meaning="the name of a Debian package such as 'libsndfile1'")
+]
+
+
 class ImageKind(StrEnum):
     """What an image is for."""
 
@@ -92,6 +97,8 @@ class Base:
     revision: str = ""
     """Any text, for example a date. A base is made once and kept; another text makes it again, with the packages that
     the mirrors have by then, and every image on it follows, without its model's author."""
+    packages: tuple[DebianPackage, ...] = ()
+    """debian: packages of that release besides, with all that they need, for example `libsndfile1` for librosa."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
 
@@ -102,6 +109,11 @@ class Base:
         told = [str(fault) for fault in faults]
         if found is not None and found.kind is BaseKind.REGISTRY and not found.reference:
             told.append("reference is missing; kind = 'registry' needs the image to copy")
+        if found is not None and found.kind is BaseKind.REGISTRY and found.packages:
+            told.append(
+                f"packages = {list(found.packages)}, but only bases made from Debian packages get more of them; "
+                "name an image that has them"
+            )
         if found is not None and not faults:
             given = f"python = {found.python!r}"
             if minor_version(found.python) < LOWEST_PYTHON:
@@ -139,9 +151,11 @@ class ModelInput:
     python: str
     """Version the model was logged with, for example 3.11.7."""
     requirements: tuple[str, ...]
-    """Lines of the model's requirements file (or of the pip section of its conda.yaml)."""
+    """Lines of the model's requirements file (or of the pip section of its conda.yaml), without passwords."""
     constraints: tuple[str, ...] = ()
     """Lines of its constraints file."""
+    first: tuple[str, ...] = ()
+    """Requirements that MLflow installs before those: where those want other versions, they get them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,20 @@ _NETWORK: Final = re.compile(
     r"|status code: (408|429|5\d\d)|HTTP status (server error|code 5)",
     re.IGNORECASE,
 )
+_ORIGINS: Final = ("direct_url.json", "uv_build.json", "uv_cache.json")
+
+
+WITH_PKG_RESOURCES: Final = "setuptools<82"
+"""setuptools had pkg_resources until 82. Older models and packages import it, and were made with one that has it."""
+_NEEDS_PKG_RESOURCES: Final = re.compile(r"No module named '?pkg_resources")
+"""Packages without a wheel that are older than setuptools 82 say it when they are built."""
+_REFUSED: Final = re.compile(r"status client error \((?!408|429)", re.IGNORECASE)
+"""What an index or a file's server will answer again: a password that is wrong or missing, a file that is not there."""
 
 
 def is_network_failure(said: str) -> bool:
     """Whether uv's words are of a server that was away, rather than of something that there is not."""
-    return _NETWORK.search(said) is not None
+    return _NETWORK.search(said) is not None and _REFUSED.search(said) is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,25 +47,42 @@ class Resolver:
     log: Path
     interpreter: Path = Path(sys.executable)
     """What builds packages that have no wheel, best of that version."""
+    flags: Sequence[str] = ()
+    """Options that uv takes on its command line alone."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What uv finds in its environment beside what is there."""
+    hidden: Sequence[str] = ()
+    """What the log and messages must not hold: passwords among the variables."""
+    folder: Path | None = None
+    """Directory that relative paths among the requirements start from; None for none."""
 
     def resolve(
-        self, requirements: Sequence[str], *, constraints: Sequence[str], pins: Sequence[str], scratch: Path
+        self,
+        requirements: Sequence[str],
+        *,
+        constraints: Sequence[str],
+        pins: Sequence[str],
+        scratch: Path,
+        more_flags: Sequence[str] = (),
+        purpose: str = "The model's requirements cannot be resolved",
     ) -> str:
         """The requirements as a lock with hashes: every package, its exact version and its files' digests.
 
         `pins` (`name==version`) are preferred where they satisfy the requirements. Raises PermanentError with the
-        resolver's own message when there is no solution, TemporaryError when the index cannot be reached.
+        resolver's own message, after `purpose`, when there is no solution, TemporaryError when the index cannot be
+        reached.
         """
         # both in one directory: MLflow writes `-c constraints.txt` into the requirements
         wanted, bounds = scratch / "requirements.txt", scratch / "constraints.txt"
         wanted.write_text("\n".join(requirements) + "\n", "utf-8")
         bounds.write_text("\n".join(constraints) + "\n", "utf-8")
         lock = scratch / "environment.lock"
+        lock.unlink(missing_ok=True)
         if pins:
             lock.write_text("\n".join(pins) + "\n")  # uv prefers the versions it finds in its output file
         files = [f"--constraints={bounds}", f"--output-file={lock}", str(wanted)]
-        options = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet"]
-        self._uv("The model's requirements cannot be resolved", "compile", *options, *files, scratch=scratch)
+        options = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet", *more_flags]
+        self._uv(purpose, "compile", *options, *files, scratch=scratch)
         return lock.read_text("utf-8")
 
     def install(
@@ -74,6 +100,7 @@ class Resolver:
         files = [f"--target={target}", f"--requirements={path}"]
         self._uv("Packages cannot be installed", "install", *exactly, *files, scratch=scratch)
         (target / ".lock").unlink(missing_ok=True)
+        _forget_origins(target)
         self._compare(target, pins_of(lock))
 
     def _compare(self, target: Path, pins: Sequence[str]) -> None:
@@ -90,22 +117,40 @@ class Resolver:
     def _uv(self, purpose: str, command: str, *arguments: str, scratch: Path) -> None:
         # uv reads the settings, overrides of versions among them, of the project it is started in. An empty file ends
         # the search; the user's own settings, such as an index, still count.
-        (scratch / "uv.toml").touch()
+        folder = scratch if self.folder is None else self.folder
+        (folder / "uv.toml").write_text("")
         # uv and the interpreter that it asks are those that are known here, not those that PATH happens to lead to
         settings = [f"--python={self.interpreter}", f"--python-version={self.python}"]
         settings += [f"--python-platform={self.platform}", "--color=never"]
-        status, output = execute(
-            [uv.find_uv_bin(), "pip", command, *settings, *arguments],
-            env={"UV_COMPILE_BYTECODE": "false"},  # with dates in it, and the interpreter's that runs here
-            cwd=scratch,
-            log=self.log,
-        )
+        words = [uv.find_uv_bin(), "pip", command, *settings, *self.flags, *arguments]
+        # bytecode would have dates in it, and be that of the interpreter that runs here
+        variables = {**self.variables, "UV_COMPILE_BYTECODE": "false"}
+        status, output = execute(words, env=variables, cwd=folder, log=self.log, hidden=self.hidden)
+        if status != 0 and _NEEDS_PKG_RESOURCES.search(output):
+            older = scratch / "build-constraints.txt"
+            older.write_text(f"{WITH_PKG_RESOURCES}\n")
+            variables = {**variables, "UV_BUILD_CONSTRAINT": str(older)}
+            status, output = execute(words, env=variables, cwd=folder, log=self.log, hidden=self.hidden)
         if status == 0:
             return
         # uv names the packages at odds; paths of the scratch directory say nothing
-        said = output.replace(f"{scratch}/", "").strip()
+        said = output.replace(f"{folder}/", "").replace(f"{scratch}/", "").strip()
         message = f"{purpose} for Python {self.python} on {self.platform}; uv says:\n{said}"
         raise TemporaryError(message) if is_network_failure(said) else PermanentError(message)
+
+
+def _forget_origins(target: Path) -> None:
+    """Removes what uv writes about where a package came from and when: addresses can hold passwords, and no program in
+    a pod asks."""
+    for record in target.glob("*.dist-info/RECORD"):
+        present = [name for name in _ORIGINS if (record.parent / name).exists()]
+        for name in present:
+            (record.parent / name).unlink()
+        if present:
+            lines = record.read_text("utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.partition(",")[0].rpartition("/")[2] not in _ORIGINS]
+            record.unlink()  # it may be another name of a file in uv's cache
+            record.write_text("".join(kept), "utf-8")
 
 
 def options_of(requirements: Sequence[str]) -> list[str]:

@@ -78,6 +78,9 @@ class ModelImage(pulumi.ComponentResource):
         super().__init__("headrace:index:ModelImage", name, dict(args), opts)
         if source.pinned_uri != source.uri:
             pulumi.log.info(f"{source.uri} is {source.pinned_uri} now; each update follows it", self)
+        notes = list(source.notes) if choice.requirements is None else []
+        if notes:
+            pulumi.log.warn(f"the environment differs from the one of training: {'; '.join(notes)}", self)
         build = ImageBuild(
             f"{name}-build",
             pulumi.Output.all(delivery, base).apply(partial(_request, source, choice)),
@@ -88,6 +91,7 @@ class ModelImage(pulumi.ComponentResource):
                 "size_bytes": source.size_bytes,
                 "runtime": choice.runtime.value,
                 "reasons": list(choice.reasons),
+                "notes": notes,
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -123,6 +127,7 @@ def _request(source: ModelSource, choice: RuntimeChoice, known: Sequence[Mapping
             python=(source.python_version if own else "") or parsed_base.python,
             requirements=(*requirements, *choice.more_requirements),
             constraints=source.constraints if own else (),
+            first=source.first if own else (),
         ),
     )
     written: dict[str, Any] = encode(request)

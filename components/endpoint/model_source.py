@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from headrace.components.endpoint import registry_faults
-from headrace.contract.errors import HeadraceError, InputError, PermanentError
-from headrace.images import tracking_server
+from headrace.contract.errors import HeadraceError, InputError, PermanentError, TemporaryError
+from headrace.images import logged_environment, tracking_server
 from headrace.images.model import directory_listing, local_directory, model_identity
 from headrace.images.tracking import LoggedModel, TrackingServer
 
@@ -37,7 +37,7 @@ _LOGGED_URI: Final = re.compile(r"models:/(?://)?(m-[0-9a-f]{32})")
 _RUN_URI: Final = re.compile(r"runs:/(?://)?([^/]+)/(.+)")
 _OF_TRACKING_SERVERS: Final = frozenset({"mlflow-artifacts", "dbfs"})
 """Schemes of artifact URIs that a tracking server hands out."""
-_SMALL_FILES: Final = ("MLmodel", "requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml")
+_SMALL_FILES: Final = ("MLmodel", *logged_environment.FILES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ModelSource:
     python_version: str
     """Python that logged it, for example 3.11.7; empty when the model does not say."""
     requirements: tuple[str, ...]
-    """Lines of its requirements file, or of the pip section of its conda.yaml."""
+    """Lines of its requirements file, or of the pip section of its conda.yaml; passwords in them are hidden."""
     constraints: tuple[str, ...]
     """Lines of its constraints file."""
     size_bytes: int
@@ -67,6 +67,10 @@ class ModelSource:
     """Digest as `images.model.model_identity` defines it."""
     mlmodel: Mapping[str, Any]
     """Its MLmodel file, as JSON has it: a date is a text."""
+    first: tuple[str, ...] = ()
+    """Requirements that MLflow installs before those, which may move them."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what its environment will have otherwise than in training."""
 
     @property
     def pinned_uri(self) -> str:
@@ -242,6 +246,7 @@ def _described(
             "log it with an MLflow flavor module or mlflow.pyfunc"
         )
     identity = model_identity(files)
+    environment = logged_environment.read(texts)
     return ModelSource(
         uri=model_uri,
         name=found.name,
@@ -250,8 +255,10 @@ def _described(
         tracking_uri=tracking_uri,
         flavors=flavors,
         python_version=_python_version(mlmodel, texts),
-        requirements=_requirements(texts),
-        constraints=tuple(texts.get("constraints.txt", "").splitlines()),
+        requirements=environment.requirements,
+        constraints=environment.constraints,
+        first=environment.first,
+        notes=environment.notes,
         size_bytes=sum(size for _, size, _ in files),
         identity=identity,
         mlmodel=json.loads(json.dumps(mlmodel, default=str)),
@@ -268,15 +275,6 @@ def _python_version(mlmodel: Mapping[str, Any], texts: Mapping[str, str]) -> str
             if isinstance(line, str) and (match := re.fullmatch(r"python\s*=+\s*([\d.]+)", line)):
                 logged = match[1]
     return "" if logged is None else str(logged)
-
-
-def _requirements(texts: Mapping[str, str]) -> tuple[str, ...]:
-    if "requirements.txt" in texts:
-        return tuple(texts["requirements.txt"].splitlines())
-    for line in _mapping(texts.get("conda.yaml", "")).get("dependencies") or []:
-        if isinstance(line, dict) and "pip" in line:
-            return tuple(str(requirement) for requirement in line["pip"])
-    return ()
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class ImageBuildProvider(dynamic.ResourceProvider):
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Builds what changed and delivers it; the same requirements resolve to what they resolved to before."""
-        same = olds.get(ENVIRONMENT_DIGEST) == news.get(ENVIRONMENT_DIGEST)
+        same = olds.get(ENVIRONMENT_DIGEST) == news.get(ENVIRONMENT_DIGEST) or _packages(olds) == _packages(news)
         return dynamic.UpdateResult(_built(news, pins=tuple(olds.get("pins") or ()) if same else ()))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
@@ -149,13 +149,21 @@ def _built(props: dict[str, Any], *, pins: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _content(props: Mapping[str, Any], key: str) -> Any:
-    """What decides about a build: where a model's bytes are is not its content, what they are is."""
+    """What decides about a build: where a model's bytes are is not its content, what they are is. The base is in the
+    platform's digest."""
     value = props.get(key)
     if key != REQUEST or not isinstance(value, Mapping):
         return value
     model = value.get("model") or {}
-    rest = {name: item for name, item in value.items() if name != "model"}
+    rest = {name: item for name, item in value.items() if name not in {"model", "base"}}
     return {**rest, "identity": model.get("identity")}
+
+
+def _packages(props: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a model asks for, however this release or an earlier one reads it."""
+    request = props.get(REQUEST) or {}
+    model = request.get("model") or {}
+    return model.get("requirements"), model.get("constraints"), (request.get("base") or {}).get("python")
 
 
 def _unknown(value: Any) -> bool:

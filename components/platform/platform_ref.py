@@ -39,6 +39,8 @@ class ImageBase(TypedDict):
     Debian release has it."""
     revision: NotRequired[str]
     """debian: any text; another one makes the base again, with the packages of that day."""
+    packages: NotRequired[list[str]]
+    """debian: names of Debian packages that it has besides, for libraries that wheels do not carry."""
     python_path: NotRequired[str]
     """registry: path of the interpreter in it. Default that of the official Python images."""
 

@@ -57,7 +57,6 @@ NO_TEST_OF_THEIR_NAME = {
     "images/commands.py": "tests/images/test_base.py",
     "images/debian.py": "tests/images/test_base.py",
     "images/envoy.py": "tests/images/test_sbom.py",
-    "images/model.py": "tests/images/test_build.py",
     "images/prometheus.py": "tests/images/test_sbom.py",
     "images/resolver.py": "tests/images/test_environment.py",
     "images/site.py": "tests/images/test_environment.py",

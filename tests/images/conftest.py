@@ -6,8 +6,11 @@ import json
 import shutil
 import subprocess
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -42,7 +45,8 @@ def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWheel:
-    """Makes wheels; returns the option line under which a requirements file finds them and nothing else."""
+    """Makes wheels; returns the option line under which a requirements file finds those of one folder and nothing
+    else."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     monkeypatch.setenv("UV_CACHE_DIR", str(uv_cache))
@@ -55,6 +59,7 @@ def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> M
         files: Mapping[str, str] | None = None,
         requires: Sequence[str] = (),
         scripts: Mapping[str, str] | None = None,
+        into: Path = folder,
     ) -> str:
         package = name.replace("-", "_")
         info = f"{package}-{version}.dist-info"
@@ -71,12 +76,46 @@ def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> M
             content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}"
         record = "".join(f"{path},{_digest(text)},{len(text.encode())}\n" for path, text in content.items())
         content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
-        with zipfile.ZipFile(folder / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
+        into.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(into / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
             for path, text in content.items():
                 wheel.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
         return f"--no-index --find-links {folder}"
 
     return make
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Serves package indexes (PEP 503) on the loopback; returns an index's URL without the password that it may ask
+    for. Wheels for it lie below tmp_path / NAME / PROJECT."""
+    servers = []
+
+    def serve(name: str, *, credentials: str = "") -> str:
+        expected = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
+
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if expected and self.headers.get("Authorization") != expected:
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", "Basic")
+                    self.end_headers()
+                else:
+                    super().do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        (tmp_path / name).mkdir(exist_ok=True)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / name)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def _digest(text: str) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,35 @@ def test_another_revision_is_another_base() -> None:
     assert base_module.describe(bases[2]) != base_module.describe(replace(bases[2], revision="2"))
 
 
+@pytest.fixture
+def fake_mmdebstrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A program of the name that finds one package only, and keeps its command line."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "E: Unable to locate package libgl9"\n'
+        "echo \"E: Package 'old-lib' has no installation candidate\"\necho 'E: apt-get failed'\nexit 25\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(debian.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(debian, "_own_mounts", list)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    return tmp_path / "asked"
+
+
+def test_more_debian_packages_make_another_base_and_unknown_ones_are_named(
+    store: Store, log: Path, fake_mmdebstrap: Path
+) -> None:
+    base = Base.from_json({"packages": ["libgl1", "libgl9", "old-lib"]})
+
+    with pytest.raises(PermanentError, match=r"packages = libgl9, old-lib, which Debian's release bookworm does not"):
+        base_module.base_layers(store, base, log=log)
+
+    assert ",libgl1,libgl9,old-lib " in fake_mmdebstrap.read_text()
+    assert base_module.describe(base) != base_module.describe(Base())
+    assert base_module.describe(Base(packages=("b1", "a1"))) == base_module.describe(Base(packages=("a1", "b1", "a1")))
+
+
 def test_a_machine_without_mmdebstrap_is_told_what_to_do(
     store: Store, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -78,10 +108,15 @@ def test_a_machine_that_is_not_linux_is_told_to_copy_a_base(
         ({"kind": "debian", "python": "3.12"}, ["Debian packages hold 3.11 or 3.13; name a base of kind 'registry'"]),
         ({"kind": "registry", "reference": "python:3.9", "python": "3.9"}, ["python = '3.9', must be 3.11 or later"]),
         ({"kind": "registry"}, ["reference is missing"]),
+        ({"packages": ["libgl1", "--variant=x"]}, ["'--variant=x'"]),
+        (
+            {"kind": "registry", "reference": "r", "packages": ["libgl1"]},
+            ["packages = ['libgl1'], but only bases made"],
+        ),
         ({"kind": "alpine", "python": "three", "colour": "red"}, ["colour is unknown", "kind = 'alpine'", "'three'"]),
     ],
 )
-def test_every_fault_of_a_base_is_reported_at_once(value: dict[str, str], faults: list[str]) -> None:
+def test_every_fault_of_a_base_is_reported_at_once(value: dict[str, Any], faults: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         Base.from_json(value)
 

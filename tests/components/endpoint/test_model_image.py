@@ -1,5 +1,6 @@
 """ModelImage, recorded: what it registers, what a preview knows, and what it refuses."""
 
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -45,9 +46,9 @@ def tracking_server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return asked
 
 
-def _record(args: Any, *, preview: bool = False) -> Recording:
+def _record(args: Any, *, preview: bool = False, source: model_source.ModelSource | None = None) -> Recording:
     def program() -> ModelImage:
-        image = ModelImage("fraud", args)
+        image = ModelImage("fraud", args, source=source)
         pulumi.export("image", image.image)
         pulumi.export("version", image.version_name)
         return image
@@ -87,6 +88,29 @@ def test_a_preview_shows_which_model_would_be_built() -> None:
     assert inputs["request"]["name"] == "models/fraud-model"
     assert inputs["request"]["model"]["identity"] == "i-1"
     assert inputs["request"]["model"]["source"] == "s3://bucket/m-1/artifacts"
+
+
+def test_a_preview_says_what_will_be_otherwise_than_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, _resource: said.append(message))
+    source = replace(
+        SOURCE, first=("setuptools==65.5.0",), notes=("not installed, since PyPI does not have it: r-base",)
+    )
+
+    inputs = _record(_args(), preview=True, source=source).named("fraud-build").inputs
+
+    assert inputs["notes"] == list(source.notes)
+    assert inputs["request"]["model"]["first"] == ["setuptools==65.5.0"]
+    assert said == [f"the environment differs from the one of training: {source.notes[0]}"]
+
+
+def test_an_engine_has_an_environment_of_its_own() -> None:
+    source = replace(SOURCE, first=("setuptools==65.5.0",), notes=("a note",))
+    engine = {"kind": "custom", "image": "server:1", "command": ["serve", "{port}"], "protocol": "openai"}
+
+    inputs = _record(_args(runtime=engine), source=source).named("fraud-build").inputs
+
+    assert (inputs["notes"], inputs["request"]["model"]["first"]) == ([], [])
 
 
 def test_version_and_model_are_plain_for_who_names_resources_after_them() -> None:

@@ -80,6 +80,35 @@ def test_the_python_of_a_virtualenv_file_counts_before_that_of_conda(logged: Pat
     assert model_source.resolve(str(logged)).python_version == "3.11.2"
 
 
+def test_what_mlflow_builds_with_and_condas_own_pins_come_before_the_requirements(logged: Path) -> None:
+    (logged / "python_env.yaml").write_text("python: 3.11.2\nbuild_dependencies: [setuptools==65.5.0]\n")
+    (logged / "conda.yaml").write_text("dependencies: [python=3.11.2, scikit-learn=1.5.2, mkl, {pip: [mlflow]}]\n")
+
+    source = model_source.resolve(str(logged))
+
+    assert source.first == ("setuptools==65.5.0", "scikit-learn==1.5.2.*")
+    assert source.requirements == ("mlflow==3.17.2", "scikit-learn==1.9.1")
+    assert [words in note for words, note in zip(("from PyPI", "wheels carry"), source.notes, strict=True)] == [
+        True
+    ] * 2
+
+
+def test_a_password_among_the_requirements_goes_no_further(logged: Path) -> None:
+    (logged / "requirements.txt").write_text("--extra-index-url https://me:hunter2@index.example/simple\nscorer\n")
+
+    source = model_source.resolve(str(logged))
+
+    assert source.requirements[1] == "scorer"
+    assert "hunter2" not in repr(source)
+
+
+def test_a_link_that_leads_nowhere_is_refused_before_anything_is_built(logged: Path) -> None:
+    (logged / "weights").symlink_to("../blobs/gone")
+
+    with pytest.raises(PermanentError, match=r"the symbolic link weights to \.\./blobs/gone, which does not exist"):
+        model_source.resolve(str(logged))
+
+
 def test_a_model_that_names_no_python_has_none(logged: Path) -> None:
     (logged / "MLmodel").write_text("flavors: {python_function: {loader_module: m}}\n")
 

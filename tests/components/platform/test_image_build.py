@@ -158,6 +158,16 @@ def test_the_same_content_from_elsewhere_is_not_built(
     assert provider.diff("id", state, _checked(provider, **changes)).changes is False
 
 
+def test_a_release_with_another_input_for_bases_builds_nothing_anew(
+    provider: ImageBuildProvider, builder: _Builder
+) -> None:
+    state = provider.create(_checked(provider)).outs
+    assert state is not None
+    with_input = {**_checked(provider), "request": {**REQUEST, "base": {**REQUEST["base"], "packages": []}}}
+
+    assert provider.diff("id", state, with_input).changes is False
+
+
 def test_another_destination_gets_the_image(provider: ImageBuildProvider, builder: _Builder) -> None:
     state = provider.create(_checked(provider)).outs
     assert state is not None
@@ -188,6 +198,17 @@ def test_a_new_version_keeps_the_environment_it_had(provider: ImageBuildProvider
     assert builder.pins == ("mlflow==3.17.2",)
     provider.update("id", state, _checked(provider, requirements=["numpy"]))
     assert builder.pins == ()
+
+
+def test_a_release_that_reads_the_same_requirements_otherwise_keeps_the_versions(
+    provider: ImageBuildProvider, builder: _Builder
+) -> None:
+    state = provider.create(_checked(provider)).outs
+    assert state is not None
+
+    provider.update("id", {**state, "environment_digest": "of an earlier release"}, _checked(provider))
+
+    assert builder.pins == ("mlflow==3.17.2",)
 
 
 def test_a_platform_image_has_no_model(provider: ImageBuildProvider, builder: _Builder) -> None:
