@@ -40,7 +40,7 @@ class Columns(Layout):
         self.dtypes: list[Any] = []
         """What each column's dtype is when MLflow builds it; `equivalence_check` finds out."""
         self.apart = False
-        """Whether columns of one type have memory of their own each when MLflow builds them; `equivalence_check` knows."""
+        """Whether columns of one type have memory of their own each when MLflow builds them: `equivalence_check`."""
         self.forms: set[str] = set()
         """Input forms that `equivalence_check` proved."""
         self._numpy = numpy

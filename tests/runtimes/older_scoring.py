@@ -104,10 +104,10 @@ def models(folder):
     mixed = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
     yield "mixed", saved("mixed", signature=ModelSignature(inputs=mixed)), TABLES
     for kind, between in [(one, one) for one in ("double", "float", "long", "integer")] + [("double", "string")]:
-        schema = Schema([ColSpec(DataType[one], name) for one, name in zip((kind, between, kind), "abc")])
+        schema = Schema([ColSpec(DataType[one], name) for one, name in zip((kind, between, kind), "abc", strict=True)])
         row = [1, "x" if between == "string" else 2, 3]
         asked = [split(["a", "b", "c"], *[row] * rows) for rows in (1, 2)]
-        asked += [{form: [dict(zip("abc", row))]} for form in ("dataframe_records", "instances")]
+        asked += [{form: [dict(zip("abc", row, strict=True))]} for form in ("dataframe_records", "instances")]
         for model in (Writes(), Names()):
             name = f"{type(model).__name__} {kind} {between}"
             path = saved(name, model, signature=ModelSignature(inputs=schema))
