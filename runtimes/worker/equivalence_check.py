@@ -184,11 +184,12 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
     """Finds the forms in which `plan` and MLflow agree; the keywords MLflow passes, or None when they never agree."""
     keywords: dict[str, Any] | None = None
     if isinstance(plan, Columns):
-        seen = capture(scorer, _table_requests(plan, "dataframe_split", False)[-2])
+        document = _table_requests(plan, "dataframe_split", False)[-2]
+        seen = capture(scorer, document)
         if seen is None or not isinstance(seen[0], pandas.DataFrame):
             return None
         plan.dtypes = list(seen[0].dtypes)
-        plan.apart = len(_blocks(seen[0])) > len(set(plan.dtypes))
+        plan.apart = _blocks(seen[0]) != _blocks(plan.build(document["dataframe_split"]["data"]))
     for form in ("dataframe_split", "dataframe_records", "inputs", "instances"):
         if isinstance(plan, Columns):
             documents = _table_requests(plan, form, False)

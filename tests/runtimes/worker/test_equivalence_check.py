@@ -61,3 +61,12 @@ def test_what_a_model_does_to_the_frame_it_is_given_no_other_request_sees(kinds:
 
     assert "seen" not in json.loads(first.body)["predictions"][0]
     assert first == second == third
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [["string"] * 2, ["string", "double", "string", "long", "double"], ["boolean"] * 3])
+def test_columns_of_any_type_take_the_fast_way_more_than_one_of_a_type_too(kinds: list[str]) -> None:
+    _, merger = served(lambda frame: [0] * len(frame), Scene(kinds, [], []))
+
+    assert merger.merges
+    assert merger.forms == ["dataframe_records", "dataframe_split", "inputs", "instances"]
