@@ -86,12 +86,7 @@ class Columns(Layout):
                 built[name] = pandas.Series(list(values), dtype=dtype)
             else:
                 built[name] = numpy.array(values, dtype=dtype)
-        return pandas.DataFrame(built)
-
-    @property
-    def one_type(self) -> bool:
-        """Whether all columns are of one number type, hence may be one block of memory."""
-        return self._one_type is not None
+        return pandas.DataFrame(built, copy=not self.apart)
 
     @property
     def packs(self) -> bool:
@@ -124,7 +119,7 @@ class Columns(Layout):
             block = block.astype(self._numpy.float32)
         if self.apart:
             return self._pandas.DataFrame(dict(zip(self.names, block)), copy=False)
-        return self._pandas.DataFrame(block.T, columns=self._index, copy=False)
+        return self._pandas.DataFrame(block.T, columns=self._index.view(), copy=False)  # a model may name its columns
 
     def _types(self, kind: str) -> "frozenset[type]":
         types = _JSON_TYPES[kind]

@@ -98,10 +98,12 @@ def prediction_context(model: Any) -> Any:
 
 
 def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
-    """Whether two inputs are the same for the model: dtypes, labels, memory order, and what is a view of them."""
+    """Whether two inputs are the same for the model: types, labels, memory order, and what is a view of what."""
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, pandas.DataFrame):
+        if _blocks(ours) != _blocks(theirs):  # first: some of what follows makes pandas 1 rearrange them
+            return False
         if ours.shape != theirs.shape or list(ours.dtypes) != list(theirs.dtypes):
             return False
         if type(ours.index) is not type(theirs.index) or not ours.index.equals(theirs.index):
@@ -113,12 +115,29 @@ def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
         return _laid_out_alike(ours.to_numpy(), theirs.to_numpy())
     if ours.dtype != theirs.dtype or not numpy.array_equal(ours, theirs, equal_nan=True):
         return False
-    return _laid_out_alike(ours, theirs)
+    return _laid_out_alike(ours, theirs) and _owned(ours) == _owned(theirs)
+
+
+def _blocks(frame: Any) -> "list[Any]":
+    """The columns of each block of a frame's memory, and whether a model may write there; empty where pandas hides it.
+
+    Of columns in one block, `values` is a view: what a model writes there stays in a frame that it took them from.
+    """
+    found = []
+    for block in getattr(getattr(frame, "_mgr", None), "blocks", ()):
+        flags = getattr(block.values, "flags", None)
+        found.append((tuple(block.mgr_locs), getattr(flags, "writeable", None)))
+    return sorted(found, key=str)
 
 
 def _shown(frame: Any, numpy: Any) -> "tuple[bool, bool]":
     """Whether `values` is the frame's own memory, and whether a model may write there: what it writes then stays."""
     return bool(numpy.shares_memory(frame.values, frame.values)), bool(frame.values.flags.writeable)
+
+
+def _owned(array: Any) -> "tuple[bool, bool]":
+    """Whether an array is no view of another, and whether a model may write there."""
+    return bool(array.flags.owndata), bool(array.flags.writeable)
 
 
 def _laid_out_alike(ours: Any, theirs: Any) -> bool:
@@ -165,11 +184,12 @@ def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | 
     """Finds the forms in which `plan` and MLflow agree; the keywords MLflow passes, or None when they never agree."""
     keywords: dict[str, Any] | None = None
     if isinstance(plan, Columns):
-        seen = capture(scorer, _table_requests(plan, "dataframe_split", False)[-2])
+        document = _table_requests(plan, "dataframe_split", False)[-2]
+        seen = capture(scorer, document)
         if seen is None or not isinstance(seen[0], pandas.DataFrame):
             return None
         plan.dtypes = list(seen[0].dtypes)
-        plan.apart = plan.one_type and not _shown(seen[0], numpy)[0]
+        plan.apart = _blocks(seen[0]) != _blocks(plan.build(document["dataframe_split"]["data"]))
     for form in ("dataframe_split", "dataframe_records", "inputs", "instances"):
         if isinstance(plan, Columns):
             documents = _table_requests(plan, form, False)

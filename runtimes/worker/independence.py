@@ -20,8 +20,11 @@ RELATIVE_TOLERANCE = 1e-5
 ABSOLUTE_TOLERANCE = 1e-8
 """How far numbers may differ between merged and separate calls (a BLAS sums a matrix in another order than a vector).
 Labels, and everything that is not a float, must be equal."""
+EXACT = 1e-12
+"""Part of a number by which sums in another order differ in double precision, mostly. What differs by more is looked
+at again, see `Comparison`."""
 ROUNDING = 1e-6
-"""Part of a call's largest number that a neural network in single precision may be off, see `Comparison`."""
+"""The same in single precision, and the part of a call's largest number that a network may be off."""
 ROWS = 12
 """Rows asked alone."""
 FEWEST_ROWS = 4
@@ -39,8 +42,13 @@ _LONG_SECONDS, _LONGER_SECONDS = 0.5, 0.05
 """CPU seconds that a trial call may be expected to take: up to 256 rows, and beyond."""
 _MOST_NUMBERS = 1 << 20
 """Numbers in the longest trial call, which bounds its memory."""
+_BEHIND = 6
+"""Rows of which the numbers behind their labels are asked."""
 _DOUBTS = 8
 """Rows of one call looked at again when numbers differ a little."""
+
+
+DEPENDS = "its answer for a row depends on the other rows"
 
 
 class Verdict(NamedTuple):
@@ -64,8 +72,9 @@ class _Refuted(Exception):
 class Comparison:
     """Tells whether rows were answered together as alone.
 
-    `rounds`: the model is a network in single precision, whose sums depend on how many rows a call has. A difference
-    of a rounding's size is then looked at again: copies of the row alone, as many, must give what the mixed call gave.
+    A difference within the tolerance may be a rounding, as sums depend on how many rows a call has, or company, beside
+    a large number. So copies of the row alone, as many, must give what the mixed call gave. `rounds`: the model is a
+    network in single precision, whose small numbers may be off by a rounding of its large ones.
     """
 
     def __init__(self, plan: Any, predict: Any, *, rounds: bool = False) -> None:
@@ -75,18 +84,34 @@ class Comparison:
 
     def odd(self, rows: "list[Any]", together: "list[Any]", alone: "list[Any]") -> "int | None":
         """The place of a row whose answer depends on the others; None when none does."""
-        places = [at for at, (left, right) in enumerate(zip(together, alone)) if not close(left, right)]
-        if not places or not self._rounds:
-            return places[0] if places else None
-        allowed = ROUNDING * max(_largest(alone), _largest(together))
+        relative, absolute = (ROUNDING, ABSOLUTE_TOLERANCE) if self._rounds else (EXACT, 0.0)
+        places = [
+            at
+            for at, (left, right) in enumerate(zip(together, alone))
+            if not close(left, right, absolute=absolute, relative=relative)
+        ]
+        if not places:
+            return None
+        allowed = ROUNDING * max(_largest(alone), _largest(together)) if self._rounds else 0.0
         for at in places:
-            if not close(together[at], alone[at], allowed):
+            if not close(together[at], alone[at], absolute=max(allowed, ABSOLUTE_TOLERANCE)):
                 return at
         for at in random.Random(len(rows)).sample(places, min(_DOUBTS, len(places))):
             copies = self._predict(self._plan.build([rows[at]] * len(rows)))
             if type(copies) is not list or len(copies) != len(rows) or not close(copies[at], together[at]):
                 return at
+            if _off(copies[at], together[at]) > _off(alone[at], together[at]) / 2:
+                return at
         return None
+
+
+def _off(left: Any, right: Any) -> float:
+    """The largest difference of finite numbers in two answers that are close."""
+    if type(left) is list:
+        return max(map(_off, left, right), default=0.0)
+    if type(left) is dict:
+        return max((_off(left[key], right[key]) for key in left), default=0.0)
+    return abs(left - right) if type(left) is float and math.isfinite(left) else 0.0
 
 
 def _largest(answer: Any) -> float:
@@ -98,27 +123,31 @@ def _largest(answer: Any) -> float:
     return abs(answer) if type(answer) is float and math.isfinite(answer) else 0.0
 
 
-def close(left: Any, right: Any, allowed: float = ABSOLUTE_TOLERANCE) -> bool:
+def close(left: Any, right: Any, *, absolute: float = ABSOLUTE_TOLERANCE, relative: float = RELATIVE_TOLERANCE) -> bool:
     """Whether two JSON answers are the same, floats within the tolerance."""
     if type(left) is not type(right):
         return False
     if type(left) is list:
-        return len(left) == len(right) and all(close(a, b, allowed) for a, b in zip(left, right))
-    if type(left) is dict:
-        return left.keys() == right.keys() and all(close(left[key], right[key], allowed) for key in left)
-    if type(left) is float:
-        return (math.isnan(left) and math.isnan(right)) or math.isclose(
-            left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=max(allowed, ABSOLUTE_TOLERANCE)
+        return len(left) == len(right) and all(
+            close(one, other, absolute=absolute, relative=relative) for one, other in zip(left, right)
         )
+    if type(left) is dict:
+        return left.keys() == right.keys() and all(
+            close(left[key], right[key], absolute=absolute, relative=relative) for key in left
+        )
+    if type(left) is float:
+        return (math.isnan(left) and math.isnan(right)) or math.isclose(left, right, rel_tol=relative, abs_tol=absolute)
     return bool(left == right)
 
 
 class Trial:
     """One proof: rows asked alone, then together in many ways. `predict` gives a JSON-ready result."""
 
-    def __init__(self, plan: Any, predict: Any, *, rounds: bool = False) -> None:
+    def __init__(self, plan: Any, predict: Any, *, rounds: bool = False, behind: Any = None) -> None:
+        """`behind` gives the numbers behind the labels that `predict` gives, a list a row; None where it has none."""
         self._plan = plan
         self._predict = predict
+        self._behind = behind
         self._compare = Comparison(plan, predict, rounds=rounds)
         self._dice = random.Random("headrace")
         self._rows: list[Any] = []
@@ -136,9 +165,19 @@ class Trial:
             if alike is not None:
                 return Verdict(False, f"only one value of {alike} is known that it answers")
             most_rows = self._ask_together()
+            if self._behind is not None and not any(isinstance(answer, (float, list, dict)) for answer in self._alone):
+                self._ask_behind()
         except _Refuted as refuted:
             return Verdict(False, str(refuted), mixes=True)
         return Verdict(True, most_rows=most_rows, nulls=self._nulls())
+
+    def tried(self, *, nulls: bool) -> "tuple[list[Any], list[Any]]":
+        """The rows of a proof that holds and their answers; without `nulls` those without nulls."""
+        pairs = [(row, answer) for row, answer in zip(self._rows, self._alone) if nulls or not self._null(row)]
+        return [row for row, _ in pairs], [answer for _, answer in pairs]
+
+    def _null(self, row: Any) -> bool:
+        return isinstance(self._plan, Columns) and None in row
 
     def _ask_alone(self, candidates: "Iterable[Any]", wanted: int) -> None:
         for tried, row in enumerate(candidates):
@@ -178,6 +217,25 @@ class Trial:
             proven = length
         return proven
 
+    def _ask_behind(self) -> None:
+        """The numbers behind labels must not depend on other rows either: made rows may all have one label."""
+        rows = self._rows[-_BEHIND:]
+        try:
+            alone = [self._behind(self._plan.build([row])) for row in rows]
+        except BaseException:
+            return  # it answers this by labels alone
+        if any(type(one) is not list or len(one) != 1 for one in alone):
+            return
+        compare = Comparison(self._plan, self._behind)
+        for order in (1, -1):
+            try:
+                together = self._behind(self._plan.build(rows[::order]))
+                odd = compare.odd(rows[::order], together, [one for [one] in alone[::order]])
+            except BaseException as error:
+                raise _Refuted(f"a merged call fails ({type(error).__name__})") from error
+            if odd is not None or len(together) != len(rows):
+                raise _Refuted(DEPENDS)
+
     def _longest(self) -> int:
         width = len(self._plan.names) if isinstance(self._plan, Columns) else math.prod(self._plan.shape)
         return max(len(self._rows), min(MOST_ROWS, _MOST_NUMBERS // max(1, width)))
@@ -197,7 +255,7 @@ class Trial:
         odd = self._compare.odd(rows, result, [self._alone[at] for at in places])
         if odd is not None:
             self._ask_again([places[odd]])
-            raise _Refuted("its answer for a row depends on the other rows")
+            raise _Refuted(DEPENDS)
         return seconds
 
     def _ask_again(self, places: "list[int]") -> None:

@@ -80,8 +80,13 @@ class Merger:
 
     def learn(self) -> None:
         """Tries the proof with callers' rows, where it needs them and there are enough; between calls."""
-        verdict = None if self._proof is None else self._proof.learn()
-        if verdict is not None and not self.mixes:
+        verdict = None if self._proof is None or self.mixes else self._proof.learn()
+        if verdict is None:
+            return
+        if self.merges and verdict.mixes:
+            self.watch.differed += 1
+            self.end(verdict.reason)
+        else:
             self._take(verdict)
 
     @property
@@ -149,7 +154,7 @@ class Merger:
             return
         network = loader in equivalence_check.NETWORK_LOADERS
         example = self._example_rows(warm_up)
-        self._proof = Proof(plan, self._predict, example, network=network)
+        self._proof = Proof(plan, self._predict, example, network=network, numpy=numpy, behind=self._numbers_behind())
         self._take(self._proof.at_load())
         if self.labels and isinstance(plan, Columns):
             tried = example or list(islice(made_rows.made(plan, example, careful=network), 3))
@@ -171,6 +176,14 @@ class Merger:
 
     def _predict(self, data: Any) -> Any:
         return self._scorer.jsonable(self._ask(data))
+
+    def _numbers_behind(self) -> Any:
+        """What gives the numbers behind a classifier's labels; None for a model that tells none."""
+        made = getattr(self._scorer.model, "_model_impl", None)
+        wrapped = getattr(made, "sklearn_model", made)  # MLflow 1 has no wrapper, MLflow 2.9 one without this method
+        found = made.get_raw_model() if hasattr(made, "get_raw_model") else wrapped
+        numbers = getattr(found, "predict_proba", None) or getattr(found, "decision_function", None)
+        return None if numbers is None else lambda data: self._scorer.jsonable(numbers(data))
 
     def _rows_of(self, document: Any) -> "list[Any] | None":
         plan = self._plan
@@ -201,7 +214,8 @@ class Merger:
             if part is not None:
                 together.append(part)
         if self._csv is not None:
-            together += self._csv_parts(self._csv, requests)
+            tables = [(at, request.body) for at, request in enumerate(requests) if request.content_type == CSV]
+            together += self._csv.parts(tables)
         for group in self._groups(together):
             if len(group) > 1 and self.merges:
                 self._call(group, requests, answers)
@@ -228,24 +242,6 @@ class Merger:
             last.append(part)
             room -= size
         return groups
-
-    def _csv_parts(self, table: PlainCsv, requests: "list[Request]") -> "list[Part]":
-        """The rows of the plain CSV requests, by index; all are left to MLflow when one turns out not to be plain."""
-        found = [(at, table.rows(request.body)) for at, request in enumerate(requests) if request.content_type == CSV]
-        plain = [(index, lines) for index, lines in found if lines is not None]
-        if not plain:
-            return []
-        try:
-            values = table.read([lines for _, lines in plain])
-        except Exception as error:
-            log.debug("a CSV request is not plain", exc_info=error)
-            return []
-        made, start = [], 0
-        for index, lines in plain:
-            end = start + lines.count(b"\n")
-            made.append(Part(index, values[start:end]))
-            start = end
-        return made
 
     def _alone(self, request: Request) -> Answer:
         """One request through MLflow's own functions."""
@@ -289,6 +285,15 @@ class Merger:
         except Exception as error:
             log.debug("a merged call cannot be made", exc_info=error)
             return  # to MLflow, one by one
+        strange = self._strange(group, data)
+        if strange:
+            self._meet(strange, requests, answers)
+            rest = [part for part in group if answers[part.place] is None]
+            if len(rest) > 1:
+                self._call(rest, requests, answers)
+            else:
+                self._apart(rest, requests, answers)
+            return
         try:
             result = self._predict(data)
         except BaseException as error:
@@ -305,6 +310,21 @@ class Merger:
         chosen = self.watch.chosen(sizes, result, seconds, nulls=nulls)
         if not chosen or self._holds(chosen, group, requests, result, answers):
             self._write(sizes, group, result, answers)
+
+    def _strange(self, group: "list[Part]", data: Any) -> "list[Part]":
+        """The requests with values of a kind that was not tried in company."""
+        if self._proof is None:
+            return []
+        owners = [part for part in group for _ in part.rows]
+        odd = self._proof.odd([row for part in group for row in part.rows], data)
+        return list({owners[at].place: owners[at] for at in odd}.values())
+
+    def _meet(self, strange: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+        """Answers them apart; once the model has taken them, they are tried in company."""
+        for part in strange:
+            answers[part.place], result = self._one(part, requests[part.place])
+            if self._proof is not None and type(result) is list and len(result) == len(part.rows):
+                self._proof.meet(part.rows, result)
 
     def _write(
         self, sizes: "list[int]", group: "list[Part]", result: "list[Any]", answers: "list[Answer | None]"
@@ -346,13 +366,14 @@ class Merger:
             answers[part.place], once = self._one(part, request)
             if type(once) is not list or len(once) != len(part.rows):
                 different = True
-            elif not close(once, result[starts[at] : starts[at + 1]]):
-                _, twice = self._one(part, request)
-                chance = chance or not close(once, twice)
+            else:
                 alone[starts[at] : starts[at + 1]] = once
-        if not different and not chance and not close(result, alone):
+                if not close(once, result[starts[at] : starts[at + 1]]):
+                    _, twice = self._one(part, request)
+                    chance = chance or not close(once, twice)
+        if not different and not chance and result != alone:
             whole = [row for part in group for row in part.rows]
-            different = self._proof is None or self._proof.odd(whole, result, alone)
+            different = self._proof is None or self._proof.differs(whole, result, alone)
         self.watch.took(len(chosen), time.monotonic() - begun)
         self.checking_seconds += time.monotonic() - begun
         if different or chance:

@@ -6,8 +6,13 @@ on its column's type alone, so the rows of many requests with one header may be 
 digits, signs, points, exponents and commas under exactly the header of the signature, with a number in every field.
 """
 
+import logging
 from io import BytesIO
 from typing import Any
+
+from .parts import Part
+
+log = logging.getLogger("headrace.worker")
 
 _DIGITS = b"0123456789.,eE+-\r\n"
 MOST_BYTES = 1 << 20
@@ -46,3 +51,20 @@ class PlainCsv:
         if values.shape != (expected, self._columns) or self._numpy.isnan(values).any():
             raise ValueError("a field is empty, or a line is")
         return values
+
+    def parts(self, bodies: "list[tuple[int, bytes]]") -> "list[Part]":
+        """The rows of the plain requests of some, each given with its place; none where one turns out not to be."""
+        found = [(place, lines) for place, body in bodies if (lines := self.rows(body)) is not None]
+        if not found:
+            return []
+        try:
+            values = self.read([lines for _, lines in found])
+        except Exception as error:
+            log.debug("a CSV request is not plain", exc_info=error)
+            return []
+        made, start = [], 0
+        for place, lines in found:
+            end = start + lines.count(b"\n")
+            made.append(Part(place, values[start:end]))
+            start = end
+        return made

@@ -6,6 +6,7 @@ and far with any text. What a model does not take, the trial drops. The same row
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,9 @@ MOST_EXAMPLES = 6
 GRADES = ("near", "far", "farthest")
 _ROUNDS = 14
 """Rows made of each grade."""
-_TEXTS = ("", "a", "b c", "é", "1", "true", "zz")
+_TEXTS = ("", "a", "b c", "é", "1", "true", "zz", "-2.5", "2026-01-31", "nan", "A" * 40)
+_WHOLE = 0.25
+"""Part of the made doubles that are whole numbers."""
 _BOUNDS = {"long": 1 << 40, "integer": (1 << 31) - 1}
 
 
@@ -89,9 +92,12 @@ def _value(dice: random.Random, kind: str, seen: "list[Any]", grade: str, carefu
         return _bounded(dice.choice((0, 1, -1, 7, 100, -100, base, 3 * base, -2 * base, base + 50)), kind)
     base = float(dice.choice(seen)) if seen else dice.gauss(0.0, 1.0)
     if grade == "near":
-        return base * dice.uniform(0.5, 1.5) if base else dice.uniform(-1.0, 1.0)
-    size = max(abs(base), 1.0)
-    return dice.choice((0.0, base, -base, 10 * base, dice.gauss(0.0, size), -100 * size, 1000 * size)) + dice.random()
+        value = base * dice.uniform(0.5, 1.5) if base else dice.uniform(-1.0, 1.0)
+    else:
+        size = max(abs(base), 1.0)
+        value = dice.choice((0.0, base, -base, 10 * base, dice.gauss(0.0, size), -100 * size, 1000 * size))
+        value += dice.random()
+    return float(round(value)) if dice.random() < _WHOLE and math.isfinite(value) else value
 
 
 def _bounded(value: int, kind: str) -> int:

@@ -108,6 +108,8 @@ class Worker:
         self._described = described or {}
         self._told = merger.merges
         """Whether requests are merged, as the front knows it."""
+        self._counted = (0, 0)
+        """Merged calls that were checked, and that differed, as the front knows them."""
         self._turn = threading.Lock()
         self._waiting = 0
         self._running = 0
@@ -198,7 +200,7 @@ class Worker:
 
     def _score(self, frame: frames.Frame) -> None:
         merger, watch = self._merger, self._merger.watch
-        started, checking, counts = time.monotonic(), merger.checking_seconds, (watch.checked, watch.differed)
+        started, checking = time.monotonic(), merger.checking_seconds
         items: list[tuple[str, int]] = frame.head["items"]
         bodies = frames.split(frame.payload, [length for _, length in items])
         answers = merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
@@ -207,8 +209,11 @@ class Worker:
             "items": [[answer.status, len(answer.body)] for answer in answers],
             "seconds": time.monotonic() - started - (merger.checking_seconds - checking),
         }
-        if counts != (watch.checked, watch.differed):
-            head["checked"], head["differed"] = watch.checked - counts[0], watch.differed - counts[1]
+        with self._count_lock:
+            before = self._counted
+            self._counted = counted = watch.checked, watch.differed
+        if counted != before:
+            head["checked"], head["differed"] = counted[0] - before[0], counted[1] - before[1]
         self._announce()
         self._link.send(frames.pack(Kind.SCORED, head, b"".join(answer.body for answer in answers)))
         merger.learn()

@@ -61,6 +61,39 @@ LOOKING: dict[str, Predict] = {
 }
 """Each answers a row otherwise for other rows beside it, some only where there are nulls."""
 
+
+def where(seen: Callable[[pandas.DataFrame], Any]) -> Predict:
+    """Centres its rows where one of all numbers is such, and leaves them as they are elsewhere."""
+
+    def predict(frame: pandas.DataFrame) -> Any:
+        found = numbers(frame)
+        return (found - found.mean() if bool(seen(found).any(axis=None)) else found).sum(axis=1)
+
+    return predict
+
+
+def typed(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With texts as numbers where all of a column are."""
+    return frame.apply(lambda column: pandas.to_numeric(column, errors="coerce").fillna(column))
+
+
+SOMETIMES: dict[str, Predict] = {
+    "below zero": where(lambda found: found < 0),
+    "zero": where(lambda found: found == 0),
+    "large": where(lambda found: found > 20_000),
+    "larger": where(lambda found: found > 500_000),
+    "far below zero": where(lambda found: found < -3_000),
+    "small": where(lambda found: (found > 0) & (found < 0.01)),
+    "whole": where(lambda found: found == found.round()),
+    "not whole": where(lambda found: found != found.round()),
+    "types told by values": lambda frame: whole(frame.convert_dtypes()),
+    "texts that are numbers": lambda frame: whole(typed(frame)),
+    "a long text": lambda frame: [f"{one} {whole(frame).str.len().max() > 30}" for one in whole(frame)],
+    "a text not of this alphabet": lambda frame: [f"{one} {''.join(whole(frame)).isascii()}" for one in whole(frame)],
+    "beside a large number": lambda frame: 1e9 + (numbers(frame) - numbers(frame).mean()).clip(-50, 50).sum(axis=1),
+}
+"""The same, where a row of the call has something about it that the others need not have."""
+
 ALONE: dict[str, Predict] = {
     "sum": lambda frame: numbers(frame).sum(axis=1) + 0.25,
     "label": lambda frame: (numbers(frame).sum(axis=1) > 0).astype(int),
@@ -113,6 +146,9 @@ class Flavored:
     def __init__(self, predict: Predict) -> None:
         self.predict = predict
 
+    def get_raw_model(self) -> Predict:
+        return self.predict
+
 
 def served(predict: Predict, scene: Scene, loader: str = "mlflow.sklearn") -> tuple[Scorer, Merger]:
     """MLflow's way to the model, and ours."""
@@ -129,4 +165,7 @@ def served(predict: Predict, scene: Scene, loader: str = "mlflow.sklearn") -> tu
 
 
 def sent(merger: Merger, scene: Scene, frame: list[list[Row]]) -> list[Answer]:
-    return merger.answer([Request(JSON, scene.body(rows)) for rows in frame])
+    """The answers to requests that come together; the worker learns when they have left."""
+    answers = merger.answer([Request(JSON, scene.body(rows)) for rows in frame])
+    merger.learn()
+    return answers

@@ -34,14 +34,24 @@ class Echo(PythonModel):
 
 
 class Writes(PythonModel):
-    """Writes to the frame's values, which are the frame's own with some versions of pandas and a copy with others."""
+    """Writes to the values of columns, which are the frame's own with some versions of pandas, a copy with others."""
 
     def predict(self, context, model_input, params=None):
+        numbers = model_input[["a", "c"]]
         try:
-            model_input.values[0, 0] = 9.0
+            numbers.values[0, 0] = 9.0
+            model_input.values[0, 0] = 8.0
         except ValueError as error:
             return [str(error)]
-        return model_input
+        return pandas.concat([model_input, numbers.add_prefix("numbers ")], axis=1)
+
+
+class Names(PythonModel):
+    """Names the columns of the frame it is given, which are nobody else's."""
+
+    def predict(self, context, model_input, params=None):
+        was, model_input.columns.name = str(model_input.columns.name), "seen"
+        return [was] * len(model_input)
 
 
 def split(columns, *rows, **more):
@@ -93,12 +103,15 @@ def models(folder):
     yield "line", path, TABLES
     mixed = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
     yield "mixed", saved("mixed", signature=ModelSignature(inputs=mixed)), TABLES
-    for kind in ("double", "float", "long"):
-        one_type = Schema([ColSpec(DataType[kind], name) for name in "abc"])
-        asked = [split(["a", "b", "c"], *[[1, 2, 3]] * rows) for rows in (1, 2)]
-        asked += [{"dataframe_records": [{"a": 1, "b": 2, "c": 3}]}, {"instances": [{"a": 1, "b": 2, "c": 3}]}]
-        path = saved(f"writes {kind}", Writes(), signature=ModelSignature(inputs=one_type))
-        yield f"writes {kind}", path, [[JSON, json.dumps(one)] for one in asked]
+    for kind, between in [(one, one) for one in ("double", "float", "long", "integer")] + [("double", "string")]:
+        schema = Schema([ColSpec(DataType[one], name) for one, name in zip((kind, between, kind), "abc", strict=True)])
+        row = [1, "x" if between == "string" else 2, 3]
+        asked = [split(["a", "b", "c"], *[row] * rows) for rows in (1, 2)]
+        asked += [{form: [dict(zip("abc", row, strict=True))]} for form in ("dataframe_records", "instances")]
+        for model in (Writes(), Names()):
+            name = f"{type(model).__name__} {kind} {between}"
+            path = saved(name, model, signature=ModelSignature(inputs=schema))
+            yield name, path, [[JSON, json.dumps(one)] for one in asked]
     image = Schema([TensorSpec(numpy.dtype("float32"), (-1, 2))])
     asked = [{"inputs": [[1, 2], [3, 4]]}, {"instances": [[1, 2]]}, {"inputs": [[1, 2, 3]]}]
     yield "tensor", saved("tensor", signature=ModelSignature(inputs=image)), [[JSON, json.dumps(one)] for one in asked]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from headrace.runtimes.worker.scoring import JSON
-from tests.runtimes.batch_models import ALONE, LOOKING, Scene, scenes, sent, served
+from headrace.runtimes.worker.scoring import JSON, Request
+from tests.runtimes.batch_models import ALONE, LOOKING, SOMETIMES, Scene, scenes, sent, served
 from tests.runtimes.worker.test_differential import alike
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -44,6 +44,15 @@ def test_a_model_that_looks_at_its_batch_never_answers_with_a_mix(name: str, sce
 
     assert_answers_are_those_of_each_request_alone(scorer, merger, scene)
     assert merger.watch.differed == 0, f"found while serving only: {scene}"
+
+
+@pytest.mark.parametrize("name", SOMETIMES)
+@many
+@given(scene=scenes())
+def test_nor_does_one_that_looks_at_it_when_a_row_is_out_of_the_ordinary(name: str, scene: Scene) -> None:
+    scorer, merger = served(SOMETIMES[name], scene)
+
+    assert_answers_are_those_of_each_request_alone(scorer, merger, scene)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -156,7 +165,6 @@ def test_a_model_that_takes_no_made_row_is_proven_with_rows_of_callers() -> None
 
     for at in range(20):
         assert answered(merger, scene, [[[f"n{at}"]]]) == [[2 * at]]
-    merger.learn()
 
     assert merger.merges, merger.reason
     assert answered(merger, scene, [[["n3"]], [["n4"]]]) == [[6], [8]]
@@ -165,10 +173,9 @@ def test_a_model_that_takes_no_made_row_is_proven_with_rows_of_callers() -> None
 def test_rows_of_callers_can_refute_as_well() -> None:
     scene = Scene(["string"], [["n7"]], [])
     _, merger = served(lambda frame: [max(strict(frame))] * len(frame), scene)
+    assert (merger.merges, merger.mixes) == (False, False)
     for at in range(20):
         answered(merger, scene, [[[f"n{at}"]]])
-    assert (merger.merges, merger.mixes) == (False, False)
-    merger.learn()
 
     assert (merger.merges, merger.mixes) == (False, True)
 
@@ -178,18 +185,98 @@ def test_a_request_that_raises_takes_no_other_with_it_and_merging_goes_on() -> N
 
     def picky(frame: Any) -> Any:
         calls.append(len(frame))
-        if (frame.c0 == 4111.0).any():
+        if (frame.c0 == 5.0).any():
             raise ValueError("no")
         return frame.c0.to_numpy()
 
     _, merger = served(picky, PLAIN)
     calls.clear()
 
-    answers = sent(merger, PLAIN, [table(1.0), table(4111.0), table(3.0)])
+    answers = sent(merger, PLAIN, [table(1.0), table(5.0), table(3.0)])
 
     assert [answer.status for answer in answers] == [200, 400, 200]
     assert calls == [3, 1, 1, 1]
     assert merger.merges
+
+
+def seen(merger: Any) -> None:
+    """Answers more calls than are checked at first."""
+    for _ in range(8):
+        answered(merger, PLAIN, [table(1.0), table(2.0)])
+
+
+@pytest.mark.parametrize("strange", [50_000.0, -50_000.0, 1e300])
+def test_a_request_with_a_value_of_a_kind_that_was_not_tried_goes_apart_until_it_was(strange: float) -> None:
+    calls: list[list[float]] = []
+
+    def model(frame: Any) -> Any:
+        calls.append(list(frame.c0))
+        return frame.c0.to_numpy()
+
+    _, merger = served(model, Scene(["double"], table(1.0, 2.5), []))
+    seen(merger)
+    calls.clear()
+    requests = [Request(JSON, PLAIN.body(table(value))) for value in (1.0, strange, 3.0)]
+
+    first = merger.answer(requests)
+    assert calls == [[strange], [1.0, 3.0]]
+    merger.learn()
+    assert strange in calls[2], "tried beside others, when the answers have left"
+    assert len(calls[2]) > 8
+    calls.clear()
+
+    assert merger.answer(requests) == first
+    assert calls == [[1.0, strange, 3.0]]
+
+
+def test_what_such_a_request_brings_about_ends_merging_before_a_caller_meets_it() -> None:
+    scene = Scene(["double"], table(1.0), [[table(1.0), table(50_000.0), table(3.0)]])
+    scorer, merger = served(SOMETIMES["large"], scene)
+    seen(merger)
+    assert merger.merges
+
+    assert_answers_are_those_of_each_request_alone(scorer, merger, scene)
+    assert (merger.merges, merger.reason) == (False, "its answer for a row depends on the other rows")
+    assert merger.watch.differed == 1
+
+
+@pytest.mark.parametrize("loader", ["mlflow.sklearn", "mlflow.pyfunc.model"])
+def test_a_request_that_raises_for_what_was_not_tried_is_one_call_in_company_too(loader: str) -> None:
+    calls: list[float] = []
+
+    def raises(frame: Any) -> Any:
+        calls.extend(frame.c0)
+        if (frame.c0 == 50_000.0).any():
+            raise ValueError("no")
+        return frame.c0.to_numpy()
+
+    _, merger = served(raises, PLAIN, loader)
+    if loader == "mlflow.sklearn":
+        seen(merger)
+    calls.clear()
+
+    for _ in range(2):
+        answers = sent(merger, PLAIN, [table(1.0), table(50_000.0), table(3.0)])
+        assert [answer.status for answer in answers] == [200, 400, 200]
+    assert sorted(calls) == [1.0, 1.0, 3.0, 3.0, 50_000.0, 50_000.0]
+
+
+def test_numbers_behind_labels_that_depend_on_other_rows_are_found_though_all_labels_are_alike() -> None:
+    class Classifier:
+        """Answers every row of any proof alike."""
+
+        def __call__(self, frame: Any) -> Any:
+            return ["good"] * len(frame)
+
+        def predict_proba(self, frame: Any) -> Any:
+            return [[0.001 * rank, 1 - 0.001 * rank] for rank in frame.c0.rank()]
+
+    class Steady(Classifier):
+        def predict_proba(self, frame: Any) -> Any:
+            return [[abs(value) % 1, 1 - abs(value) % 1] for value in frame.c0]
+
+    assert served(Steady(), PLAIN)[1].merges
+    assert not served(Classifier(), PLAIN)[1].merges
 
 
 def test_a_merged_call_that_raises_where_no_request_does_ends_merging() -> None:
