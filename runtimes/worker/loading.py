@@ -1,10 +1,12 @@
 """Loads the model and reads what the front must know about it."""
 
 import importlib
-import json
 import os
 import sys
 from typing import Any
+
+from . import example
+from .diagnostics import log
 
 _IN_SERVING_ENVIRONMENT = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
@@ -37,21 +39,22 @@ def hinted(metadata: Any) -> bool:
 
 
 def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
-    """The JSON request made of the model's own input example; None when it was logged without one."""
+    """The JSON request made of the model's own input example; None without one.
+
+    An example that makes no request says nothing about the model: the log says why, and the model is served untried.
+    """
     info = getattr(metadata, "saved_input_example_info", None)
     if not info:
         return None
-    serving = info.get("serving_input_path")
-    if serving:
-        with open(os.path.join(model_directory, serving), "rb") as file:
-            return file.read()
-    with open(os.path.join(model_directory, info["artifact_path"]), encoding="utf-8") as file:
-        example = json.load(file)
-    if info.get("type") == "dataframe":
-        return json.dumps({f"dataframe_{info.get('pandas_orient', 'split')}": example}).encode()
-    if isinstance(example, dict) and ("inputs" in example or "instances" in example):
-        return json.dumps(example).encode()
-    return json.dumps({"inputs": example}).encode()
+    try:
+        return example.request(model_directory, info)
+    except Exception as error:
+        log.warning(f"the model is served without a try: its input example makes no request ({_told(error)})")
+        return None
+
+
+def _told(error: Exception) -> str:
+    return f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
 def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "dict[str, Any]":

@@ -90,8 +90,9 @@ class Pool:
         return sum(handle.ready and not handle.leaving for handle in self.workers)
 
     def figures(self) -> Sequence[tuple[str, str, float | None]]:
-        """Metrics of merging."""
-        return self.merging.figures()
+        """Metrics of merging, and of whether the model has answered its own input example."""
+        warmed = None if self.description is None else float(bool(self.description.get("warmed_up")))
+        return [("headrace_warmed_up", "gauge", warmed), *self.merging.figures()]
 
     async def start(self) -> None:
         """Listens, adopts workers of a former front, and starts a first one; the others follow when it is ready."""
