@@ -102,7 +102,13 @@ def sample(pid: int) -> ProcessSample | None:
 
 
 def hung(last_beat: float, before: ProcessSample, now: ProcessSample, *, ready: bool) -> bool:
-    """Whether a process that does not beat has stopped rather than being busy."""
+    """Whether a process that does not beat has stopped rather than being busy.
+
+    One that something has stopped (SIGSTOP, a debugger) goes on when that pleases: two looks in a row tell, unless it
+    has beaten between them.
+    """
+    if before.stopped and now.stopped and last_beat < before.time:
+        return True
     patience = SILENT_SECONDS if ready else SILENT_LOADING_SECONDS
     if now.time - last_beat < patience:
         return False

@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--whole", action="store_true", help="defer no library")
     parser.add_argument("--descriptor", type=int, default=None, help="the open connection of a worker that begins anew")
+    parser.add_argument("--taken", type=int, default=None, help="shared memory that says which call was taken up last")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if arguments.descriptor is None:

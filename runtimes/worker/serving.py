@@ -9,6 +9,7 @@ number of threads needs no setting here.
 import contextlib
 import gc
 import json
+import mmap
 import os
 import socket
 import sys
@@ -30,8 +31,14 @@ ORPHAN_SECONDS = 10.0
 class Link:
     """The connection to the front; dials again when the front is replaced."""
 
-    def __init__(self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None) -> None:
-        """`descriptor` is the open connection of a worker that begins anew; None dials."""
+    def __init__(
+        self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None, taken: "int | None" = None
+    ) -> None:
+        """`descriptor` is the open connection of a worker that begins anew; None dials.
+
+        `taken` is that of the memory in which the front reads which call was taken up last.
+        """
+        self._taken: Any = [0] if taken is None else memoryview(mmap.mmap(taken, 8)).cast("Q")
         self._path = path
         self._hello = hello
         self._process = os.getpid()
@@ -65,6 +72,8 @@ class Link:
         while True:
             frame = self._reader.next()
             if frame is not None:
+                if frame.kind in (Kind.SCORE, Kind.STREAM):
+                    self._taken[0] = frame.head["call"]
                 return frame
             try:
                 data = self._socket.recv(1 << 18)
@@ -289,7 +298,7 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     command line, without the interpreter, with which a worker starts over where a model does not load with some of its
     libraries deferred: they need not be what is wrong, but then there is no doubt.
     """
-    link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor)
+    link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor, arguments.taken)
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     finder = None if arguments.whole else deferring.defer(arguments.model)
     try:

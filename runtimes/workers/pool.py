@@ -26,6 +26,7 @@ from headrace.runtimes.protocols.errors import Failure, Reason
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
 from headrace.runtimes.workers.merging import Merging
+from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_handle import WorkerConnection, WorkerHandle
 
 log = logging.getLogger("headrace.front")
@@ -36,6 +37,12 @@ ADOPTION_SECONDS = 2.0
 LOST = Failure(
     Reason.INTERNAL,
     "The model's process ended while it evaluated this request. It has been replaced; other requests are not affected.",
+)
+
+NOT_BEGUN = Failure(
+    Reason.UNAVAILABLE,
+    "The model's process ended before it began with this request, and is being replaced.",
+    retry_after_seconds=1,
 )
 
 
@@ -220,6 +227,7 @@ class Pool:
         handle.connection = connection
         if handle.process is None:
             log.info("adopted worker %d (pid %d) of the former front", number, pid)
+            handle.taken = None
             self._watch(handle, pid)
 
     def _welcome(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
@@ -251,14 +259,14 @@ class Pool:
 
     def _check_pulse(self, handle: WorkerHandle, now: float) -> None:
         seen = processes.sample(handle.pid)
-        if seen is None or now - handle.beat < processes.SILENT_SECONDS / 2:
-            handle.seen = seen
-            return
-        if handle.seen is None:
+        beats = now - handle.beat < processes.SILENT_SECONDS / 2
+        if seen is None or handle.seen is None or (beats and not seen.stopped):
             handle.seen = seen
         elif processes.hung(handle.beat, handle.seen, seen, ready=handle.ready):
             log.error("worker %d (pid %d) hangs: no beat for %.0f s", handle.number, handle.pid, now - handle.beat)
             handle.kill()
+        elif seen.stopped:
+            handle.seen = seen
 
     def _free_the_stuck(self, now: float) -> None:
         """A call past its deadline keeps a thread: its worker gets no more work, and ends when no other call runs."""
@@ -302,6 +310,8 @@ class Pool:
             *("--socket", str(self._socket), "--model", str(settings.model), "--slot", str(handle.number)),
         ]
         stdout, stderr = self._pipes[handle.number]
+        handle.taken = Taken()
+        command += ["--taken", str(handle.taken.descriptor)]
         popen = subprocess.Popen(
             command,
             env=processes.environment(
@@ -311,8 +321,10 @@ class Pool:
             stdin=subprocess.DEVNULL,
             stdout=stdout.write,
             stderr=stderr.write,
+            pass_fds=(handle.taken.descriptor,),
             process_group=0,  # no new session: the kernel shares cores out by session first, and by niceness within one
         )
+        handle.taken.close()
         self._watch(handle, popen.pid, popen)
 
     def _watch(self, handle: WorkerHandle, pid: int, popen: "subprocess.Popen[bytes] | None" = None) -> None:
@@ -350,5 +362,8 @@ class Pool:
 
     def _lose_batches(self, handle: WorkerHandle) -> None:
         batches, handle.batches = handle.batches, {}
-        for batch in batches.values():
-            self._listener.lost(batch, LOST)
+        for number, batch in reversed(batches.items()):  # the first of them shall wait in front
+            if handle.took(number):
+                self._listener.lost(batch, LOST)
+            else:
+                self._listener.returned(batch, NOT_BEGUN)

@@ -22,6 +22,16 @@ def test_a_worker_that_neither_beats_nor_computes_is_hung() -> None:
     assert not processes.hung(0.0, ProcessSample(0.0, 5.0, False), ProcessSample(4.0, 5.0, False), ready=True)
 
 
+def test_a_worker_that_is_stopped_in_two_looks_is_hung_unless_it_has_beaten_between_them() -> None:
+    running = ProcessSample(1.0, 5.0, False)
+    first, second = ProcessSample(2.0, 5.0, True), ProcessSample(3.0, 5.0, True)
+
+    assert processes.hung(1.5, first, second, ready=True)
+    assert processes.hung(1.5, first, second, ready=False)
+    assert not processes.hung(2.5, first, second, ready=True)
+    assert not processes.hung(1.5, running, first, ready=True)
+
+
 def test_a_loading_worker_may_wait_for_its_disk() -> None:
     assert not processes.hung(0.0, ProcessSample(0.0, 5.0, False), ProcessSample(30.0, 5.0, False), ready=False)
 

@@ -26,6 +26,7 @@ class Model(PythonModel):
         if wish == "sleep":
             time.sleep(amount)
         if wish.startswith("/"):
+            open(wish + ".begun", "w").close()
             while not os.path.exists(wish):
                 pass
         if wish == "leak":
@@ -61,15 +62,35 @@ def model(python_model: Callable[..., Path]) -> Path:
     return python_model(MODEL)
 
 
-def test_a_stopped_worker_is_replaced(start_front: Any, model: Path) -> None:
-    with start_front(model) as front:
+def test_a_stopped_worker_is_replaced_and_what_it_had_begun_is_not_begun_again(
+    start_front: Any, model: Path, tmp_path: Path
+) -> None:
+    never = tmp_path / "never"
+    with start_front(model) as front, ThreadPoolExecutor(1) as pool:
         [pid] = front.worker_pids()
+        computing = pool.submit(front.post, asked(str(never)))
+        eventually((tmp_path / "never.begun").exists)
         os.kill(pid, signal.SIGSTOP)
 
+        assert computing.result().status_code == 500
         eventually(lambda: front.worker_pids() not in ([], [pid]))
         eventually(lambda: front.metric("headrace_workers_ready") == 1)
 
         assert front.post(asked("hello")).json() == {"predictions": ["hello"]}
+
+
+def test_what_a_stopped_worker_was_given_and_had_not_begun_is_answered_by_another(
+    start_front: Any, model: Path
+) -> None:
+    with start_front(model, HEADRACE_WORKERS="2") as front:
+        eventually(lambda: front.metric("headrace_workers_ready") == 2)
+        stopped, _ = front.worker_pids()
+        os.kill(stopped, signal.SIGSTOP)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: front.post(asked("hello")), range(16)))
+
+        assert [answer.status_code for answer in answers] == [200] * 16
+        eventually(lambda: stopped not in front.worker_pids())
 
 
 def test_a_call_past_its_deadline_is_answered_504_and_its_worker_replaced(start_front: Any, model: Path) -> None:
