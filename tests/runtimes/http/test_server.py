@@ -262,17 +262,6 @@ def test_a_model_that_fails_on_its_own_example_is_never_ready(
         assert front.process.wait(60) != 0
 
 
-def test_a_pod_whose_first_process_is_stopped_fails_its_probes_until_it_goes_on(iris_front: Any) -> None:
-    os.kill(iris_front.process.pid, signal.SIGSTOP)
-    try:
-        eventually(lambda: _status(iris_front.url + "/health") == 503)
-        assert "first process is stopped" in _text(iris_front.url + "/health")
-        assert iris_front.post(split(ROW)).status_code == 200
-    finally:
-        os.kill(iris_front.process.pid, signal.SIGCONT)
-    eventually(lambda: _status(iris_front.url + "/health") == 200)
-
-
 def _status(url: str) -> int:
     try:
         return httpx.get(url, timeout=2).status_code
