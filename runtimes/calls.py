@@ -114,6 +114,9 @@ class Listener(Protocol):
     def lost(self, batch: Batch, failure: Failure) -> None:
         """Whoever evaluated a batch ended before it had an outcome."""
 
+    def returned(self, batch: Batch, failure: Failure) -> None:
+        """Whoever was to evaluate a batch ended before it began: another does; `failure` is for when there is none."""
+
     def pump(self) -> None:
         """A worker may have become free."""
 

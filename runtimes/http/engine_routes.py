@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import orjson
 
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 from headrace.contract.runtime import EnginePlan, Protocol
 from headrace.contract.signature import Signature, optional_columns
 from headrace.runtimes.calls import Outcome
@@ -15,7 +15,7 @@ from headrace.runtimes.http.open_inference_routes import Worded, paths_of
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import json_body, plain_body, submit
-from headrace.runtimes.protocols import errors, open_inference, request_body, scoring
+from headrace.runtimes.protocols import errors, open_inference, request_body, result_json, scoring
 from headrace.runtimes.protocols.answers import Answer, Headers
 from headrace.runtimes.protocols.doubles import Doubles
 from headrace.runtimes.protocols.errors import Failure, Reason
@@ -74,7 +74,7 @@ class EngineRoutes:
         return body if isinstance(body, Failure) else self._passed(exchange, exchange.path.rstrip("/"), body)
 
     def _infer(self, exchange: Exchange) -> Handled:
-        body = plain_body(exchange)
+        body = plain_body(exchange, marked=_LENGTH in exchange.fields)
         return body if isinstance(body, Failure) else self._passed(exchange, f"{self._model}/infer", body)
 
     def _passed(self, exchange: Exchange, path: str, body: bytes) -> Handled:
@@ -120,7 +120,7 @@ class EngineRoutes:
         outcome = await self._served.dispatcher.infer(request)
         if not isinstance(outcome, Answer):
             return outcome
-        return Answer(200, orjson.dumps({"predictions": scoring.texts_of(orjson.loads(outcome.body))}))
+        return Answer(200, result_json.written({"predictions": scoring.texts_of(result_json.read(outcome.body))}))
 
     async def _scored(self, table: scoring.Table) -> Outcome:
         """/invocations in front of the Open Inference Protocol."""
@@ -137,9 +137,11 @@ class EngineRoutes:
             if not isinstance(outcome, Answer):
                 return outcome
             outputs, rest = _split(outcome)
-            return Answer(200, orjson.dumps({"predictions": scoring.predictions(outputs, rest, signature)}))
+            return Answer(200, result_json.written({"predictions": scoring.predictions(outputs, rest, signature)}))
         except InputError as error:
             return errors.of_input(error)
+        except PermanentError as error:
+            return errors.of_result(error)
 
     def _inference(self, text: bytes, raw: bytes) -> EngineRequest:
         headers: Headers = _JSON
@@ -199,6 +201,8 @@ class EngineRoutes:
             return worded(request, open_inference.chosen(request, open_inference.read_outputs(outputs, rest)))
         except InputError as error:
             return errors.of_input(error)
+        except PermanentError as error:
+            return errors.of_result(error)
 
 
 def _passed_on(exchange: Exchange) -> Headers:
@@ -210,7 +214,7 @@ def _split(answer: Answer) -> tuple[Any, bytes]:
     """The described outputs of an engine's answer, and the raw bytes behind."""
     given = dict(answer.headers).get(_LENGTH)
     at = len(answer.body) if given is None else int(given)
-    return orjson.loads(answer.body[:at])["outputs"], answer.body[at:]
+    return result_json.read(answer.body[:at])["outputs"], answer.body[at:]
 
 
 def _tensor(described: Any) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import orjson
-
+from headrace.contract.errors import PermanentError
 from headrace.runtimes.calls import Stream
-from headrace.runtimes.protocols import errors
+from headrace.runtimes.protocols import errors, result_json
 from headrace.runtimes.protocols.answers import Events
 from headrace.runtimes.protocols.errors import Dialect, Failure
 
@@ -22,7 +21,12 @@ async def _lines(stream: Stream, dialect: Dialect, piece: Callable[[Any], Any]) 
     A failure after the first piece is a last line with the error, and no [DONE]: the stream never just stops.
     """
     async for document in stream.pieces():
-        yield b"data: " + orjson.dumps(piece(orjson.loads(document))) + b"\n\n"
+        try:
+            told = result_json.written(piece(result_json.read(document)))
+        except PermanentError as error:
+            yield b"data: " + errors.worded(errors.of_result(error), dialect).body + b"\n\n"
+            return
+        yield b"data: " + told + b"\n\n"
     ending = await stream.ending()
     if isinstance(ending, Failure):
         yield b"data: " + errors.worded(ending, dialect).body + b"\n\n"

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import orjson
 
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 from headrace.runtimes.calls import ModelInput, Outcome, Waiting, Work
 from headrace.runtimes.http.exchange import Exchange
 from headrace.runtimes.http.routes import Handled, Route
@@ -22,6 +22,7 @@ from headrace.runtimes.protocols import (
     open_inference,
     packing,
     request_body,
+    result_json,
     tables,
 )
 from headrace.runtimes.protocols.answers import Answer
@@ -127,7 +128,7 @@ class OpenInferenceRoutes:
         if not served.serving:
             return served.not_ready()
         settings = served.settings
-        return Answer(200, orjson.dumps(self._model().signature.metadata(settings.endpoint, settings.version)))
+        return Answer(200, result_json.written(self._model().signature.metadata(settings.endpoint, settings.version)))
 
     def _ready(self) -> Answer | Failure:
         served = self._served
@@ -167,15 +168,15 @@ class OpenInferenceRoutes:
             return served.turned_away()
         if served.dispatcher.admission.full():
             return refuse(served)
-        body = plain_body(exchange)
+        length = exchange.fields.get(open_inference.JSON_LENGTH_HEADER.encode())
+        body = plain_body(exchange, marked=length is not None)
         if isinstance(body, Failure):
             return body
         raw = b""
-        length = exchange.fields.get(open_inference.JSON_LENGTH_HEADER.encode())
         if length is not None:
             if not (length.isdigit() and len(length) < 10) or int(length) > len(body):
                 return Failure(Reason.BAD_REQUEST, "Inference-Header-Content-Length is not within the body's length.")
-            body, raw = body[: int(length)], body[int(length) :]
+            body, raw = request_body.unmarked(body[: int(length)]), body[int(length) :]
         try:
             request = self._known(body, raw)
             if request is None:
@@ -220,16 +221,19 @@ class OpenInferenceRoutes:
         """A worker's outcome as the caller's protocol has it."""
         if not isinstance(outcome, Answer):
             return outcome
-        outputs = open_inference.outputs_of(orjson.loads(outcome.body)["predictions"], self._model().signature)
         try:
+            predictions = result_json.read(outcome.body)["predictions"]
+            outputs = open_inference.outputs_of(predictions, self._model().signature)
             return worded(request, open_inference.chosen(request, outputs))
         except InputError as error:
             return errors.of_input(error)
+        except PermanentError as error:
+            return errors.of_result(error)
 
     def _worded(self, request: InferRequest, outputs: Sequence[Tensor]) -> Answer:
         settings = self._served.settings
         told, binary = open_inference.render(request, outputs, model=settings.endpoint, version=settings.version)
-        text = orjson.dumps(told)
+        text = result_json.written(told)
         if not binary:
             return Answer(200, text)
         headers = (

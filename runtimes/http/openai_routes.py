@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import orjson
 
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 from headrace.runtimes.calls import ModelInput, Outcome
 from headrace.runtimes.http.event_stream import events
 from headrace.runtimes.http.exchange import Exchange
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.http.submission import json_body
-from headrace.runtimes.protocols import errors, openai, request_body
+from headrace.runtimes.protocols import errors, openai, request_body, result_json
 from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Dialect, Failure, Reason
 from headrace.runtimes.protocols.openai import Abilities
@@ -63,6 +63,8 @@ class OpenAIRoutes:
             return await self._asked(path, body, model)
         except InputError as error:
             return errors.of_input(error)
+        except PermanentError as error:
+            return errors.of_result(error)
 
     def _asked(self, path: str, body: bytes, model: DescribedModel) -> Coroutine[Any, Any, Outcome]:
         document = orjson.loads(body)
@@ -93,7 +95,7 @@ class OpenAIRoutes:
         outcome = await self._served.dispatcher.infer(ModelInput(request_body.JSON, body))
         if not isinstance(outcome, Answer):
             return outcome
-        return Answer(200, orjson.dumps(shape(orjson.loads(outcome.body))))
+        return Answer(200, result_json.written(shape(result_json.read(outcome.body))))
 
     async def _streamed(self, body: bytes, shape: Callable[[Any], Any]) -> Outcome:
         stream = await self._served.dispatcher.stream(ModelInput(request_body.JSON, body))

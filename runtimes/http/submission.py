@@ -13,9 +13,9 @@ LOOKS_EVERY: Final = 32
 idle worker from its next call."""
 
 
-def plain_body(exchange: Exchange) -> bytes | Failure:
-    """The body without its content encoding, counted as it is then."""
-    body = request_body.decoded(exchange.fields.get(b"content-encoding"), exchange.body)
+def plain_body(exchange: Exchange, *, marked: bool = False) -> bytes | Failure:
+    """The body without its content encoding, counted as it is then; with its byte order mark where `marked`."""
+    body = request_body.decoded(exchange.fields.get(b"content-encoding"), exchange.body, marked=marked)
     if isinstance(body, Failure):
         return body
     exchange.body = body

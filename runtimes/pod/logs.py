@@ -82,7 +82,7 @@ def tell_reason(reason: str, termination_log: Path) -> None:
     log.error("the model cannot be served: %s", reason)
     if termination_log.exists():
         try:
-            termination_log.write_text(reason[:TERMINATION_MESSAGE_LENGTH])
+            termination_log.write_text(reason[:TERMINATION_MESSAGE_LENGTH], errors="backslashreplace")
         except OSError as error:
             log.warning("cannot write %s: %s", termination_log, error)
 

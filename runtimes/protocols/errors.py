@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from headrace.contract import names
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 from headrace.runtimes.protocols.answers import JSON_HEADER, Answer, Headers
 
 
@@ -21,6 +21,7 @@ class Reason(Enum):
 
     BAD_REQUEST = (400, "BAD_REQUEST", 3)
     INVALID_VALUE = (400, "INVALID_PARAMETER_VALUE", 3)
+    FORBIDDEN = (403, "PERMISSION_DENIED", 7)
     NOT_FOUND = (404, "RESOURCE_DOES_NOT_EXIST", 5)
     WRONG_METHOD = (405, "BAD_REQUEST", 12)
     SLOW_CALLER = (408, "BAD_REQUEST", 4)
@@ -117,6 +118,11 @@ def of_input(error: InputError) -> Failure:
     return Failure(Reason.BAD_REQUEST, "; ".join(error.faults))
 
 
+def of_result(error: PermanentError) -> Failure:
+    """The failure of a request whose answer its protocol cannot carry."""
+    return Failure(Reason.INTERNAL, str(error))
+
+
 def wrong_method(allow: str) -> Failure:
     """The path answers other methods; `allow` as the header has it."""
     return Failure(Reason.WRONG_METHOD, f"This path answers {allow.replace(', ', ' and ')} only.", allow=allow)
@@ -204,7 +210,8 @@ def _grpc(failure: Failure) -> Answer:
 
     `grpc-retry-pushback-ms` is what gRPC's own clients wait for; `retry-after` is for people and proxies.
     """
-    message = quote(failure.message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")  # the specification's percent-encoding
+    safe = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+    message = quote(failure.message, safe=safe, errors="backslashreplace")  # the specification's percent-encoding
     headers = [(b"content-type", b"application/grpc"), (b"grpc-status", b"%d" % grpc_code(failure))]
     headers += [(b"grpc-message", message.encode()), *_hints(failure)]
     if failure.retry_after_seconds is not None:

@@ -96,7 +96,7 @@ def fill(message: Any, outputs: Sequence[Tensor], *, raw: bool) -> None:
 def _typed(output: Tensor) -> list[Any]:
     """Elements as protobuf takes them; null becomes NaN, as in raw contents."""
     if output.datatype == "BYTES":
-        return [value.encode() if isinstance(value, str) else str(value).encode() for value in output.values]
+        return tensors.encoded(output.values)
     if output.datatype == "BOOL":
         return [bool(value) for value in output.values]
     if output.datatype.startswith("FP"):

@@ -171,6 +171,8 @@ def _output(name: str, value: Any, datatype: str | None) -> Tensor:
     if said is not None and (said == datatype or datatype is None) and tensors.holds(said, data):
         return Tensor(name=name, datatype=said, shape=(len(data),), values=data)  # what most models answer
     shape = tensors.shape_of(data)
+    if shape is not None and len(shape) > MOST_DIMENSIONS:
+        shape = None
     values = tensors.flat(data) if shape is not None else data
     if shape is None or any(isinstance(item, (dict, list)) for item in values):
         texts = [json.dumps(item) for item in data]  # what no tensor can hold travels as JSON text

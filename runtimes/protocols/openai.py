@@ -4,12 +4,13 @@ Models logged for chat answer in this shape already; missing fields are filled i
 """
 
 import base64
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 
 CHAT_LOADERS: Final = frozenset(f"mlflow.pyfunc.loaders.{name}" for name in ("chat_model", "chat_agent"))
 CHAT_TASKS: Final = frozenset({"llm/v1/chat", "agent/v1/chat", "agent/v2/chat"})
@@ -155,5 +156,9 @@ def embeddings(answer: Any, *, model: str, encoding: str) -> dict[str, Any]:
     }
 
 
-def _packed(vector: list[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+def _packed(vector: list[float | None]) -> str:
+    numbers = [math.nan if value is None else value for value in vector]
+    try:
+        return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+    except (struct.error, OverflowError):
+        raise PermanentError("The model's vectors hold what is no float32; ask for encoding_format float.") from None

@@ -51,13 +51,18 @@ def content_type(field: bytes | None) -> str | Failure:
     return media.lower()
 
 
-def decoded(encoding: bytes | None, body: bytes) -> bytes | Failure:
-    """The body without its content encoding and without a byte order mark, at most BODY_LIMIT bytes of it.
+def decoded(encoding: bytes | None, body: bytes, *, marked: bool = False) -> bytes | Failure:
+    """The body without its content encoding and, unless `marked`, without a byte order mark; at most BODY_LIMIT bytes.
 
     `encoding`: the header Content-Encoding.
     """
     plain = body if encoding is None else unpacked(encoding.decode("latin-1").strip().lower(), body)
-    return plain if isinstance(plain, Failure) else plain.removeprefix(codecs.BOM_UTF8)
+    return plain if isinstance(plain, Failure) or marked else unmarked(plain)
+
+
+def unmarked(text: bytes) -> bytes:
+    """A text without the byte order mark that it may begin with."""
+    return text.removeprefix(codecs.BOM_UTF8)
 
 
 _FORMATS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-from headrace.contract.errors import InputError
+from headrace.contract.errors import InputError, PermanentError
 
 _CODES: Final = {
     "UINT8": "B",
@@ -31,7 +31,7 @@ _BOUNDS: Final = {
     **{f"INT{bits}": (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for bits in (8, 16, 32, 64)},
     **{f"UINT{bits}": (0, (1 << bits) - 1) for bits in (8, 16, 32, 64)},
 }
-_LARGEST: Final = {"FP16": 65504.0, "FP32": 3.4028234663852886e38}
+_LARGEST: Final = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": sys.float_info.max}
 """Beyond it, a number becomes infinite or cannot be written."""
 
 
@@ -60,7 +60,7 @@ def from_bytes(datatype: str, count: int, data: bytes, place: str) -> list[Any]:
 def to_bytes(datatype: str, values: Sequence[Any]) -> bytes:
     """Raw little-endian bytes of the elements; null becomes NaN."""
     if datatype == "BYTES":
-        parts = [value.encode() if isinstance(value, str) else str(value).encode() for value in values]
+        parts = encoded(values)
         return b"".join(struct.pack("<I", len(part)) + part for part in parts)
     if datatype == "BOOL":
         return bytes(1 if value else 0 for value in values)
@@ -72,6 +72,16 @@ def to_bytes(datatype: str, values: Sequence[Any]) -> bytes:
     if sys.byteorder == "big":
         made.byteswap()
     return made.tobytes()
+
+
+def encoded(values: Sequence[Any]) -> list[bytes]:
+    """The elements of BYTES that a model answered. PermanentError where one is no Unicode, hence has no UTF-8."""
+    try:
+        return [value.encode() if isinstance(value, str) else str(value).encode() for value in values]
+    except UnicodeEncodeError:
+        raise PermanentError(
+            "The model's result holds a text with a lone surrogate, which BYTES cannot carry; ask for it as JSON."
+        ) from None
 
 
 def flat(data: Any) -> list[Any]:
@@ -111,10 +121,8 @@ def datatype_of(values: Sequence[Any]) -> str:
     if kinds == {bool} and None not in values:
         return "BOOL"
     if kinds == {int} and None not in values:
-        return next((name for name in ("INT64", "UINT64") if holds(name, values)), "FP64")
-    if kinds <= {int, float}:
-        return "FP64"
-    return "BYTES"
+        return next((name for name in ("INT64", "UINT64", "FP64") if holds(name, values)), "BYTES")
+    return "FP64" if kinds <= {int, float} and holds("FP64", values) else "BYTES"
 
 
 def holds(datatype: str, values: Sequence[Any]) -> bool:
@@ -123,8 +131,9 @@ def holds(datatype: str, values: Sequence[Any]) -> bool:
     if datatype == "BOOL" or bool in kinds:
         return datatype == "BOOL" and kinds <= {bool}
     if datatype.startswith("FP"):
-        most = _LARGEST.get(datatype)
-        return most is None or all(value is None or abs(value) <= most for value in values)
+        if datatype == "FP64" and int not in kinds:
+            return True
+        return all(value is None or abs(value) <= _LARGEST[datatype] for value in values)
     bounds = _BOUNDS.get(datatype)
     if bounds is None or not kinds <= {int}:
         return False

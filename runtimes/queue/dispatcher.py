@@ -218,6 +218,20 @@ class Dispatcher:
             call.settle(failure)
         self.pump()
 
+    def returned(self, batch: Batch, failure: Failure) -> None:
+        """A worker ended before it began with the batch: its calls are first in the queue again."""
+        if not any(worker.width() > 0 for worker in self.workers):
+            self.lost(batch, failure)
+            return
+        waiting = [call for call in batch.calls if not call.waiting.done()]
+        self._running.discard(batch)
+        self.metrics.execute(len(waiting) - len(batch.calls))  # whose callers have left
+        self.metrics.give_back(len(waiting))
+        for call in waiting:
+            call.batch = None
+        self._queue.extendleft(reversed(waiting))
+        self.pump()
+
     def expire(self) -> None:
         """Ends every call whose deadline passed; to be called a few times a second.
 

@@ -46,6 +46,12 @@ class RequestMetrics:
         if change < 0:
             self.completed -= change
 
+    def give_back(self, count: int) -> None:
+        """So many requests that were taken to execute wait again."""
+        self.settle()
+        self.queued += count
+        self.executing -= count
+
     def start(self, count: int) -> None:
         """So many requests left the queue and began executing."""
         self.settle()

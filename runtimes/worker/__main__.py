@@ -33,11 +33,11 @@ def main() -> int:
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--whole", action="store_true", help="defer no library")
     parser.add_argument("--descriptor", type=int, default=None, help="the open connection of a worker that begins anew")
+    parser.add_argument("--taken", type=int, default=None, help="shared memory that says which call was taken up last")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if arguments.descriptor is None:
         os.nice(YIELDING)
-    faulthandler.enable()  # a crash in native code leaves a trace in the log
     folder = os.path.dirname(os.path.abspath(__file__))
     spec = importlib.util.spec_from_file_location(
         _PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
@@ -47,6 +47,9 @@ def main() -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
+    log = importlib.import_module(_PACKAGE + ".diagnostics").log
+    log.keep()
+    faulthandler.enable(log.descriptor)  # a crash in native code leaves a trace in the log
     serving = importlib.import_module(_PACKAGE + ".serving")
     again = ["-I", "-u", os.path.abspath(__file__), *sys.argv[1:], "--whole"]
     status: int = serving.serve(arguments, collect_every=usual[0], again=again)

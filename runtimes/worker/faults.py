@@ -4,13 +4,11 @@ What may be told of a message is in `message_redaction`. The trace of a model's 
 """
 
 import json
-import logging
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from . import message_redaction
-
-log = logging.getLogger("headrace.worker")
+from . import message_redaction, pids
+from .diagnostics import log
 
 
 class Fault(NamedTuple):
@@ -42,7 +40,7 @@ def from_exception(
     not, where it was `parsing` or says which rule of the signature is broken.
     """
     if not hasattr(error, "serialize_as_json"):
-        log.error("the model raised %s", type(error).__name__, exc_info=error)
+        log.error(f"the model raised {type(error).__name__}{pids.told(error)}", error)
         return Fault(400, "BAD_REQUEST", MODEL_RAISED, "KAM00", "INVALID_PARAMETER_VALUE")
     told: dict[str, Any] = json.loads(error.serialize_as_json())
     status = int(error.get_http_status_code()) if hasattr(error, "get_http_status_code") else 400
@@ -58,7 +56,7 @@ def from_exception(
 
 
 def _logged(fault: Fault) -> Fault:
-    log.info("refused a request: %s", fault.message)  # without the trace: its text repeats the payload
+    log.info(f"refused a request: {fault.message}")  # without the trace: its text repeats the payload
     return fault
 
 

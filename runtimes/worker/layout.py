@@ -10,7 +10,7 @@ import operator
 from typing import Any
 
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
-_UNIFIED = frozenset(("messages", "prompt", "input"))
+UNIFIED = frozenset(("messages", "prompt", "input"))
 """Keys of the unified LLM format, which MLflow hands to the model whole."""
 _SPLIT_KEYS = frozenset(("columns", "data"))
 _LABEL_TYPES = frozenset((int, str, float, bool, type(None)))
@@ -19,7 +19,7 @@ _MOST_ORDERS = 256
 
 def form_of(document: Any) -> "str | None":
     """The one input form of a request without params; None when MLflow must look at it."""
-    if type(document) is not dict or document.get("params") is not None or not _UNIFIED.isdisjoint(document):
+    if type(document) is not dict or document.get("params") is not None or not UNIFIED.isdisjoint(document):
         return None
     found = [form for form in _FORMS if form in document]
     return found[0] if len(found) == 1 else None

@@ -1,10 +1,13 @@
 """Loads the model and reads what the front must know about it."""
 
 import importlib
-import json
 import os
 import sys
 from typing import Any
+
+from . import example
+from .diagnostics import log
+from .equivalence_check import ROW_WISE_LOADERS
 
 _IN_SERVING_ENVIRONMENT = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
@@ -37,21 +40,31 @@ def hinted(metadata: Any) -> bool:
 
 
 def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
-    """The JSON request made of the model's own input example; None when it was logged without one."""
+    """The JSON request made of the model's own input example; None without one.
+
+    An example that makes no request says nothing about the model: the log says why, and the model is served untried.
+    """
     info = getattr(metadata, "saved_input_example_info", None)
     if not info:
         return None
-    serving = info.get("serving_input_path")
-    if serving:
-        with open(os.path.join(model_directory, serving), "rb") as file:
-            return file.read()
-    with open(os.path.join(model_directory, info["artifact_path"]), encoding="utf-8") as file:
-        example = json.load(file)
-    if info.get("type") == "dataframe":
-        return json.dumps({f"dataframe_{info.get('pandas_orient', 'split')}": example}).encode()
-    if isinstance(example, dict) and ("inputs" in example or "instances" in example):
-        return json.dumps(example).encode()
-    return json.dumps({"inputs": example}).encode()
+    try:
+        return example.request(model_directory, info)
+    except Exception as error:
+        log.warning(f"the model is served without a try: its input example makes no request ({_told(error)})")
+        return None
+
+
+def _told(error: Exception) -> str:
+    return f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+
+
+def _ignores_empty_params(model: Any) -> bool:
+    """Whether `"params": {}` is to the model what no params are.
+
+    MLflow's own flavors look at params that are there; and where the signature has params, it fills in all of them.
+    """
+    known = getattr(model.metadata, "get_params_schema", lambda: None)()
+    return known is not None or loader_of(model) in ROW_WISE_LOADERS
 
 
 def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "dict[str, Any]":
@@ -66,6 +79,7 @@ def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "
         "task": str((getattr(metadata, "metadata", None) or {}).get("task", "")),
         "streams": getattr(model, "_predict_stream_fn", None) is not None,
         "flavors": sorted(getattr(metadata, "flavors", {}) or {}),
+        "empty_params_say_nothing": _ignores_empty_params(model),
         "signature": signature.to_dict() if signature is not None else None,
         "hinted": hinted(metadata),
         "warmed_up": warm_up_seconds > 0,

@@ -8,19 +8,17 @@ schema enforcement and the shape of the answer are MLflow's whatever its version
 import importlib
 import inspect
 import json
-import logging
 from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import Any, NamedTuple
 
 from . import faults, parsing
+from .diagnostics import log
 from .parsing import Parsed
 
 JSON = "application/json"
 CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
-
-log = logging.getLogger("headrace.worker")
 
 
 class Answer(NamedTuple):
@@ -100,7 +98,7 @@ class Scorer:
 
     def unwritable(self, predictions: Any, error: Exception) -> Answer:
         """What to answer to a request whose result JSON cannot carry."""
-        log.error("the model's result cannot be written as JSON", exc_info=error)
+        log.error("the model's result cannot be written as JSON", error)
         fault = faults.Fault(
             500,
             "INTERNAL_ERROR",

@@ -6,9 +6,10 @@ to take the turn starts one. The front never sends more calls at a time than it 
 number of threads needs no setting here.
 """
 
+import contextlib
 import gc
 import json
-import logging
+import mmap
 import os
 import socket
 import sys
@@ -16,12 +17,11 @@ import threading
 import time
 from typing import Any
 
-from . import deferring, frames, loading, warning_filter
+from . import deferring, example, frames, loading, pids, warning_filter
+from .diagnostics import STDERR, log
 from .frames import Kind
 from .merging import Merger
 from .scoring import JSON, Request, Scorer
-
-log = logging.getLogger("headrace.worker")
 
 BEAT_SECONDS = 1.0
 ORPHAN_SECONDS = 10.0
@@ -31,8 +31,14 @@ ORPHAN_SECONDS = 10.0
 class Link:
     """The connection to the front; dials again when the front is replaced."""
 
-    def __init__(self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None) -> None:
-        """`descriptor` is the open connection of a worker that begins anew; None dials."""
+    def __init__(
+        self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None, taken: "int | None" = None
+    ) -> None:
+        """`descriptor` is the open connection of a worker that begins anew; None dials.
+
+        `taken` is that of the memory in which the front reads which call was taken up last.
+        """
+        self._taken: Any = [0] if taken is None else memoryview(mmap.mmap(taken, 8)).cast("Q")
         self._path = path
         self._hello = hello
         self._process = os.getpid()
@@ -46,6 +52,7 @@ class Link:
         with self._write_lock:  # not in the middle of a beat
             descriptor = self._socket.fileno()
             os.set_inheritable(descriptor, True)
+            os.dup2(log.descriptor, STDERR)  # whatever the model has put there
             os.execv(sys.executable, [sys.executable, *arguments, "--descriptor", str(descriptor)])
 
     def announce(self, frame: bytes) -> None:
@@ -57,17 +64,16 @@ class Link:
         """Sends one frame. A front that is gone loses it: its callers are gone as well."""
         if os.getpid() != self._process:
             os._exit(1)  # a process that the model forked came back from the call, to which there is one answer
-        with self._write_lock:
-            try:
-                self._socket.sendall(frame)
-            except OSError:
-                log.debug("the front went away before it could be answered")
+        with self._write_lock, contextlib.suppress(OSError):  # the front went away before it could be answered
+            self._socket.sendall(frame)
 
     def receive(self) -> frames.Frame:
         """The next frame; blocks. Only one thread at a time may call it."""
         while True:
             frame = self._reader.next()
             if frame is not None:
+                if frame.kind in (Kind.SCORE, Kind.STREAM):
+                    self._taken[0] = frame.head["call"]
                 return frame
             try:
                 data = self._socket.recv(1 << 18)
@@ -94,7 +100,7 @@ class Link:
             except OSError:
                 connection.close()
                 if time.monotonic() > give_up:
-                    log.error("no front at %s for %.0f s; exiting", self._path, ORPHAN_SECONDS)
+                    log.error(f"no front at {self._path} for {ORPHAN_SECONDS:.0f} s; exiting")
                     os._exit(0)
                 time.sleep(0.05)
 
@@ -172,7 +178,7 @@ class Worker:
                     self._running += frame.kind in (Kind.SCORE, Kind.STREAM)
                     alone = self._waiting == 0
             if alone and not self._leaving:
-                threading.Thread(target=self._take_turns, name="model", daemon=True).start()
+                self._start_another()
             if frame.kind == Kind.CANCEL:
                 self._cancelled.add(frame.head["call"])
             elif frame.kind == Kind.APART:
@@ -183,6 +189,12 @@ class Worker:
                 finally:
                     with self._count_lock:
                         self._running -= 1
+
+    def _start_another(self) -> None:
+        try:
+            threading.Thread(target=self._take_turns, name="model", daemon=True).start()
+        except RuntimeError as error:  # this thread takes the next turn as well, after its call
+            log.warning(f"calls wait for each other: {error}{pids.told(error)}")
 
     def _stream(self, frame: frames.Frame) -> None:
         call = frame.head["call"]
@@ -235,20 +247,19 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
         imported = time.monotonic()
         scorer = Scorer(loading.load(model_directory))
     except BaseException as error:  # SystemExit too: a model may call sys.exit at import
-        log.error("the model does not load", exc_info=error)
-        raise RuntimeError(f"the model does not load: {type(error).__name__}: {_first_lines(error)}") from error
+        log.error("the model does not load", error)
+        said = f"{type(error).__name__}: {_first_lines(error)}{pids.told(error)}"
+        raise RuntimeError(f"the model does not load: {said}") from error
     loaded = time.monotonic()
     body = loading.warm_up_body(model_directory, scorer.model.metadata)
     if body is not None:
-        answer = scorer.score(JSON, body)
-        if answer.status != 200:
-            reason = json.loads(answer.body).get("message")
-            raise RuntimeError(f"the model fails on its own input example: {reason}")
+        body = _tried(scorer, body, model_directory)
     if loading.loader_of(scorer.model) == "mlflow.sklearn":
         warning_filter.settle()
     answered = time.monotonic()
     merger = Merger(scorer)
-    merger.prepare(body)
+    with log.quiet():
+        merger.prepare(body)
     warmed = time.monotonic()
     described = loading.description(
         scorer.model, load_seconds=loaded - started, warm_up_seconds=warmed - loaded if body is not None else 0.0
@@ -260,6 +271,26 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["labels"] = merger.labels
     described["packs_shape"] = merger.packs_shape
     return merger, described
+
+
+def _tried(scorer: Scorer, body: bytes, model_directory: str) -> "bytes | None":
+    """The request of the model's input example, if the model answers it; None where it is the request that is wrong.
+
+    RuntimeError when the model does not answer its example in whatever way it is asked.
+    """
+    answer = scorer.score(JSON, body)
+    if answer.status == 200:
+        return body
+    reason = json.loads(answer.body).get("message")
+    try:
+        good = example.answered(scorer.model, model_directory)
+    except Exception as error:
+        log.warning(f"MLflow cannot read the model's input example, and a request of it is refused: {reason}", error)
+        return None
+    if not good:
+        raise RuntimeError(f"the model fails on its own input example: {reason}")
+    log.warning(f"the model answers its input example, but not as a request: {reason}")
+    return None
 
 
 def state_of(merger: Merger) -> "dict[str, Any]":
@@ -279,14 +310,15 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     command line, without the interpreter, with which a worker starts over where a model does not load with some of its
     libraries deferred: they need not be what is wrong, but then there is no doubt.
     """
-    link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor)
+    link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor, arguments.taken)
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     finder = None if arguments.whole else deferring.defer(arguments.model)
     try:
         merger, described = prepare(arguments.model)
     except RuntimeError as error:
         if finder is not None and finder.deferred:
-            log.warning("loading again with every library imported at once: %s were not", ", ".join(finder.deferred))
+            named = ", ".join(finder.deferred)
+            log.warning(f"loading again with every library imported at once: {named} were not")
             link.begin_anew(again)
         link.announce(frames.pack(Kind.FAILED, {"reason": str(error)}))
         while link.receive().kind != Kind.LEAVE:

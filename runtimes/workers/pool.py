@@ -5,6 +5,7 @@ the new one and keep their loaded models (docs/decisions/0302).
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -26,6 +27,7 @@ from headrace.runtimes.protocols.errors import Failure, Reason
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
 from headrace.runtimes.workers.merging import Merging
+from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_handle import WorkerConnection, WorkerHandle
 
 log = logging.getLogger("headrace.front")
@@ -36,6 +38,12 @@ ADOPTION_SECONDS = 2.0
 LOST = Failure(
     Reason.INTERNAL,
     "The model's process ended while it evaluated this request. It has been replaced; other requests are not affected.",
+)
+
+NOT_BEGUN = Failure(
+    Reason.UNAVAILABLE,
+    "The model's process ended before it began with this request, and is being replaced.",
+    retry_after_seconds=1,
 )
 
 
@@ -90,8 +98,9 @@ class Pool:
         return sum(handle.ready and not handle.leaving for handle in self.workers)
 
     def figures(self) -> Sequence[tuple[str, str, float | None]]:
-        """Metrics of merging."""
-        return self.merging.figures()
+        """Metrics of merging, and of whether the model has answered its own input example."""
+        warmed = None if self.description is None else float(bool(self.description.get("warmed_up")))
+        return [("headrace_warmed_up", "gauge", warmed), *self.merging.figures()]
 
     async def start(self) -> None:
         """Listens, adopts workers of a former front, and starts a first one; the others follow when it is ready."""
@@ -219,6 +228,7 @@ class Pool:
         handle.connection = connection
         if handle.process is None:
             log.info("adopted worker %d (pid %d) of the former front", number, pid)
+            handle.taken = None
             self._watch(handle, pid)
 
     def _welcome(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
@@ -250,14 +260,14 @@ class Pool:
 
     def _check_pulse(self, handle: WorkerHandle, now: float) -> None:
         seen = processes.sample(handle.pid)
-        if seen is None or now - handle.beat < processes.SILENT_SECONDS / 2:
-            handle.seen = seen
-            return
-        if handle.seen is None:
+        beats = now - handle.beat < processes.SILENT_SECONDS / 2
+        if seen is None or handle.seen is None or (beats and not seen.stopped):
             handle.seen = seen
         elif processes.hung(handle.beat, handle.seen, seen, ready=handle.ready):
             log.error("worker %d (pid %d) hangs: no beat for %.0f s", handle.number, handle.pid, now - handle.beat)
             handle.kill()
+        elif seen.stopped:
+            handle.seen = seen
 
     def _free_the_stuck(self, now: float) -> None:
         """A call past its deadline keeps a thread: its worker gets no more work, and ends when no other call runs."""
@@ -301,23 +311,31 @@ class Pool:
             *("--socket", str(self._socket), "--model", str(settings.model), "--slot", str(handle.number)),
         ]
         stdout, stderr = self._pipes[handle.number]
-        popen = subprocess.Popen(
-            command,
-            env=processes.environment(
-                dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
-            ),
-            cwd=settings.run_directory,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout.write,
-            stderr=stderr.write,
-            process_group=0,  # no new session: the kernel shares cores out by session first, and by niceness within one
-        )
+        handle.taken = Taken()
+        command += ["--taken", str(handle.taken.descriptor)]
+        with contextlib.closing(handle.taken):
+            popen = subprocess.Popen(
+                command,
+                env=processes.environment(
+                    dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
+                ),
+                cwd=settings.run_directory,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout.write,
+                stderr=stderr.write,
+                pass_fds=(handle.taken.descriptor,),
+                # No new session: the kernel shares cores out by session first, and by niceness within one.
+                process_group=0,
+            )
         self._watch(handle, popen.pid, popen)
 
     def _watch(self, handle: WorkerHandle, pid: int, popen: "subprocess.Popen[bytes] | None" = None) -> None:
         handle.process = WatchedProcess(pid, lambda: self._ended(handle), popen)
         handle.beat = handle.process.started
-        self._pid_file(handle).write_text(str(pid))
+        try:
+            self._pid_file(handle).write_text(str(pid))
+        except OSError as error:  # /tmp is full: a front that is replaced starts workers of its own
+            log.warning("cannot note the number of worker %d: %s", handle.number, error)
 
     def _ended(self, handle: WorkerHandle) -> None:
         assert handle.process is not None
@@ -349,5 +367,8 @@ class Pool:
 
     def _lose_batches(self, handle: WorkerHandle) -> None:
         batches, handle.batches = handle.batches, {}
-        for batch in batches.values():
-            self._listener.lost(batch, LOST)
+        for number, batch in reversed(batches.items()):  # the first of them shall wait in front
+            if handle.took(number):
+                self._listener.lost(batch, LOST)
+            else:
+                self._listener.returned(batch, NOT_BEGUN)

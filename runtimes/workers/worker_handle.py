@@ -11,6 +11,7 @@ from headrace.runtimes.pod import processes
 from headrace.runtimes.pod.watched_process import WatchedProcess
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
+from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_concurrency import CallUse, WorkerConcurrency
 
 _READ_BYTES = 1 << 18
@@ -35,6 +36,8 @@ class WorkerHandle:
     """Memory it held after warm-up."""
     batches: dict[int, Batch] = field(default_factory=dict)
     """What it was sent and has not answered, by number, in order."""
+    taken: Taken | None = None
+    """How far it has come with them; None for a process that a former front started."""
     use: CallUse = field(default_factory=CallUse)
     concurrency: WorkerConcurrency = field(default_factory=WorkerConcurrency)
 
@@ -72,6 +75,10 @@ class WorkerHandle:
         for number, running in self.batches.items():
             if running is batch:
                 self.connection.send(frames.pack(Kind.CANCEL, {"call": number}))
+
+    def took(self, number: int) -> bool:
+        """Whether the worker may have begun with a batch that it has not answered."""
+        return self.taken is None or self.taken.holds(number)
 
     def answered(self, number: int) -> Batch | None:
         """Takes back a batch that the worker has answered."""

@@ -20,6 +20,7 @@ import pandas
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.pyfunc import PythonModel, load_model, scoring_server
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from scipy import sparse
 from sklearn.linear_model import LinearRegression
 
 JSON, CSV = "application/json", "text/csv"
@@ -52,6 +53,53 @@ class Names(PythonModel):
     def predict(self, context, model_input, params=None):
         was, model_input.columns.name = str(model_input.columns.name), "seen"
         return [was] * len(model_input)
+
+
+class Seen(PythonModel):
+    """Says what it was given, whether it came as the example or as a request."""
+
+    def predict(self, context, model_input, params=None):
+        if isinstance(model_input, pandas.DataFrame):
+            told = [[str(name) for name in model_input.columns], model_input.to_numpy().tolist()]
+        elif isinstance(model_input, dict):
+            told = {name: numpy.asarray(value).tolist() for name, value in model_input.items()}
+        else:
+            told = (model_input.toarray() if sparse.issparse(model_input) else numpy.asarray(model_input)).tolist()
+        return [json.dumps([told, params], default=str)]
+
+
+EXAMPLES = {
+    "table": pandas.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}),
+    "table without names": pandas.DataFrame(numpy.eye(2)),
+    "one row": {"a": 1.5, "b": "x"},
+    "array": numpy.array([[1.5, 2.5], [3.5, 4.5]]),
+    "arrays": {"a": numpy.array([1.5, 2.5]), "b": numpy.array([3.5, 4.5])},
+    "rows": sparse.csr_matrix([[0, 1.5, 0], [2.5, 0, 0]]),
+    "columns": sparse.csc_matrix([[0, 1.5, 0], [2.5, 0, 0]]),
+    "text": "x",
+}
+
+
+def shown(folder, loading, scored):
+    """Of each input example that this MLflow takes: the model's answer to it, and to our request of it."""
+    given = {
+        **EXAMPLES,
+        "with params": (EXAMPLES["table"], {"k": 3}),
+        "array with params": (EXAMPLES["array"], {"k": 3}),
+    }
+    for name, one in given.items():
+        path = os.path.join(folder, f"example {name}")
+        try:
+            mlflow.pyfunc.save_model(path, python_model=Seen(), input_example=one, pip_requirements=["mlflow"])
+        except Exception as error:
+            logging.debug("%s", error)
+            continue
+        model = loading.load(path)
+        if model.metadata.saved_input_example_info is None:
+            continue
+        params = getattr(model.metadata, "load_input_example_params", lambda path: None)(path)
+        theirs = model.predict(model.metadata.load_input_example(path), **({"params": params} if params else {}))
+        yield name, json.loads(theirs[0]), scored(model, loading.warm_up_body(path, model.metadata))
 
 
 def split(columns, *rows, **more):
@@ -149,6 +197,9 @@ def main():
         for kind, body in requests:
             for ours in merger.answer([Request(kind, body.encode())] * 2):
                 told[name]["answers"].append([body, theirs(kind, body), [ours.status, ours.body.decode()]])
+    told["examples"] = list(
+        shown(sys.argv[2], loading, lambda model, body: Scorer(model).score(JSON, body).body.decode())
+    )
     print(json.dumps(told))
 
 

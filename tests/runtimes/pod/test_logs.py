@@ -68,3 +68,11 @@ def test_a_reason_is_logged_and_left_for_the_kubelet_where_it_reads_one(
     said = [record.getMessage() for record in caplog.records]
     assert said.count(f"the model cannot be served: {reason}") == 3
     assert said[-1].startswith(f"cannot write {tmp_path}")
+
+
+def test_a_reason_that_is_no_unicode_reaches_the_kubelet(tmp_path: Path) -> None:
+    kept = tmp_path / "termination-log"
+    kept.touch()
+    tell_reason("no \ud800 text", kept)
+
+    assert kept.read_text() == "no \\ud800 text"

@@ -84,3 +84,10 @@ def test_a_wrong_method_names_the_right_ones() -> None:
 
     assert failure.message == "This path answers GET and PUT only."
     assert dict(worded(failure, Dialect.MLFLOW).headers)[b"allow"] == b"GET, PUT"
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_sentence_that_is_no_unicode_is_told_in_every_dialect(dialect: Dialect) -> None:
+    answer = errors.worded(Failure(Reason.BAD_REQUEST, "no \ud800 text"), dialect)
+
+    assert rb"no \ud800 text" in (dict(answer.headers)[b"grpc-message"] if dialect is Dialect.GRPC else answer.body)

@@ -52,6 +52,58 @@ def test_a_worker_has_its_next_call_before_the_answers_of_the_last_are_written()
     assert running == [1]
 
 
+def test_what_a_lost_worker_had_not_begun_goes_first_to_another_one() -> None:
+    async def play() -> None:
+        stopped, other = Worker(merges=True), Worker(merges=True)
+        scene = Scene(stopped, other)
+        first = await scene.send(2, b"first")
+        busy = await scene.send(1, b"busy")
+        left = await scene.send(3, b"later")
+        left[1].cancel()
+        await asyncio.sleep(0)
+        stopped.lanes = 0
+        scene.dispatcher.returned(stopped.batches.pop(), GONE)
+        assert (scene.load.executing, scene.load.queued) == (1, 4)
+
+        await scene.finish(other)
+        assert [call.work.body for call in other.batches[0].calls] == [b"first", b"first", b"later", b"later"]
+        await scene.finish(other)
+        assert {(await task).status for task in (*first, *busy, left[0], left[2])} == {200}
+        assert (scene.load.executing, scene.load.queued, scene.load.completed) == (0, 0, 5)
+
+    story(play)
+
+
+def test_callers_who_left_a_lost_worker_are_not_queued_again() -> None:
+    async def play() -> None:
+        scene = Scene(Worker(), Worker())
+        [stays] = await scene.send()
+        [leaves] = await scene.send()
+        leaves.cancel()
+        await asyncio.sleep(0)
+        [kept, gone] = [worker.batches.pop() for worker in scene.workers]
+        scene.dispatcher.returned(gone, GONE)
+        assert (scene.load.executing, scene.load.queued, scene.load.completed) == (1, 0, 1)
+
+        scene.dispatcher.finished(kept, [OK], 0.001)
+        assert (await stays).status == 200
+
+    story(play)
+
+
+def test_what_the_only_worker_had_not_begun_is_refused_for_another_pod() -> None:
+    async def play() -> None:
+        scene = Scene(Worker())
+        [task] = await scene.send()
+        scene.workers[0].lanes = 0
+        scene.dispatcher.returned(scene.workers[0].batches.pop(), GONE)
+
+        assert await task is GONE
+        assert (scene.load.executing, scene.load.queued) == (0, 0)
+
+    story(play)
+
+
 def test_requests_that_come_together_are_merged_at_once() -> None:
     async def play() -> None:
         scene = Scene(Worker(merges=True))

@@ -49,6 +49,11 @@ def test_models_of_earlier_years_are_answered_as_their_own_mlflow_answers_them(v
     assert told.pop("mlflow") == version
     assert told["line"]["merges"], told["line"]["reason"]
     assert told["line"]["example"] == 200
+    examples = told.pop("examples")
+    assert len(examples) >= (6 if version.startswith("1.") else 8), examples
+    for name, theirs, ours in examples:
+        [answer] = json.loads(ours).get("predictions", ["null"])
+        assert json.loads(answer) == theirs, f"{name}: MLflow {theirs}, our request {ours}"
     for name, model in told.items():
         answered = 0
         for body, (their_status, theirs), (status, ours) in model["answers"]:

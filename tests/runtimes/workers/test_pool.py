@@ -1,5 +1,6 @@
 """Workers that hang, get stuck, leak or talk; and callers that leave."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,6 +16,9 @@ import httpx
 import pytest
 from patience import eventually
 
+from headrace.runtimes.workers.pool import Pool
+from tests.runtimes.http import in_process
+
 pytestmark = pytest.mark.slow
 
 MODEL = """
@@ -26,6 +30,7 @@ class Model(PythonModel):
         if wish == "sleep":
             time.sleep(amount)
         if wish.startswith("/"):
+            open(wish + ".begun", "w").close()
             while not os.path.exists(wish):
                 pass
         if wish == "leak":
@@ -61,15 +66,35 @@ def model(python_model: Callable[..., Path]) -> Path:
     return python_model(MODEL)
 
 
-def test_a_stopped_worker_is_replaced(start_front: Any, model: Path) -> None:
-    with start_front(model) as front:
+def test_a_stopped_worker_is_replaced_and_what_it_had_begun_is_not_begun_again(
+    start_front: Any, model: Path, tmp_path: Path
+) -> None:
+    never = tmp_path / "never"
+    with start_front(model) as front, ThreadPoolExecutor(1) as pool:
         [pid] = front.worker_pids()
+        computing = pool.submit(front.post, asked(str(never)))
+        eventually((tmp_path / "never.begun").exists)
         os.kill(pid, signal.SIGSTOP)
 
+        assert computing.result().status_code == 500
         eventually(lambda: front.worker_pids() not in ([], [pid]))
         eventually(lambda: front.metric("headrace_workers_ready") == 1)
 
         assert front.post(asked("hello")).json() == {"predictions": ["hello"]}
+
+
+def test_what_a_stopped_worker_was_given_and_had_not_begun_is_answered_by_another(
+    start_front: Any, model: Path
+) -> None:
+    with start_front(model, HEADRACE_WORKERS="2") as front:
+        eventually(lambda: front.metric("headrace_workers_ready") == 2)
+        stopped, _ = front.worker_pids()
+        os.kill(stopped, signal.SIGSTOP)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: front.post(asked("hello")), range(16)))
+
+        assert [answer.status_code for answer in answers] == [200] * 16
+        eventually(lambda: stopped not in front.worker_pids())
 
 
 def test_a_call_past_its_deadline_is_answered_504_and_its_worker_replaced(start_front: Any, model: Path) -> None:
@@ -189,3 +214,16 @@ def test_waiting_models_run_many_requests_at_once(start_front: Any, model: Path)
 
         assert {response.status_code for response in responses} == {200}
         assert spent < 24 * 0.5 / 2, "one after the other"
+
+
+def test_a_worker_is_looked_after_although_the_disk_is_full(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.pid").symlink_to("/dev/full")
+    pool = in_process.make_front(tmp_path).backend
+    assert isinstance(pool, Pool)
+
+    async def watch() -> None:
+        pool._watch(pool.workers[0], os.getpid())
+        assert pool.workers[0].pid == os.getpid()
+        pool.workers[0].clear()
+
+    asyncio.run(watch())

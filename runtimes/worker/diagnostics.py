@@ -1,0 +1,78 @@
+"""What the worker itself says in the pod's log, above all why a model raised.
+
+A model may configure logging as it likes, replace `sys.stderr` or put a file in the place of descriptor 2: here nothing
+of that is used. A descriptor of the worker's own leads to where stderr led before the model was loaded.
+"""
+
+import contextlib
+import os
+import threading
+import traceback
+from collections.abc import Iterator
+
+STDERR = 2
+
+
+class Diagnostics:
+    """Lines for whoever runs the model."""
+
+    def __init__(self) -> None:
+        self.descriptor = STDERR
+        """Where they go."""
+        self._lock = threading.Lock()
+        self._quiet = False
+
+    def keep(self) -> None:
+        """Takes a descriptor of its own to where stderr leads now; to be called before the model is loaded."""
+        self.descriptor = os.dup(STDERR)
+
+    def error(self, text: str, error: "BaseException | None" = None) -> None:
+        """Something failed; with the trace of `error`."""
+        self._write("ERROR", text, error)
+
+    def warning(self, text: str, error: "BaseException | None" = None) -> None:
+        """Something is not as it should be."""
+        if not self._quiet:
+            self._write("WARNING", text, error)
+
+    def info(self, text: str) -> None:
+        """Something that may be of use."""
+        if not self._quiet:
+            self._write("INFO", text, None)
+
+    @contextlib.contextmanager
+    def quiet(self) -> "Iterator[None]":
+        """Errors alone are told within: trial requests are none of the reader's business."""
+        self._quiet = True
+        try:
+            yield
+        finally:
+            self._quiet = False
+
+    def _write(self, level: str, text: str, error: "BaseException | None") -> None:
+        lines = f"{level} headrace.worker: {text}\n"
+        if error is not None:
+            lines += _trace(error)
+        data = lines.encode("utf-8", "backslashreplace")
+        with self._lock:
+            try:
+                _write_all(self.descriptor, data)
+            except OSError:  # closed by the model, as a daemon closes all that it did not open
+                with contextlib.suppress(OSError):
+                    _write_all(STDERR, data)
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception as unprintable:  # an exception's own methods may raise
+        return f"{type(error).__name__}, whose trace cannot be written ({type(unprintable).__name__})\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+log = Diagnostics()
+"""The worker's."""
