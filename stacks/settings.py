@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import pulumi
+from pulumi.runtime.config import is_config_secret
 
 from headrace.components.cluster.serving_cluster import ServingClusterArgs
-from headrace.components.endpoint.model_endpoint import ModelEndpointArgs
+from headrace.components.endpoint.endpoint_inputs import ModelEndpointArgs
 from headrace.components.kubernetes import checks
 from headrace.components.platform.platform_ref import base_faults, delivery_faults
 from headrace.components.platform.serving_platform import ServingPlatformArgs
@@ -63,12 +64,20 @@ def read() -> Settings:
         endpoints={
             endpoint["name"]: {
                 **_set({"tracking_uri": tracking_uri}),
-                **{key: value for key, value in endpoint.items() if key != "name"},
+                **{key: value for key, value in endpoint.items() if key not in ("name", "environment")},
+                **({"environment": _environment(endpoint["environment"])} if "environment" in endpoint else {}),
                 "labels": {**labels, **endpoint.get("labels", {})},
             }
             for endpoint in endpoints
         },
     )
+
+
+def _environment(given: object) -> object:
+    """Variables, whose texts are secrets again where the setting is one: read, they are plain."""
+    if not isinstance(given, Mapping) or not is_config_secret(f"{pulumi.get_project()}:endpoints"):
+        return given
+    return {name: pulumi.Output.secret(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
 def _set(values: Mapping[str, str]) -> dict[str, str]:
