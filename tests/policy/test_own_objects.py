@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
-from rules import RULES, replicas, security
+from rules import RULES, egress, replicas, security
 from rules.rule import ObjectRule, Resource
 from stand_ins import DELIVERY, FOUND
 
@@ -25,7 +26,16 @@ def test_a_platform_and_an_endpoint_break_no_rule() -> None:
 
     def program() -> None:
         platform = ServingPlatform("platform", given)
-        ModelEndpoint("fraud", {"platform": platform.ref, "model_uri": "models:/fraud/7"})
+        ModelEndpoint(
+            "fraud",
+            {
+                "platform": platform.ref,
+                "model_uri": "models:/fraud/7",
+                "environment": {"API_KEY": pulumi.Output.secret("hush"), "REGION": "eu"},
+                "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"host": "api.openai.com", "ports": [443]}],
+                "volumes": {"features": {"mount_path": "/mnt/features", "claim": "features"}},
+            },
+        )
 
     stack = [
         Resource(type=registered.type, props=registered.inputs)
@@ -48,6 +58,7 @@ def test_the_rules_spell_labels_as_the_contract_does() -> None:
     """The policy process cannot import the contract, so it restates these."""
     assert replicas.ENDPOINT_LABEL == names.ENDPOINT_LABEL
     assert security.COMPONENT_LABEL == names.COMPONENT_LABEL
+    assert names.endpoint_namespace("fraud") == f"{egress.PREFIX}fraud"
 
 
 def test_every_rule_has_its_heading_in_the_documentation(rule_names: list[str]) -> None:

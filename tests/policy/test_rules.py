@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rules import RULES, bounds, images, isolation, namespaces, replicas, security
+from rules import RULES, bounds, egress, environment, images, isolation, namespaces, replicas, security
 from rules.rule import ObjectRule, Resource, StackRule
 
 DIGEST = "registry.example/model@sha256:" + "a" * 64
@@ -127,6 +127,95 @@ def test_pods_are_found_in_every_kind_that_makes_them() -> None:
     assert found(images.RULE, Resource(type="kubernetes:core/v1:Pod", props={"spec": bad["spec"]}))
     for kind in ("StatefulSet", "DaemonSet", "ReplicaSet"):
         assert found(images.RULE, Resource(type=f"kubernetes:apps/v1:{kind}", props={"spec": {"template": bad}}))
+
+
+PLAIN = "is a plain value; use a secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, "hush")
+            for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "DB_PASSWORD", "dbPassword")
+        ),
+        *((name, "hush") for name in ("CLIENT_SECRET", "spring.datasource.password", "SECRET_KEY_BASE", "GIT_PAT")),
+        ("NOTE", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("MODEL_HUB", "sk-proj-abcdefghijklmnopqrstuvwxyz"),
+        ("WHO", "AKIAABCDEFGHIJKLMNOP"),
+        ("DATABASE", "postgresql://reader:hush@db.example/features"),
+        ("WHO", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0xx.c2lnbmF0dXJl"),
+    ],
+)
+def test_a_variable_that_looks_like_a_secret_must_be_one(name: str, value: str) -> None:
+    env = [{"name": name, "value": value}]
+    (violation,) = found(environment.RULE, deployment(lambda spec, pod, c: c.update(env=env)))
+
+    assert violation == f"Deployment endpoint-fraud/v7: environment[{name}] {PLAIN}"
+    reference = [{"name": name, "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]
+    assert found(environment.RULE, deployment(lambda spec, pod, c: c.update(env=reference))) == []
+    assert found(environment.RULE, deployment(lambda spec, pod, c: pod.update(initContainers=[{"env": env}])))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("TOKENIZERS_PARALLELISM", value) for value in ("false", "many")),
+        *(("MAX_TOKENS", value) for value in ("512", "some")),
+        *((name, "value") for name in ("AWS_ACCESS_KEY_ID", "SECRET_NAME", "TOKEN_URL", "PARTITION_KEY", "KEYBOARD")),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/var/run/google/key.json"),
+        ("USE_TOKEN", "true"),
+        ("PASSWORD", ""),
+        ("HEADRACE_ENDPOINT", "fraud"),
+        ("HUB", "https://hub.example/sk-learn"),
+    ],
+)
+def test_a_variable_about_a_secret_is_none(name: str, value: str) -> None:
+    env = [{"name": name, "value": value}]
+
+    assert found(environment.RULE, deployment(lambda spec, pod, c: c.update(env=env))) == []
+
+
+def policy(kind: str, *egress_rules: Any, namespace: str = "endpoint-fraud") -> Resource:
+    group = "networking.k8s.io/v1" if kind == "NetworkPolicy" else "cilium.io/v2"
+    props = {"metadata": {"name": "model", "namespace": namespace}, "spec": {"egress": list(egress_rules)}}
+    return Resource(type=f"kubernetes:{group}:{kind}", props=props)
+
+
+def to(*blocks: str) -> dict[str, Any]:
+    return {"to": [{"ipBlock": {"cidr": block}} for block in blocks], "ports": [{"port": 443}]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        (policy("NetworkPolicy", to("0.0.0.0/0")), "0.0.0.0/0"),
+        (policy("NetworkPolicy", to("::/0")), "::/0"),
+        (policy("NetworkPolicy", to("0.0.0.0/1"), to("128.0.0.0/1")), "0.0.0.0/0"),
+        (policy("NetworkPolicy", to("8.0.0.0/7")), "8.0.0.0/7"),
+        (policy("NetworkPolicy", {"ports": [{"port": 443}]}), "every address"),
+        (policy("NetworkPolicy", {"to": [{"namespaceSelector": {}}]}), "every pod of the cluster"),
+        (policy("CiliumNetworkPolicy", {"toFQDNs": [{"matchPattern": "*"}]}), "every host (*)"),
+        (policy("CiliumNetworkPolicy", {"toFQDNs": [{"matchPattern": "*.*"}]}), "every host (*.*)"),
+        (policy("CiliumNetworkPolicy", {"toEntities": ["world"]}), "every address (world)"),
+        (policy("CiliumNetworkPolicy", {"toCIDR": ["0.0.0.0/0"]}), "0.0.0.0/0"),
+        (policy("CiliumNetworkPolicy", {"toCIDRSet": [{"cidr": "0.0.0.0/0"}]}), "0.0.0.0/0"),
+    ],
+)
+def test_a_model_that_may_connect_to_everything_is_refused(resource: Resource, words: str) -> None:
+    (violation,) = found(egress.RULE, resource)
+
+    assert f"the model may connect to {words}; name hosts or networks" in violation
+
+
+def test_named_destinations_and_namespaces_that_are_no_endpoints_are_left_alone() -> None:
+    by_pod = {"to": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}
+    names = {"toFQDNs": [{"matchName": "api.openai.com"}, {"matchPattern": "*.example.com"}]}
+
+    assert found(egress.RULE, policy("NetworkPolicy", to("10.0.0.0/8", "11.0.0.0/16"), by_pod)) == []
+    assert found(egress.RULE, policy("CiliumNetworkPolicy", names)) == []
+    assert found(egress.RULE, policy("NetworkPolicy", to("0.0.0.0/0"), namespace="headrace-system")) == []
+    assert found(egress.RULE, policy("NetworkPolicy", to("no network"))) == []
 
 
 def test_our_namespaces_enforce_the_standard_and_other_namespaces_are_not_ours_to_judge() -> None:

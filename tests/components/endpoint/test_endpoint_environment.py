@@ -81,7 +81,7 @@ def test_a_pulumi_secret_is_in_no_object_but_that_and_is_marked_there() -> None:
 
 
 def test_another_value_makes_another_secret_whose_name_tells_nothing_of_it() -> None:
-    """The provider invents a name for an object without one, so a new value rolls the pods and no digest of it exists."""
+    """The provider invents a name for an object without one: a new value rolls the pods, and no digest of it exists."""
     recording = made(secret=HUSH)
     secret = recording.named("agent-environment")
 
