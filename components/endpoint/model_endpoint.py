@@ -202,7 +202,8 @@ class ModelEndpoint(pulumi.ComponentResource):
             # Made anew and deleted after the pods that name it, so that those before keep theirs until they are gone.
             once = pulumi.ResourceOptions(replace_on_changes=["data"], additional_secret_outputs=["data", "stringData"])
             secret = KubernetesObject(f"{name}-environment", values, pulumi.ResourceOptions.merge(inside, once))
-            secret_name = secret.metadata["name"]
+            # Metadata may repeat the data in an annotation, and counts as secret then.
+            secret_name = pulumi.Output.unsecret(secret.metadata["name"])
             filled.append(secret)
         for target, asked in endpoint_environment.external_secrets(namespace, environment, labels=labels).items():
             filled.append(KubernetesObject(f"{name}-{target}", asked, inside))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from rules.pod_specs import containers, pods
@@ -12,8 +13,10 @@ _SECRET_WORDS = frozenset(
 )
 _KINDS_OF_KEY = frozenset(("API", "ACCESS", "SECRET", "PRIVATE", "ENCRYPTION", "SIGNING", "AUTH", "MASTER", "SERVICE"))
 _ABOUT_ONE = frozenset(
-    ("ID", "FILE", "PATH", "DIR", "NAME", "URL", "URI", "HOST", "PORT", "LIMIT", "TTL", "TYPE", "VERSION", "ARN")
-    + ("ENABLED", "COUNT", "SECONDS", "EXPIRY", "HEADER", "REGION", "LENGTH", "ALGORITHM", "ISSUER", "AUDIENCE")
+    (
+        *("ID", "FILE", "PATH", "DIR", "NAME", "URL", "URI", "HOST", "PORT", "LIMIT", "TTL", "TYPE", "VERSION", "ARN"),
+        *("ENABLED", "COUNT", "SECONDS", "EXPIRY", "HEADER", "REGION", "LENGTH", "ALGORITHM", "ISSUER", "AUDIENCE"),
+    )
 )
 """Last words of names of what is said about a secret and is none."""
 _SECRET_VALUE = re.compile(
@@ -50,7 +53,7 @@ def _names_a_secret(name: str) -> bool:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper().replace("-", "_").replace(".", "_").split("_")
     if words[-1] in _ABOUT_ONE:
         return False
-    keys = any(pair[1] == "KEY" and pair[0] in _KINDS_OF_KEY for pair in zip(words, words[1:], strict=False))
+    keys = any(pair[1] == "KEY" and pair[0] in _KINDS_OF_KEY for pair in pairwise(words))
     return keys or bool(_SECRET_WORDS & set(words))
 
 

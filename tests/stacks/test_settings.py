@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
@@ -111,3 +112,17 @@ def test_every_fault_of_a_stack_is_told_at_once() -> None:
 def test_a_zero_is_kept_as_a_zero() -> None:
     """`get_int(...) or default` would turn it into the default; the component then says what is wrong with it."""
     assert read(platform_replicas=0).platform["replicas"] == 0
+
+
+def test_the_variables_of_an_endpoint_are_secrets_where_the_setting_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pulumi config set --secret --path 'endpoints[0].environment.API_KEY' …` makes the whole setting a secret."""
+    variables = {"API_KEY": "hush", "DB": {"secret": "db", "key": "password"}, "N": 5}
+    endpoints = [{"name": "fraud", "model_uri": "models:/fraud/7", "environment": variables}]
+    plain = read(endpoints=endpoints).endpoints["fraud"]["environment"]
+    monkeypatch.setattr(settings, "is_config_secret", {"headrace:endpoints"}.__contains__)
+    secret = read(endpoints=endpoints).endpoints["fraud"]["environment"]
+
+    assert plain == variables
+    assert isinstance(secret["API_KEY"], pulumi.Output)
+    assert {name: value for name, value in secret.items() if name != "API_KEY"} == {"DB": variables["DB"], "N": 5}
+    assert "environment" not in read(endpoints=[{"name": "a", "model_uri": "m"}]).endpoints["a"]

@@ -1,11 +1,14 @@
 """Variables of a model's pods: where their values come from, and where these never show up."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_preview
 import pytest
 from stand_ins import DELIVERY
 
@@ -23,6 +26,35 @@ REF: Any = {
     "image_base": {},
 }
 HUSH = "sk-hush-0123456789"
+PROGRAM = """
+import sys, types
+import pulumi, pulumi_kubernetes
+from headrace.components.endpoint import model_endpoint, runtime_choice
+
+mlmodel = {"flavors": {"python_function": {}, "sklearn": {}}}
+
+class Image(pulumi.ComponentResource):
+    def __init__(self, name, args, opts=None, *, source=None):
+        super().__init__("headrace:index:ModelImage", name, {}, opts)
+        self.source = types.SimpleNamespace(size_bytes=1, flavors=("sklearn",), mlmodel=mlmodel)
+        self.version_name, self.choice = "v7", runtime_choice.choose(mlmodel, {})
+        self.image = pulumi.Output.from_input("registry.example/image@sha256:" + "a" * 64)
+
+model_endpoint.ModelImage = Image
+files = pulumi_kubernetes.Provider("files", render_yaml_to_directory="yaml")
+config = pulumi.Config()
+endpoint = model_endpoint.ModelEndpoint(
+    "agent",
+    {
+        "platform": {"namespace": "n", "url": "https://models.example", "image_delivery": {}, "image_base": {}},
+        "model_uri": "models:/agent/7",
+        "environment": {"API_KEY": config.require_secret("key"), "REGION": "eu"},
+    },
+    pulumi.ResourceOptions(provider=files),
+)
+pulumi.export("namespace", endpoint.namespace)
+"""
+"""An endpoint whose objects are written to files, in place of a cluster."""
 
 
 def made(environment: Mapping[str, Any] | None = None, *, secret: Any = None) -> Recording:
@@ -89,6 +121,37 @@ def test_another_value_makes_another_secret_whose_name_tells_nothing_of_it() -> 
     assert list(secret.request.replaceOnChanges) == ["data"]
     assert secret.inputs["immutable"] is True
     assert made(secret="other").named("agent-v7-deployment").inputs == recording.named("agent-v7-deployment").inputs
+
+
+@pytest.mark.slow
+def test_the_engine_keeps_no_readable_word_of_a_secret_and_a_new_value_rolls_the_pods(tmp_path: Path) -> None:
+    def readable(text: str) -> list[str]:
+        forms = (HUSH, base64.b64encode(HUSH.encode()).decode(), hashlib.sha256(HUSH.encode()).hexdigest())
+        return [form for form in forms if form in text]
+
+    def up(value: str) -> tuple[str, Any]:
+        """What was shown, and what the pods' variable refers to."""
+        pulumi_preview.pulumi(tmp_path, "config", "set", "--secret", "key", value).check_returncode()
+        preview = pulumi_preview.pulumi(tmp_path, "preview", "--diff")
+        done = pulumi_preview.pulumi(tmp_path, "up", "--yes", "--diff")
+        assert done.returncode == 0, done.stdout + done.stderr
+        exported = pulumi_preview.pulumi(tmp_path, "stack", "export").stdout
+        shown = preview.stdout + preview.stderr + done.stdout + done.stderr + exported
+        (deployment,) = [r for r in json.loads(exported)["deployment"]["resources"] if r["type"].endswith("Deployment")]
+        (container,) = deployment["inputs"]["spec"]["template"]["spec"]["containers"]
+        (variable,) = [entry for entry in container["env"] if entry["name"] == "API_KEY"]
+        return shown, variable["valueFrom"]["secretKeyRef"]
+
+    pulumi_preview.started(tmp_path, PROGRAM)
+    shown, first = up(HUSH)
+    again, unchanged = up(HUSH)
+    changed, second = up("another")
+
+    assert "API_KEY" in shown
+    assert readable(shown + again + changed) == []
+    assert first == unchanged
+    assert first["name"] != second["name"]
+    assert first["name"].startswith("agent-environment-")
 
 
 def test_an_output_that_is_no_secret_is_kept_as_one() -> None:

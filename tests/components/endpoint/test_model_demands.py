@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 from mlflow.models import Model
 from mlflow.models.auth_policy import AuthPolicy, SystemAuthPolicy, UserAuthPolicy
 from mlflow.models.resources import DatabricksServingEndpoint, DatabricksVectorSearchIndex
+from stand_ins import DELIVERY
 
+from headrace.components import ModelEndpoint
 from headrace.components.endpoint.endpoint_egress import EgressRule
 from headrace.components.endpoint.model_demands import not_granted
+from headrace.components.testing import record
 
 WORKSPACE = EgressRule(host="dbc-1.cloud.databricks.com", ports=(443,))
 FULL = ("DATABRICKS_HOST", "DATABRICKS_TOKEN")
@@ -91,6 +95,25 @@ def test_a_model_of_the_openai_flavor_reaches_nobody_without_egress() -> None:
 
     assert "egress is not given" in not_granted(mlmodel, (), ())[0]
     assert not_granted(mlmodel, (), [EgressRule(host="api.openai.com", ports=(443,))]) == []
+
+
+def test_the_preview_says_what_is_not_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged(tmp_path, env_vars=["INDEX_TOKEN", "OTHER"])
+    (tmp_path / "requirements.txt").write_text("mlflow==3.17.2\n")
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda sentence, *_: told.append(sentence))
+    ref: Any = {"namespace": "n", "url": "https://models.example", "image_delivery": DELIVERY, "image_base": {}}
+
+    def program() -> None:
+        given: Any = {"platform": ref, "model_uri": "models:/agent/7", "environment": {"OTHER": "x"}}
+        ModelEndpoint("agent", given)
+
+    record(program, models={"models:/agent/7": tmp_path}, preview=True)
+
+    assert told == [
+        "The model read INDEX_TOKEN from its environment when it was logged, and environment does not give it that; "
+        "add it if the model needs it to answer"
+    ]
 
 
 @pytest.mark.parametrize(
