@@ -138,8 +138,9 @@ class ModelEndpoint(pulumi.ComponentResource):
         found: list[pulumi.Resource] = []
         for api, sentence in wanted.items():
             if sentence:
-                pulumi.log.info(f"{sentence}. A cluster without it has no {api}.", self)
-                found.append(ServedApi(f"{name}-needs-{api.split('/')[0]}", api, pulumi.ResourceOptions(parent=self)))
+                group, _, version = api.partition("/")
+                pulumi.log.info(f"{sentence}. A cluster without it has no '{version}.{group}'.", self)
+                found.append(ServedApi(f"{name}-needs-{group}", api, pulumi.ResourceOptions(parent=self)))
         return found
 
     def _closed_namespace(

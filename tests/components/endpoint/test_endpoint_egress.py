@@ -3,6 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+import pulumi
 import pytest
 from hypothesis import given as generated
 from hypothesis import strategies
@@ -96,6 +97,19 @@ def test_names_are_left_to_cilium_which_must_see_the_answers_of_dns() -> None:
 def test_a_cluster_without_cilium_is_found_out_before_anything_is_made() -> None:
     assert made({"host": "api.openai.com", "ports": [443]}).read == ["v2.cilium.io"]
     assert made({"cidr": "203.0.113.7", "ports": [443]}).read == []
+
+
+def test_the_preview_says_what_to_do_about_a_cluster_without_cilium(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own words after it are: resource 'v2.cilium.io' does not exist."""
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda sentence, *_: told.append(sentence))
+
+    made({"host": "api.openai.com", "ports": [443]})
+
+    assert told[0] == (
+        "egress to api.openai.com needs Cilium in the cluster, which knows names; else give cidr. A cluster without it "
+        "has no 'v2.cilium.io'."
+    )
 
 
 def blocks(cidr: str, *excluding: str) -> list[dict[str, Any]]:
