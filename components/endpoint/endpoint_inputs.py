@@ -1,8 +1,8 @@
 """Inputs of ModelEndpoint: as Pulumi reads them, as they are declared, and all that can be wrong with them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Final, NotRequired, TypedDict
 
 import pulumi
 
@@ -21,6 +21,8 @@ from headrace.components.kubernetes import checks
 from headrace.contract.codec import read
 from headrace.contract.declaration import Bounds, NotEmpty
 from headrace.contract.model_endpoint import ModelEndpointSpec
+
+_MAY_BE_OUTPUTS: Final = frozenset(("platform", "environment", "service_account"))
 
 
 class EndpointQuota(TypedDict):
@@ -122,6 +124,9 @@ class CheckedInputs:
 
 def read_inputs(args: Mapping[str, Any]) -> tuple[CheckedInputs | None, list[str]]:
     """The inputs, None where they cannot be read, and all that is wrong with them."""
+    later = [fault for key, value in args.items() if key not in _MAY_BE_OUTPUTS for fault in _outputs(key, value)]
+    if later:  # what else is wrong is told when these are not
+        return None, later
     given = {key: value for key, value in args.items() if key in ModelEndpointArgs.__annotations__}
     shared = {item.name: given.pop(item.name) for item in fields(ModelEndpointSpec) if item.name in given}
     endpoint, broken = read(ModelEndpointSpec, shared, known={"versions": ()})
@@ -136,3 +141,15 @@ def read_inputs(args: Mapping[str, Any]) -> tuple[CheckedInputs | None, list[str
     faults += volume_faults(args.get("volumes", {}))
     faults += node_faults(args)
     return spec, faults
+
+
+def _outputs(place: str, value: object) -> Iterator[str]:
+    """Outputs, in an input that is checked before anything is made."""
+    if isinstance(value, pulumi.Output):
+        yield f"{place} is an output, must be known before anything is made; write its value or read it from settings"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _outputs(f"{place}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _outputs(f"{place}[{position}]", item)

@@ -217,6 +217,35 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
     assert running.pods() == ["10.0.0.1:8080"]
 
 
+def test_a_change_that_keeps_a_pod_from_starting_is_told_while_nothing_else_changes(cluster: Any, start: Any) -> None:
+    """The version is the same, and pods from before the change serve it: only the pods say that something is wrong."""
+
+    def put_pod(name: str, template: str, **status: Any) -> None:
+        labels = {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v1", "pod-template-hash": template}
+        cluster.put("/api/v1/namespaces/endpoint-fraud/pods", name, labels=labels, status=status)
+
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    cluster.objects[ENDPOINT_SLICES]["fraud-slice"]["endpoints"].append(
+        {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}
+    )
+    put_pod("before", "1", conditions=[{"type": "Ready", "status": "True"}])
+    running = start()
+    eventually(lambda: ready(cluster) == ("True", "VersionsReady"), "what serves is well")
+    item = cluster.objects[MODEL_ENDPOINTS]["fraud"]
+    cluster.tell(MODEL_ENDPOINTS, {"type": "MODIFIED", "object": {**item, "status": status_of(cluster)}})
+    eventually(lambda: running.control_loop.endpoints.all()[0].get("status"), "our own write seen")
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "openai" not found'}
+    put_pod("after", "2", containerStatuses=[{"name": "model", "state": {"waiting": waiting}}])
+
+    def told() -> tuple[str, str]:
+        last = status_of(cluster)["conditions"][-1]
+        return last["type"], last["reason"]
+
+    eventually(lambda: told() == ("RolledOut", "CreateContainerConfigError"), "the cause is told")
+    assert ready(cluster) == ("True", "VersionsReady")
+
+
 def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any) -> None:
     put_endpoint(cluster)
     put_slice(cluster, "10.0.0.1")

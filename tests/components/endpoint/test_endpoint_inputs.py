@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from enum import Enum
 from typing import Annotated, Any, NotRequired
 
+import pulumi
 import pytest
 from object_reference import docstrings
 from stand_ins import DELIVERY
@@ -125,6 +126,18 @@ def test_a_new_field_of_the_object_is_an_input_as_soon_as_it_is_written_for_pulu
     def program() -> None:
         with pytest.raises(ArgsError, match="retry_share = 2, must be at most 1"):
             ModelEndpoint("fraud", {**given, "retry_share": 2})
+
+    assert record(program).resources == {}
+
+
+def test_an_output_where_the_value_must_be_known_is_told_by_its_place() -> None:
+    def program() -> None:
+        network = pulumi.Output.from_input("10.0.0.0/16")
+        given: Any = {"egress": [{"cidr": network, "ports": [443]}], "volumes": {"a": {"claim": network}}}
+        with pytest.raises(ArgsError) as caught:
+            ModelEndpoint("fraud", {"platform": REF, "model_uri": "models:/fraud/7", **given})
+        rule = "is an output, must be known before anything is made; write its value or read it from settings"
+        assert caught.value.faults == (f"egress[0].cidr {rule}", f"volumes.a.claim {rule}")
 
     assert record(program).resources == {}
 
