@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.components.endpoint.endpoint_egress import EgressRule, Transport
+from headrace.components.endpoint.selection.select import WAITING_FLAVORS, agent_of
 
 _HOST: Final = "DATABRICKS_HOST"
 _CREDENTIALS: Final = (
@@ -19,7 +20,7 @@ def not_granted(mlmodel: Mapping[str, Any], environment: Collection[str], egress
         *_variables(mlmodel, environment),
         *_databricks(mlmodel, environment, egress),
         *_as_the_caller(mlmodel),
-        *_openai(mlmodel, egress),
+        *_other_services(mlmodel, egress),
     ]
 
 
@@ -60,9 +61,11 @@ def _as_the_caller(mlmodel: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _openai(mlmodel: Mapping[str, Any], egress: Sequence[EgressRule]) -> Iterator[str]:
-    if "openai" in _mapping(mlmodel.get("flavors")) and not egress:
-        yield "The model calls an API of OpenAI's kind and egress is not given, so that it reaches nobody; add its host"
+def _other_services(mlmodel: Mapping[str, Any], egress: Sequence[EgressRule]) -> Iterator[str]:
+    agent, flavors = agent_of(mlmodel), sorted(set(_mapping(mlmodel.get("flavors"))) & WAITING_FLAVORS)
+    if not egress and (agent or flavors):
+        kind = f"Models of the flavor {flavors[0]}" if flavors else f"Agents of the class {agent}"
+        yield f"{kind} mostly call other services, and egress is not given; add their hosts if this one does"
 
 
 def _resources(mlmodel: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -90,10 +90,19 @@ def test_variables_that_the_model_read_when_it_was_logged_are_asked_for(tmp_path
     assert not_granted(mlmodel, ("OPENAI_API_KEY", "INDEX_TOKEN"), ()) == []
 
 
-def test_a_model_of_the_openai_flavor_reaches_nobody_without_egress() -> None:
-    mlmodel = {"flavors": {"openai": {}, "python_function": {}}}
+@pytest.mark.parametrize(
+    ("mlmodel", "kind"),
+    [
+        ({"flavors": {"openai": {}, "python_function": {}}}, "Models of the flavor openai"),
+        ({"flavors": {"langchain": {}, "python_function": {}}}, "Models of the flavor langchain"),
+        ({"flavors": {"python_function": {}}, "metadata": {"task": "agent/v1/responses"}}, "Agents of the class Resp"),
+    ],
+)
+def test_a_model_that_mostly_calls_others_is_asked_for_its_egress(mlmodel: dict[str, Any], kind: str) -> None:
+    (sentence,) = not_granted(mlmodel, (), ())
 
-    assert "egress is not given" in not_granted(mlmodel, (), ())[0]
+    assert sentence.startswith(kind)
+    assert "egress is not given" in sentence
     assert not_granted(mlmodel, (), [EgressRule(host="api.openai.com", ports=(443,))]) == []
 
 
@@ -123,6 +132,7 @@ def test_the_preview_says_what_is_not_granted(tmp_path: Path, monkeypatch: pytes
         {"resources": "all"},
         {"resources": {"databricks": {"function": [None, "x", {}]}}},
         {"env_vars": "environment_variables.txt", "auth_policy": []},
+        {"flavors": {"python_function": {}}, "metadata": {}},
     ],
 )
 def test_a_file_that_says_it_in_another_way_is_no_failure(broken: Any) -> None:
