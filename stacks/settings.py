@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import pulumi
-from pulumi.runtime.config import is_config_secret
 
 from headrace.components.cluster.serving_cluster import ServingClusterArgs
 from headrace.components.endpoint.endpoint_inputs import ModelEndpointArgs
@@ -74,8 +73,8 @@ def read() -> Settings:
 
 
 def _environment(given: object) -> object:
-    """Variables, whose texts are secrets again where the setting is one: read, they are plain."""
-    if not isinstance(given, Mapping) or not is_config_secret(f"{pulumi.get_project()}:endpoints"):
+    """Variables, of which every text is a secret: the engine does not tell which parts of a setting were encrypted."""
+    if not isinstance(given, Mapping):
         return given
     return {name: pulumi.Output.secret(value) if isinstance(value, str) else value for name, value in given.items()}
 

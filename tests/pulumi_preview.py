@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
 from live_platform import quiet
 
 from headrace.local.toolchain import builder
@@ -16,9 +19,10 @@ def preview(folder: Path, program: str, *arguments: str) -> subprocess.Completed
     return pulumi(folder, "preview", *arguments)
 
 
-def started(folder: Path, program: str) -> None:
-    """Makes a project with the stack `dev` of the program's text, in the empty folder."""
-    (folder / "Pulumi.yaml").write_text("name: program\nruntime: python\n")
+def started(folder: Path, program: str, *, settings: Mapping[str, Any] | None = None) -> None:
+    """Makes a project with the stack `dev` of the program's text, in the empty folder; `settings` declares its own."""
+    project = {"name": "program", "runtime": "python", "config": dict(settings or {})}
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     (folder / "__main__.py").write_text(program)
     pulumi(folder, "stack", "init", "dev").check_returncode()
 

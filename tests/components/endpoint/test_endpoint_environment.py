@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_preview
 import pytest
+import yaml
 from stand_ins import DELIVERY
 
 from headrace.components import ModelEndpoint
@@ -30,6 +31,7 @@ PROGRAM = """
 import sys, types
 import pulumi, pulumi_kubernetes
 from headrace.components.endpoint import model_endpoint, runtime_choice
+from headrace.stacks import settings
 
 mlmodel = {"flavors": {"python_function": {}, "sklearn": {}}}
 
@@ -48,7 +50,11 @@ endpoint = model_endpoint.ModelEndpoint(
     {
         "platform": {"namespace": "n", "url": "https://models.example", "image_delivery": {}, "image_base": {}},
         "model_uri": "models:/agent/7",
-        "environment": {"API_KEY": config.require_secret("key"), "REGION": "eu"},
+        "environment": {
+            "API_KEY": config.require_secret("key"),
+            "REGION": "eu",
+            **settings.read().endpoints["agent"]["environment"],
+        },
     },
     pulumi.ResourceOptions(provider=files),
 )
@@ -142,12 +148,19 @@ def test_the_engine_keeps_no_readable_word_of_a_secret_and_a_new_value_rolls_the
         (variable,) = [entry for entry in container["env"] if entry["name"] == "API_KEY"]
         return shown, variable["valueFrom"]["secretKeyRef"]
 
-    pulumi_preview.started(tmp_path, PROGRAM)
+    project = yaml.safe_load((Path(__file__).parents[3] / "Pulumi.yaml").read_text())
+    pulumi_preview.started(tmp_path, PROGRAM, settings={**project["config"], "key": {"type": "string"}})
+    part_of_a_setting = (("name", "agent"), ("model_uri", "models:/agent/7"), ("environment.DB_PASSWORD", HUSH))
+    for path, value in part_of_a_setting:
+        kind = ["--secret"] if value == HUSH else []
+        at = ["--path", f"endpoints[0].{path}", value]
+        pulumi_preview.pulumi(tmp_path, "config", "set", *kind, *at).check_returncode()
     shown, first = up(HUSH)
     again, unchanged = up(HUSH)
     changed, second = up("another")
 
     assert "API_KEY" in shown
+    assert "DB_PASSWORD" in shown
     assert readable(shown + again + changed) == []
     assert first == unchanged
     assert first["name"] != second["name"]
