@@ -12,6 +12,7 @@ a test can hold all resources to one rule. docs/testing.md has a whole example.
 # Pulumi's mocks and protobuf's helper carry no types.
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -127,7 +128,15 @@ class _Answers(mocks.Mocks):
         return {}, None
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return f"{args.name}-id", {**args.inputs, **self._answers.get(args.typ, {})}
+        return f"{args.name}-id", {**args.inputs, **_name(args), **self._answers.get(args.typ, {})}
+
+
+def _name(args: mocks.MockResourceArgs) -> dict[str, Any]:
+    """The metadata of an object without a name, with the one that pulumi-kubernetes invents: any that is not taken."""
+    metadata = args.inputs.get("metadata")
+    if not args.typ.startswith("kubernetes:") or not isinstance(metadata, Mapping) or "name" in metadata:
+        return {}
+    return {"metadata": {**metadata, "name": f"{args.name}-{hashlib.sha256(args.name.encode()).hexdigest()[:8]}"}}
 
 
 class _Monitor(mocks.MockMonitor):

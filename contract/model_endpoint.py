@@ -100,7 +100,7 @@ READY: Final = ConditionType(
 ROLLED_OUT: Final = ConditionType(
     name="RolledOut",
     meaning="There, and False, while a version that the object names cannot start and one that it does not name any "
-    "more serves.",
+    "more serves, or while the pods of a version that was changed cannot start and those from before serve.",
     true={},
     false={},
     passes_on="a pod that does not start, as for `Ready`",

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import pulumi
 
 from headrace.components.cluster.serving_cluster import ServingClusterArgs
-from headrace.components.endpoint.model_endpoint import ModelEndpointArgs
+from headrace.components.endpoint.endpoint_inputs import ModelEndpointArgs
 from headrace.components.kubernetes import checks
 from headrace.components.platform.platform_ref import base_faults, delivery_faults
 from headrace.components.platform.serving_platform import ServingPlatformArgs
@@ -63,12 +63,20 @@ def read() -> Settings:
         endpoints={
             endpoint["name"]: {
                 **_set({"tracking_uri": tracking_uri}),
-                **{key: value for key, value in endpoint.items() if key != "name"},
+                **{key: value for key, value in endpoint.items() if key not in ("name", "environment")},
+                **({"environment": _environment(endpoint["environment"])} if "environment" in endpoint else {}),
                 "labels": {**labels, **endpoint.get("labels", {})},
             }
             for endpoint in endpoints
         },
     )
+
+
+def _environment(given: object) -> object:
+    """Variables, of which every text is a secret: the engine does not tell which parts of a setting were encrypted."""
+    if not isinstance(given, Mapping):
+        return given
+    return {name: pulumi.Output.secret(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
 def _set(values: Mapping[str, str]) -> dict[str, str]:

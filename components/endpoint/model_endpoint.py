@@ -6,103 +6,36 @@ and Pulumi deletes what served before only after its Deployment was ready. The o
 status says why a version does not start. `spec.replicas` is not set: the autoscaler owns it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Final, NotRequired, TypedDict
+from typing import Any, Final
 
 import pulumi
 
-from headrace.components.endpoint import model_source, sizing
-from headrace.components.endpoint.endpoint_scale import EndpointScale, scale_faults, scale_grant, scale_object
+from headrace.components.endpoint import (
+    endpoint_egress,
+    endpoint_environment,
+    endpoint_volumes,
+    model_demands,
+    model_source,
+    sizing,
+)
+from headrace.components.endpoint.endpoint_environment import EXTERNAL_SECRETS, Environment
+from headrace.components.endpoint.endpoint_inputs import CheckedInputs, CheckedQuota, ModelEndpointArgs, read_inputs
+from headrace.components.endpoint.endpoint_scale import scale_grant, scale_object
 from headrace.components.endpoint.model_image import ModelImage, ModelImageArgs
-from headrace.components.endpoint.model_pod import ACCOUNT, grace_seconds, model_pod
+from headrace.components.endpoint.model_pod import ACCOUNT, PodNeeds, grace_seconds, model_pod
 from headrace.components.endpoint.model_source import ModelSource
-from headrace.components.endpoint.runtime_choice import EndpointRuntime, choose, runtime_faults
+from headrace.components.endpoint.runtime_choice import choose
 from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.kubernetes.object import KubernetesObject
+from headrace.components.kubernetes.network_policies import CILIUM
+from headrace.components.kubernetes.object import KubernetesObject, ServedApi
 from headrace.contract import names
-from headrace.contract.codec import read
-from headrace.contract.declaration import Bounds, NotEmpty
 from headrace.contract.errors import HeadraceError
-from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+from headrace.contract.model_endpoint import ServedVersion
 
 _PLATFORM_ANNOTATION: Final = f"{names.API_GROUP}/platform"
-
-
-class EndpointQuota(TypedDict):
-    """The most that all pods of an endpoint may ask for together."""
-
-    cpu: NotRequired[float]
-    """Cores, as limits. Absent: not bounded."""
-    memory_mib: NotRequired[int]
-    """Memory in MiB. Absent: not bounded."""
-    pods: NotRequired[int]
-    """Number of pods. Absent: not bounded."""
-
-
-class ModelEndpointArgs(TypedDict):
-    """Inputs of ModelEndpoint."""
-
-    platform: pulumi.Input[Mapping[str, Any]]
-    """The `ref` of the ServingPlatform that serves it, from this program or a StackReference."""
-    model_uri: str
-    """Registered model to serve, for example models:/fraud/7."""
-    tracking_uri: NotRequired[str]
-    """MLflow tracking server that knows the model. Absent: MLFLOW_TRACKING_URI, as for MLflow itself."""
-    allowed_subjects: NotRequired[list[str]]
-    """Token subjects that may call. Absent or empty: every caller whose token the platform accepts."""
-    timeout_seconds: NotRequired[float]
-    """Longest time one request may take. Default 297, the limit of the reference platform."""
-    cpu: NotRequired[float]
-    """Cores that one pod may use. Default 1."""
-    memory_mib: NotRequired[int]
-    """Memory of one pod in MiB. Absent: derived from the size of the model."""
-    start_seconds: NotRequired[int]
-    """How long a pod may take to load the model and answer. Absent: derived from the size of the model."""
-    runtime: NotRequired[EndpointRuntime]
-    """What serves the model, and on which GPUs. Absent: chosen from the model's flavors, task and size."""
-    scale: NotRequired[EndpointScale]
-    """Bounds for the autoscaler, which the platform must run. Absent: 1 to 100 pods, as many as the load needs."""
-    quota: NotRequired[EndpointQuota]
-    """Bounds of the whole endpoint. Absent: none."""
-    labels: NotRequired[dict[str, str]]
-    """Put on every object beside our own labels, for example a team or cost centre."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Quota:
-    """EndpointQuota, checked."""
-
-    cpu: Annotated[float, Bounds(minimum=0.05)] | None = None
-    memory_mib: Annotated[int, Bounds(minimum=256)] | None = None
-    pods: Annotated[int, Bounds(minimum=1)] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Spec:
-    """The inputs, checked and with their defaults."""
-
-    endpoint: ModelEndpointSpec
-    """The inputs that the object has too; without versions."""
-    platform: Any
-    model_uri: NotEmpty
-    tracking_uri: str | None = None
-    cpu: Annotated[float, Bounds(minimum=0.05)] | None = None
-    memory_mib: Annotated[int, Bounds(minimum=256)] | None = None
-    start_seconds: Annotated[int, Bounds(minimum=1)] | None = None
-    runtime: EndpointRuntime = field(default_factory=EndpointRuntime)
-    scale: EndpointScale | None = None
-    quota: _Quota = _Quota()
-    labels: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def checked(cls, name: str, args: Mapping[str, Any]) -> "_Spec":
-        """Raises ArgsError with every fault of `args`."""
-        spec, faults = _read(args)
-        checks.require(f"ModelEndpoint '{name}'", checks.endpoint_name("name", name), faults)
-        assert spec is not None  # what has no fault can be read
-        return spec
 
 
 class ModelEndpoint(pulumi.ComponentResource):
@@ -116,6 +49,8 @@ class ModelEndpoint(pulumi.ComponentResource):
     """Image of that version, pinned by digest."""
     runtime_kind: pulumi.Output[str]
     """What serves it: mlflow, vllm, triton or custom."""
+    namespace: pulumi.Output[str]
+    """Namespace of the endpoint, where the Secrets and claims are that its inputs name."""
 
     def __init__(
         self,
@@ -126,12 +61,14 @@ class ModelEndpoint(pulumi.ComponentResource):
         source: ModelSource | None = None,
     ) -> None:
         """`source` is what require_servable found for it, where the program has asked already."""
-        spec = _Spec.checked(name, args)
+        spec = CheckedInputs.checked(name, args)
         super().__init__("headrace:index:ModelEndpoint", name, dict(args), opts)
         platform = pulumi.Output.from_input(spec.platform)
         labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
         image = self._model_image(name, spec, platform, source)
-        space, closed = self._closed_namespace(name, spec, labels, platform, image)
+        environment = endpoint_environment.parsed(spec.environment)
+        apis = self._needed_apis(name, spec, environment)
+        space, closed = self._closed_namespace(name, spec, labels, platform, [image, *apis])
         after = pulumi.ResourceOptions(parent=self, depends_on=closed)
         inside = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(deleted_with=space))
         allotment = sizing.allotment(
@@ -145,7 +82,11 @@ class ModelEndpoint(pulumi.ComponentResource):
         reasons = (*image.choice.reasons, allotment.memory_reason)
         namespace, version = names.endpoint_namespace(name), image.version_name
         its_labels = {**labels, names.VERSION_LABEL: version}
-        ready = self._served_version(name, spec, its_labels, image, allotment, after=after, inside=inside)
+        needs, filled = self._needs(name, spec, labels, environment, inside)
+        after_secrets = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=filled))
+        ready = self._served_version(
+            name, spec, its_labels, image, allotment, needs=needs, after=after_secrets, inside=inside
+        )
         bounds = scale_object(version, namespace, labels=its_labels, scale=spec.scale, platform=platform)
         # Deleted by itself, so that the autoscaler lets go of the Deployment before that goes.
         scaled = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=ready))
@@ -164,13 +105,15 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.version = pulumi.Output.from_input(version)
         self.image = image.image
         self.runtime_kind = pulumi.Output.from_input(image.choice.runtime.value)
+        self.namespace = space.metadata.apply(lambda _: namespace)  # once it is there
         pulumi.log.info(f"{image.choice.runtime}: {'; '.join(reasons)}", self)
-        self.register_outputs(
-            {"url": self.url, "version": self.version, "image": self.image, "runtime_kind": self.runtime_kind}
-        )
+        for demand in model_demands.not_granted(image.source.mlmodel, environment.names, spec.egress):
+            pulumi.log.warn(demand, self)
+        outputs = ("url", "version", "image", "runtime_kind", "namespace")
+        self.register_outputs({output: getattr(self, output) for output in outputs})
 
     def _model_image(
-        self, name: str, spec: _Spec, platform: pulumi.Output[Any], source: ModelSource | None
+        self, name: str, spec: CheckedInputs, platform: pulumi.Output[Any], source: ModelSource | None
     ) -> ModelImage:
         args: ModelImageArgs = {
             "model_uri": spec.model_uri,
@@ -182,8 +125,31 @@ class ModelEndpoint(pulumi.ComponentResource):
             args["tracking_uri"] = spec.tracking_uri
         return ModelImage(f"{name}-image", args, pulumi.ResourceOptions(parent=self), source=source)
 
+    def _needed_apis(self, name: str, spec: CheckedInputs, environment: Environment) -> list[pulumi.Resource]:
+        """What the cluster must have for some of the inputs, looked for before anything is made."""
+        hosts = ", ".join(rule.host for rule in spec.egress if rule.host is not None)
+        variables = ", ".join(sorted(environment.paths))
+        wanted = {
+            CILIUM: hosts and f"egress to {hosts} needs Cilium in the cluster, which knows names; else give cidr",
+            EXTERNAL_SECRETS: variables
+            and f"environment[{variables}] needs the External Secrets Operator in the "
+            "cluster, from version 0.16 on; else give Pulumi secrets",
+        }
+        found: list[pulumi.Resource] = []
+        for api, sentence in wanted.items():
+            if sentence:
+                group, _, version = api.partition("/")
+                pulumi.log.info(f"{sentence}. A cluster without it has no '{version}.{group}'.", self)
+                found.append(ServedApi(f"{name}-needs-{group}", api, pulumi.ResourceOptions(parent=self)))
+        return found
+
     def _closed_namespace(
-        self, name: str, spec: _Spec, labels: manifests.Labels, platform: pulumi.Output[Any], image: ModelImage
+        self,
+        name: str,
+        spec: CheckedInputs,
+        labels: manifests.Labels,
+        platform: pulumi.Output[Any],
+        first: Sequence[pulumi.Resource],
     ) -> tuple[KubernetesObject, list[KubernetesObject]]:
         """The namespace, and what must be in it before the first pod, which a later policy would leave open."""
         namespace = names.endpoint_namespace(name)
@@ -193,29 +159,76 @@ class ModelEndpoint(pulumi.ComponentResource):
         # Where pods are left, Kubernetes looks at once and again after each half of their grace.
         seconds = grace_seconds(spec.endpoint.timeout_seconds) * 3 // 2 + 60
         patience = pulumi.CustomTimeouts(delete=f"{seconds}s")
-        # After the image: a model that cannot be built leaves nothing in the cluster.
-        later = pulumi.ResourceOptions(parent=self, depends_on=[image], custom_timeouts=patience)
+        # After the image, among others: a model that cannot be built leaves nothing in the cluster.
+        later = pulumi.ResourceOptions(parent=self, depends_on=first, custom_timeouts=patience)
         space = KubernetesObject(f"{name}-namespace", made, later)
         # Deleted with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space], deleted_with=space)
+        by_name = endpoint_egress.rules_by_name(spec.egress)
+        policy = network_policies.model_pods(
+            namespace,
+            labels=labels,
+            egress=endpoint_egress.rules_of_policy(spec.egress),
+            resolves_names=bool(spec.egress) and not by_name,  # Cilium must read the answers to names that it allows
+        )
+        account = manifests.service_account(
+            ACCOUNT, namespace, labels=labels, annotations=spec.service_account.annotations
+        )
         closed = [
             KubernetesObject(f"{name}-deny-all", network_policies.deny_all(namespace, labels=labels), inside),
-            KubernetesObject(f"{name}-policy", network_policies.model_pods(namespace, labels=labels), inside),
-            KubernetesObject(f"{name}-account", manifests.service_account(ACCOUNT, namespace, labels=labels), inside),
+            KubernetesObject(f"{name}-policy", policy, inside),
+            KubernetesObject(f"{name}-account", account, inside),
         ]
+        if by_name:
+            hosts = network_policies.named_destinations(namespace, labels=labels, egress=by_name)
+            closed.append(KubernetesObject(f"{name}-hosts", hosts, inside))
         if hard := _hard_limits(spec.quota):
             quota = manifests.resource_quota("endpoint", namespace, labels=labels, hard=hard)
             closed.append(KubernetesObject(f"{name}-quota", quota, inside))
         return space, closed
 
+    def _needs(
+        self,
+        name: str,
+        spec: CheckedInputs,
+        labels: manifests.Labels,
+        environment: Environment,
+        inside: pulumi.ResourceOptions,
+    ) -> tuple[PodNeeds, list[KubernetesObject]]:
+        """What the inputs add to the pods, and the objects that hold its secrets."""
+        namespace = names.endpoint_namespace(name)
+        filled, secret_name = [], pulumi.Output.from_input("")
+        if environment.outputs:
+            values = endpoint_environment.secret_of_outputs(name, namespace, environment, labels=labels)
+            # Made anew and deleted after the pods that name it, so that those before keep theirs until they are gone.
+            once = pulumi.ResourceOptions(replace_on_changes=["data"], additional_secret_outputs=["data", "stringData"])
+            secret = KubernetesObject(f"{name}-environment", values, pulumi.ResourceOptions.merge(inside, once))
+            # Metadata may repeat the data in an annotation, and counts as secret then.
+            secret_name = pulumi.Output.unsecret(secret.metadata["name"])
+            filled.append(secret)
+        for target, asked in endpoint_environment.external_secrets(namespace, environment, labels=labels).items():
+            filled.append(KubernetesObject(f"{name}-{target}", asked, inside))
+        placed = {"nodeSelector": dict(spec.node_selector), "priorityClassName": spec.priority_class}
+        needs = PodNeeds(
+            environment=endpoint_environment.entries(environment, secret_name),
+            labels=spec.service_account.pod_labels,
+            annotations=endpoint_volumes.pod_annotations(spec.volumes),
+            volumes=endpoint_volumes.pod_volumes(spec.volumes),
+            mounts=endpoint_volumes.mounts(spec.volumes),
+            tolerations=[toleration.manifest() for toleration in spec.tolerations],
+            spec={field: value for field, value in placed.items() if value},
+        )
+        return needs, filled
+
     def _served_version(
         self,
         name: str,
-        spec: _Spec,
+        spec: CheckedInputs,
         labels: manifests.Labels,
         image: ModelImage,
         allotment: sizing.Allotment,
         *,
+        needs: PodNeeds,
         after: pulumi.ResourceOptions,
         inside: pulumi.ResourceOptions,
     ) -> list[KubernetesObject]:
@@ -242,6 +255,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             timeout_seconds=spec.endpoint.timeout_seconds,
             start_seconds=start_seconds,
             engine=choice.engine,
+            needs=needs,
         )
         deployment = manifests.deployment(
             version,
@@ -270,7 +284,7 @@ def require_servable(endpoints: Mapping[str, Mapping[str, Any]]) -> dict[str, Mo
     program that calls it first stops on a model that does not exist or cannot be served before anything is registered.
     """
     faults = {
-        name: [*checks.endpoint_name("name", name), *_read({"platform": "given later", **args})[1]]
+        name: [*checks.endpoint_name("name", name), *read_inputs({"platform": "given later", **args})[1]]
         for name, args in endpoints.items()
     }
     asked = {
@@ -291,20 +305,7 @@ def require_servable(endpoints: Mapping[str, Mapping[str, Any]]) -> dict[str, Mo
     return sources
 
 
-def _read(args: Mapping[str, Any]) -> tuple[_Spec | None, list[str]]:
-    """The inputs, None where they cannot be read, and all that is wrong with them."""
-    given = {key: value for key, value in args.items() if key in ModelEndpointArgs.__annotations__}
-    shared = {item.name: given.pop(item.name) for item in fields(ModelEndpointSpec) if item.name in given}
-    endpoint, broken = read(ModelEndpointSpec, shared, known={"versions": ()})
-    spec, others = read(_Spec, given, known={"endpoint": endpoint})
-    faults = [*checks.known_keys(args, ModelEndpointArgs.__annotations__), *map(str, broken), *map(str, others)]
-    faults += checks.labels("labels", args.get("labels", {}))
-    faults += runtime_faults(args.get("runtime", {}))
-    faults += scale_faults(args.get("scale", {}))
-    return spec, faults
-
-
-def _hard_limits(quota: _Quota) -> dict[str, str]:
+def _hard_limits(quota: CheckedQuota) -> dict[str, str]:
     limits = {
         "limits.cpu": None if quota.cpu is None else f"{round(quota.cpu * 1000)}m",
         "limits.memory": None if quota.memory_mib is None else f"{quota.memory_mib}Mi",

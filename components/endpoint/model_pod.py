@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
@@ -36,6 +38,21 @@ _GPU_TOLERATION: Final = {"key": GPU_RESOURCE, "operator": "Exists", "effect": "
 """Nodes with GPUs keep pods without that away, by this taint on every managed Kubernetes."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PodNeeds:
+    """What an endpoint's inputs add to its pods."""
+
+    environment: Sequence[Manifest] = ()
+    """Entries of the container's `env`."""
+    labels: Labels = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    volumes: Sequence[Manifest] = ()
+    mounts: Sequence[Manifest] = ()
+    tolerations: Sequence[Manifest] = ()
+    spec: Manifest = field(default_factory=dict)
+    """Other fields of the pod's spec."""
+
+
 def model_pod(
     *,
     endpoint: str,
@@ -46,6 +63,7 @@ def model_pod(
     timeout_seconds: float,
     start_seconds: int,
     engine: EnginePlan | None = None,
+    needs: PodNeeds | None = None,
 ) -> Manifest:
     """The pod template of one version of one model, which `engine` serves, or our own workers where that is None.
 
@@ -55,6 +73,7 @@ def model_pod(
     accepted can be done, and ends at once when it has none.
     """
     drain_seconds = _drain_seconds(timeout_seconds)
+    needs = PodNeeds() if needs is None else needs
     variables = {
         names.ENV_ENDPOINT: endpoint,
         names.ENV_VERSION: version,
@@ -69,7 +88,7 @@ def model_pod(
     container = {
         "name": "model",
         "image": image,
-        "env": pods.environment(variables),
+        "env": [*pods.environment(variables), *needs.environment],
         "ports": pods.container_ports({"http": names.FRONT_PORT, "admin": names.FRONT_ADMIN_PORT}),
         "resources": allotment.manifest(),
         "startupProbe": _startup_probe(start_seconds),
@@ -77,20 +96,24 @@ def model_pod(
         "livenessProbe": pods.probe("/health", "http", period=10, timeout=5, failures=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
     }
-    tolerations: Manifest = {"tolerations": [_GPU_TOLERATION]} if allotment.gpus else {}
-    volumes = []
+    tolerations = [*([_GPU_TOLERATION] if allotment.gpus else []), *needs.tolerations]
+    spec: Manifest = {**needs.spec, **({"tolerations": tolerations} if tolerations else {})}
+    volumes, mounts = [*needs.volumes], [*needs.mounts]
     if allotment.shared_memory_mib:
         volumes.append(pods.memory_volume("shared-memory", f"{allotment.shared_memory_mib}Mi"))
-        container["volumeMounts"] = [{"name": "shared-memory", "mountPath": "/dev/shm"}]
+        mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
+    if mounts:
+        container["volumeMounts"] = mounts
     return pods.template(
         ACCOUNT,
         container,
-        labels=labels,
+        labels={**labels, **needs.labels},
+        annotations=needs.annotations,
         selector={names.ENDPOINT_LABEL: endpoint, names.VERSION_LABEL: version},
         scratch="64Mi" if engine is None else _ENGINE_SCRATCH,
         volumes=volumes,
         terminationGracePeriodSeconds=grace_seconds(timeout_seconds),
-        **tolerations,
+        **spec,
     )
 
 

@@ -17,6 +17,8 @@ _LABEL_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 """As Kubernetes checks the keys and values of labels."""
 
+DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""As Kubernetes checks the names of Secrets, claims, stores and most other objects."""
 NODE_PORTS = range(30000, 32768)
 """The API server's default --service-node-port-range."""
 
@@ -90,14 +92,30 @@ def node_port(field: str, value: int) -> Iterator[str]:
 
 def labels(field: str, value: object) -> Iterator[str]:
     """Keys and values that Kubernetes accepts, and none of our own, which select pods."""
+    yield from kubernetes_labels(field, value)
+    for key in value if isinstance(value, Mapping) else ():
+        if is_reserved(key):
+            yield f"{field} has the key {key!r}, which belongs to Headrace; choose another"
+
+
+def is_label_name(key: object) -> bool:
+    """Whether Kubernetes accepts it as the key of a label, an annotation or a taint."""
+    return isinstance(key, str) and _LABEL_NAME.fullmatch(key) is not None
+
+
+def is_reserved(key: object) -> bool:
+    """Whether it is one of our own keys."""
+    return isinstance(key, str) and key.split("/")[0] == names.API_GROUP
+
+
+def kubernetes_labels(field: str, value: object) -> Iterator[str]:
+    """Keys and values that Kubernetes accepts as labels."""
     if not isinstance(value, Mapping):
         yield f"{field} = {value!r}, must be a mapping"
         return
     for key, text in value.items():
-        if not isinstance(key, str) or not _LABEL_NAME.fullmatch(key):
+        if not is_label_name(key):
             yield f"{field} has the key {key!r}, must be a Kubernetes label name, for example team or example.com/team"
-        elif key.split("/")[0] == names.API_GROUP:
-            yield f"{field} has the key {key!r}, which belongs to Headrace; choose another"
         elif not isinstance(text, str) or not _LABEL_VALUE.fullmatch(text):
             yield (
                 f"{field}[{key!r}] = {text!r}, must be at most 63 letters, digits, '-', '_' and '.', starting and "

@@ -60,12 +60,14 @@ def namespace(name: str, *, labels: Labels, annotations: Mapping[str, pulumi.Inp
     return kubernetes_object("v1", "Namespace", described)
 
 
-def service_account(name: str, namespace: str, *, labels: Labels) -> Manifest:
+def service_account(
+    name: str, namespace: str, *, labels: Labels, annotations: Mapping[str, pulumi.Input[str]] | None = None
+) -> Manifest:
     """An identity without a mounted token; a pod that talks to the API server asks for one in its own spec.
 
     Old providers wait for a Secret with its token, which Kubernetes has not made since 1.24.
     """
-    described = metadata(name, namespace, labels=labels, annotations=_SKIP_AWAIT)
+    described = metadata(name, namespace, labels=labels, annotations={**_SKIP_AWAIT, **(annotations or {})})
     return kubernetes_object("v1", "ServiceAccount", described, automountServiceAccountToken=False)
 
 

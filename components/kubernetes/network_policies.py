@@ -15,6 +15,8 @@ from headrace.contract import names
 PROMETHEUS: Final = "prometheus"
 """Value of the component label on our Prometheus pods, and the name of their Service."""
 PROMETHEUS_PORT: Final = 9090
+CILIUM: Final = "cilium.io/v2"
+"""API of Cilium's own policies, which know names."""
 _OF_AN_ENDPOINT: Final[Manifest] = {"matchExpressions": [{"key": names.ENDPOINT_LABEL, "operator": "Exists"}]}
 """Selects namespaces and pods of endpoints."""
 
@@ -96,13 +98,31 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
     return _policy(PROMETHEUS, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
-def model_pods(namespace: str, *, labels: Labels) -> Manifest:
-    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody."""
+def model_pods(
+    namespace: str, *, labels: Labels, egress: Sequence[Manifest] = (), resolves_names: bool = False
+) -> Manifest:
+    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody.
+
+    Nobody but whom `egress` permits, and the cluster's DNS where it `resolves_names`.
+    """
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
         {"from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)], "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
-    return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=[])
+    permitted = [*egress, *([_name_resolution()] if resolves_names else [])]
+    return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=permitted)
+
+
+def named_destinations(namespace: str, *, labels: Labels, egress: Sequence[Manifest]) -> Manifest:
+    """Model pods reach hosts by their names: Cilium reads the answers of the cluster's DNS, which it lets through."""
+    resolver = {"k8s:io.kubernetes.pod.namespace": "kube-system", "k8s:k8s-app": "kube-dns"}
+    answers = {"ports": [{"port": "53", "protocol": "ANY"}], "rules": {"dns": [{"matchPattern": "*"}]}}
+    spec = {
+        "endpointSelector": _OF_AN_ENDPOINT,
+        "egress": [{"toEndpoints": [{"matchLabels": resolver}], "toPorts": [answers]}, *egress],
+    }
+    described = metadata("model-hosts", namespace, labels=labels)
+    return kubernetes_object(CILIUM, "CiliumNetworkPolicy", described, spec=spec)
 
 
 def api_server_ports(behind: Sequence[Mapping[str, Any]]) -> list[Manifest]:
@@ -146,14 +166,15 @@ def _pods(component: str) -> Manifest:
 
 def _platform_pods(component: str) -> Manifest:
     """Pods of the platform, seen from another namespace."""
-    return {"namespaceSelector": _namespace(names.SYSTEM_NAMESPACE), "podSelector": _component(component)}
+    return {"namespaceSelector": of_namespace(names.SYSTEM_NAMESPACE), "podSelector": _component(component)}
 
 
 def _model_pods() -> Manifest:
     return {"namespaceSelector": _OF_AN_ENDPOINT, "podSelector": _OF_AN_ENDPOINT}
 
 
-def _namespace(name: str) -> Manifest:
+def of_namespace(name: str) -> Manifest:
+    """Selects the namespace of that name."""
     return {"matchLabels": {"kubernetes.io/metadata.name": name}}
 
 
@@ -171,5 +192,8 @@ def _metrics_readers(port: int) -> Manifest:
 
 def _name_resolution() -> Manifest:
     """The cluster's DNS pods, which every distribution labels k8s-app=kube-dns in kube-system."""
-    resolver = {"namespaceSelector": _namespace("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+    resolver = {
+        "namespaceSelector": of_namespace("kube-system"),
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
     return {"to": [resolver], "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}

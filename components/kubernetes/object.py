@@ -40,6 +40,20 @@ class ApiServerEndpoints(pulumi.CustomResource):
         super().__init__(_token(kind), name, outputs, pulumi.ResourceOptions.merge(_with_version(opts), found))
 
 
+class ServedApi(pulumi.CustomResource):
+    """The object by which a cluster says that it serves an API; where it does not, the preview fails here.
+
+    It is small, unlike the definition of a kind, and so is its part of the stack's state.
+    """
+
+    def __init__(self, name: str, group_version: str, opts: pulumi.ResourceOptions) -> None:
+        """`group_version` is for example cilium.io/v2."""
+        group, _, version = group_version.partition("/")
+        found = pulumi.ResourceOptions(id=f"{version}.{group}")
+        kind = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
+        super().__init__(_token(kind), name, {}, pulumi.ResourceOptions.merge(_with_version(opts), found))
+
+
 def _token(manifest: Mapping[str, Any]) -> str:
     """The type token of the manifest's kind in pulumi-kubernetes."""
     group_version = manifest["apiVersion"]

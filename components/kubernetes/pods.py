@@ -34,6 +34,7 @@ def template(
     scratch: str,
     volumes: Sequence[Manifest] = (),
     config: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> Manifest:
     """The template of a pod of one container: no token, no root, and replicas spread over zones and nodes if possible.
@@ -42,9 +43,11 @@ def template(
     the size `scratch`. A change of `config` rolls the pods.
     """
     metadata: Manifest = {"labels": {**labels, **selector}}
+    marks = dict(annotations or {})
     if config is not None:
-        digest = hashlib.sha256(config_text(config).encode()).hexdigest()
-        metadata["annotations"] = {CONFIG_DIGEST: digest}
+        marks[CONFIG_DIGEST] = hashlib.sha256(config_text(config).encode()).hexdigest()
+    if marks:
+        metadata["annotations"] = marks
     spread = [
         {
             "maxSkew": 1,

@@ -1,4 +1,4 @@
-"""Labels of Headrace's objects. The policy process cannot import the contract, so that it restates them."""
+"""Names and labels of Headrace's objects. The policy process cannot import the contract, so that it restates them."""
 
 from typing import Final
 
@@ -6,6 +6,8 @@ ENDPOINT: Final = "serving.headrace.dev/endpoint"
 """On everything of an endpoint: its name."""
 COMPONENT: Final = "serving.headrace.dev/component"
 """On the platform's own pods, of which the control plane does talk to the API server: which part they are."""
+ENDPOINT_NAMESPACE: Final = "endpoint-"
+"""Beginning of the names of endpoints' namespaces."""
 POP_PROXY: Final = "pop-proxy"
 LOAD_BALANCER: Final = "load-balancer"
 ROUTING: Final = "routing"

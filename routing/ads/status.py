@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.contract import names
@@ -14,6 +14,8 @@ from headrace.routing.snapshot import Endpoint, previous_versions, versions_with
 MESSAGE_LIMIT: Final = 1024
 """Most characters of a pod's message in a condition; the API allows 32,768, a terminal shows less."""
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
+_WITHOUT_SECRET: Final = "CreateContainerConfigError"
+"""Reason of a waiting container whose Secret, or a key of it, does not exist."""
 _STARTING: Final = ("ContainerCreating", "PodInitializing")
 """Reasons of waiting containers that are starting and have not failed."""
 
@@ -44,7 +46,10 @@ def endpoint_status(
             condition = _condition(True, "FormerVersionServes", words)
         else:
             condition = _not_ready(missing, list(pods))
-    failure = None if endpoint is None else _failure(new_versions(endpoint, ready), list(pods))
+    failure = None
+    if endpoint is not None:
+        pods = list(pods)
+        failure = _failure(new_versions(endpoint, ready), pods) or _failure_of_change(endpoint, ready, pods)
     # A first version that cannot start is what Ready is about.
     found = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
     conditions = conditions_json(found, _conditions_before(item), now=now, generation=generation)
@@ -68,9 +73,10 @@ def is_ready(item: Mapping[str, Any]) -> bool:
     return any(each.get("type") == READY.name and each.get("status") == "True" for each in _conditions_before(item))
 
 
-def needs_pods(endpoint: Endpoint, ready: Mapping[str, int]) -> bool:
-    """Whether the endpoint's pods must be read to say why a version has no ready pod."""
-    return bool(versions_without_pods(endpoint, ready))
+def needs_pods(endpoint: Endpoint, ready: Mapping[str, int], *, unready: Collection[str] = ()) -> bool:
+    """Whether the endpoint's pods must be read to say why a version has no ready pod, or why one of its pods is not;
+    `unready` has the versions with such pods."""
+    return bool(versions_without_pods(endpoint, ready)) or any(each.name in unready for each in endpoint.weighted)
 
 
 def new_versions(endpoint: Endpoint, ready: Mapping[str, int]) -> list[str]:
@@ -117,6 +123,29 @@ def _failure(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> tupl
     return None
 
 
+def _failure_of_change(
+    endpoint: Endpoint, ready: Mapping[str, int], pods: Sequence[Mapping[str, Any]]
+) -> tuple[str, str] | None:
+    """As `_failure`, of pods of a version whose Deployment was changed while pods of before serve on."""
+    for version in (each.name for each in endpoint.weighted if ready.get(each.name, 0) > 0):
+        own = [pod for pod in pods if _version(pod) == version and not pod["metadata"].get("deletionTimestamp")]
+        serving = {_template(pod) for pod in own if _is_ready(pod)}
+        failure = _failure([version], [pod for pod in own if _template(pod) not in serving]) if serving else None
+        if failure is not None:
+            return failure[0], f"{failure[1]}; pods from before the change serve on"
+    return None
+
+
+def _template(pod: Mapping[str, Any]) -> str | None:
+    """What a Deployment's pods of the same template share."""
+    return (pod["metadata"].get("labels") or {}).get("pod-template-hash")
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
 def _by_name(pods: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
@@ -131,10 +160,12 @@ def pod_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     for container in containers:
         state = container.get("state") or {}
+        stuck = state.get("waiting") or {}
+        if stuck.get("reason") == _WITHOUT_SECRET:  # whatever ended it before, this keeps it from starting again
+            return _WITHOUT_SECRET, _of_secret(stuck.get("message") or _WITHOUT_SECRET)
         ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
         if ended and (ended.get("exitCode", 0) != 0 or ended.get("reason") == "OOMKilled"):
             return _of_exit(ended)
-        stuck = state.get("waiting") or {}
         if stuck.get("reason") and stuck["reason"] not in _STARTING:
             return stuck["reason"], _short(stuck.get("message") or stuck["reason"])
     for condition in status.get("conditions") or ():
@@ -143,6 +174,12 @@ def pod_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     if status.get("phase") == "Failed":
         return status.get("reason") or "PodFailed", _short(status.get("message") or "the pod failed")
     return None
+
+
+def _of_secret(said: str) -> str:
+    """What the kubelet says of a Secret or a key that `environment` names and that is not there, with the remedy."""
+    remedy = "make it in the endpoint's namespace, upon which the pod starts, or name another in environment"
+    return _short(f"{said}; {remedy}" if "secret" in said.lower() else said)
 
 
 def _of_exit(ended: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,13 +4,13 @@ It runs beside the publishing of snapshots: a slow API server may delay a status
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.contract.errors import TemporaryError
 from headrace.kube.api_server import ApiServer, Conflict, Object
 from headrace.routing.ads import kubernetes_api, status, telemetry
-from headrace.routing.snapshot import Endpoint, accepted_endpoints, pod_counts, ready_pods
+from headrace.routing.snapshot import Endpoint, accepted_endpoints, pod_counts, ready_pods, versions_with_unready_pods
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +32,39 @@ class StatusWriter:
         """Writes each status that differs. A failed write is left to the next call, and the other statuses are written.
 
         `observed` must be published already, so that no endpoint is called ready before its proxies know it. Without
-        `all_endpoints`, only endpoints are looked at that are not ready or that wait for a new version's first pod:
-        their pods may name a new cause although no object that is watched has changed. `now` is RFC 3339 text.
+        `all_endpoints`, only endpoints are looked at that are not ready, that wait for a new version's first pod, or
+        that have a pod which is not ready: their pods may name a new cause although no object that is watched has
+        changed. `now` is RFC 3339 text.
         """
         endpoints, refused = accepted_endpoints(observed.endpoints)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
         ready = pod_counts(ready_pods(observed.slices))
+        starting: dict[str, set[str]] = {}
+        for of_endpoint, version in versions_with_unready_pods(observed.slices):
+            starting.setdefault(of_endpoint, set()).add(version)
         for item in observed.endpoints:
             name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
             faults = refused.get((namespace, name), [])
             endpoint = None if faults else by_name[name]
             rolling_out = endpoint is not None and bool(status.new_versions(endpoint, ready.get(name, {})))
-            if all_endpoints or rolling_out or not status.is_ready(item):
-                self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), now=now)
+            unready = starting.get(name, set())
+            if all_endpoints or rolling_out or unready or not status.is_ready(item):
+                self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), unready=unready, now=now)
 
     def _write(
-        self, item: Object, endpoint: Endpoint | None, *, faults: Sequence[str], ready: Mapping[str, int], now: str
+        self,
+        item: Object,
+        endpoint: Endpoint | None,
+        *,
+        faults: Sequence[str],
+        ready: Mapping[str, int],
+        unready: Collection[str],
+        now: str,
     ) -> None:
         name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
         try:
-            pods = self._pods(namespace) if endpoint is not None and status.needs_pods(endpoint, ready) else []
+            needed = endpoint is not None and status.needs_pods(endpoint, ready, unready=unready)
+            pods = self._pods(namespace) if needed else []
             wanted = status.endpoint_status(item, endpoint=endpoint, faults=faults, ready=ready, pods=pods, now=now)
             if status.differs(item, wanted):
                 kubernetes_api.write_status(self._server, item, wanted)

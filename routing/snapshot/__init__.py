@@ -1,7 +1,7 @@
 """A pure function of the cluster's state: the xDS resources of both Envoy roles. No clock, network or Kubernetes."""
 
 from headrace.routing.snapshot.build import build
-from headrace.routing.snapshot.endpoint_health import RoutablePods, ready_pods
+from headrace.routing.snapshot.endpoint_health import RoutablePods, ready_pods, versions_with_unready_pods
 from headrace.routing.snapshot.fallback import (
     creation_times,
     pod_counts,
@@ -31,6 +31,7 @@ __all__ = [
     "pod_counts",
     "previous_versions",
     "ready_pods",
+    "versions_with_unready_pods",
     "versions_without_pods",
     "with_fallback",
 ]

@@ -123,6 +123,11 @@ def ready_pods(slices: Iterable[Mapping[str, Any]]) -> Pods:
     return {version: tuple(sorted(found[State.READY])) for version, found in _by_version(slices).items()}
 
 
+def versions_with_unready_pods(slices: Iterable[Mapping[str, Any]]) -> frozenset[Version]:
+    """Versions of which a pod starts, fails or is not reported on."""
+    return frozenset(version for version, found in _by_version(slices).items() if found[State.UNREADY])
+
+
 def _by_version(slices: Iterable[Mapping[str, Any]]) -> dict[Version, Mapping[State, Addresses]]:
     of_version: dict[Version, list[Mapping[str, Any]]] = {}
     for version, item in slices_of_versions(slices):

@@ -22,7 +22,6 @@ NO_TEST_OF_THEIR_NAME = {
     # Manifests and configuration for programs that alone can judge them: tested by what these programs do.
     "components/endpoint/model_pod.py": "tests/components/kubernetes/test_pods.py",
     "components/kubernetes/manifests.py": "tests/components/test_components.py",
-    "components/kubernetes/object.py": "tests/components/test_components.py",
     "components/platform/control_plane.py": "tests/components/test_components.py",
     "components/platform/controller_pod.py": "tests/components/kubernetes/test_pods.py",
     "components/platform/load_balancer.py": "tests/components/test_components.py",

@@ -48,6 +48,8 @@ MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
         "model_uri": "models:/fraud/7",
         "scale": {"max_replicas": 4},
         "quota": {"cpu": 8.0, "memory_mib": 4096, "pods": 4},
+        "environment": {"API_KEY": {"store": "vault", "path": "apps/subject"}},
+        "egress": [{"host": "api.openai.com", "ports": [443]}],
         "labels": LABELS,
     },
 }

@@ -46,6 +46,33 @@ def test_an_endpoint_takes_a_platforms_ref_from_any_language(ref: Any) -> None:
     assert container["startupProbe"]["failureThreshold"] == 60 / 5 + 3
 
 
+def test_an_endpoint_takes_what_its_model_needs_from_any_language() -> None:
+    inputs = {
+        "platform": REF,
+        "modelUri": "models:/fraud/7",
+        "environment": {"REGION": "eu", "API_KEY": pulumi.Output.secret("hush"), "DB": {"secret": "db", "key": "k"}},
+        "egress": [{"namespace": "feast", "podLabels": {"app": "redis"}, "ports": [6379.0]}],
+        "volumes": {"features": {"mountPath": "/mnt/features", "claim": "features"}},
+        "serviceAccount": {"annotations": {"example.com/role": pulumi.Output.from_input("fraud")}},
+        "tolerations": [{"key": "spot"}],
+        "nodeSelector": {"disk": "fast"},
+        "priorityClass": "serving",
+    }
+
+    recording, state = constructed("ModelEndpoint", "fraud", inputs)
+
+    spec = recording.named("fraud-v7-deployment").inputs["spec"]["template"]["spec"]
+    assert {entry["name"] for entry in spec["containers"][0]["env"]} >= {"REGION", "API_KEY", "DB"}
+    assert {mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]} == {"/tmp", "/mnt/features"}
+    assert (spec["nodeSelector"], spec["priorityClassName"]) == ({"disk": "fast"}, "serving")
+    rule = recording.named("fraud-policy").inputs["spec"]["egress"][0]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 6379}]
+    assert rule["to"][0]["podSelector"] == {"matchLabels": {"app": "redis"}}
+    assert recording.named("fraud-account").inputs["metadata"]["annotations"]["example.com/role"] == "fraud"
+    assert recording.named("fraud-environment").secrets == {"data.API_KEY"}
+    assert state["namespace"] == "endpoint-fraud"
+
+
 def test_a_platform_takes_the_other_languages_spelling_and_gives_a_ref_that_has_none() -> None:
     inputs = {
         "imageDelivery": {"kind": "registry", "repository": "registry.example/models"},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pulumi
 import pytest
 from judging import violations
 from rules import RULES, labels
@@ -68,6 +69,9 @@ def test_a_platform_and_an_endpoint_at_their_defaults_are_given_advice_alone() -
 def test_inputs_that_follow_the_advice_keep_every_rule_of_production() -> None:
     endpoint = {
         "allowed_subjects": ["checkout"],
+        "environment": {"API_KEY": pulumi.Output.secret("hush"), "REGION": "eu"},
+        "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"host": "api.openai.com", "ports": [443]}],
+        "volumes": {"features": {"mount_path": "/mnt/features", "claim": "features"}},
         "quota": {"pods": 8},
         "scale": {"max_replicas": 8, "cost_per_hour": 4, "pod_cost_per_hour": 0.4},
     }
@@ -96,6 +100,7 @@ def test_the_rules_spell_labels_as_the_contract_does() -> None:
     """The policy process cannot import the contract, so it restates these."""
     assert labels.ENDPOINT == names.ENDPOINT_LABEL
     assert labels.COMPONENT == names.COMPONENT_LABEL
+    assert names.endpoint_namespace("fraud") == f"{labels.ENDPOINT_NAMESPACE}fraud"
     assert (labels.POP_PROXY, labels.LOAD_BALANCER, labels.ROUTING) == (
         names.POP_PROXY,
         names.LOAD_BALANCER,

@@ -3,8 +3,13 @@
 import json
 import re
 import runpy
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import pandas
 import pytest
 import yaml
 from stand_ins import DELIVERY, FOUND, KUBECONFIG
@@ -34,6 +39,7 @@ CONFIG = {
     "headrace:host": "models.example",
     "headrace:platform_stack": "acme/platform/dev",
     "headrace:model_uri": "models:/fraud/1",
+    "headrace:openai_api_key": "hush",
 }
 
 
@@ -77,6 +83,81 @@ def test_the_yaml_program_uses_inputs_and_outputs_that_exist() -> None:
         assert reference[1] in schema[token]["properties"]
 
 
+def test_an_agents_key_is_a_secret_wherever_it_is() -> None:
+    recording = run(ROOT / "examples" / "07-agent")
+
+    holders = {r.name for r in recording.resources.values() if re.search(r'"(hush|aHVzaA==)"', json.dumps(r.inputs))}
+    assert holders == {"support", "support-environment"}
+    assert all(recording.named(name).secrets for name in holders)
+
+
+class Answering:
+    """A server on the loopback that answers every POST with one document and keeps what was asked."""
+
+    def __init__(self, document: Any) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append((self.path, self.headers["Authorization"], body))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(document).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest) -> Iterator[Answering]:
+    """The parameter is the document."""
+    server = Answering(request.param)
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("answering", [{"choices": [{"message": {"content": "42"}}]}], indirect=True)
+def test_the_agent_asks_the_api_with_the_key_of_its_environment(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = runpy.run_path(str(ROOT / "examples" / "07-agent" / "log_agent.py"))["Agent"]()
+    monkeypatch.setenv("OPENAI_BASE_URL", answering.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "hush")
+
+    assert agent.predict(["six by seven?"]) == ["42"]
+    ((path, authorization, body),) = answering.asked
+    assert (path, authorization) == ("/chat/completions", "Bearer hush")
+    assert body["messages"] == [{"role": "user", "content": "six by seven?"}]
+
+
+FEATURES = {
+    "metadata": {"feature_names": ["customer", "calls", "months"]},
+    "results": [{"values": ["a", "b"]}, {"values": [9, 1]}, {"values": [2, 3]}],
+}
+
+
+@pytest.mark.parametrize("answering", [FEATURES], indirect=True)
+def test_the_model_scores_what_the_feature_store_knows(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = runpy.run_path(str(ROOT / "examples" / "08-feature-store" / "log_model.py"))["Churn"]()
+    monkeypatch.setenv("FEAST_URL", answering.url)
+    monkeypatch.setenv("FEAST_TOKEN", "hush")
+
+    assert model.predict(None, pandas.DataFrame({"customer": ["a", "b"]})) == [1.0, 0.25]
+    ((path, authorization, body),) = answering.asked
+    assert (path, authorization) == ("/get-online-features", "Bearer hush")
+    assert body["entities"] == {"customer": ["a", "b"]}
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_says_what_it_needs_how_it_runs_and_how_it_goes_away(example: Path) -> None:
     page = (example / "README.md").read_text()
@@ -88,6 +169,6 @@ def test_every_example_says_what_it_needs_how_it_runs_and_how_it_goes_away(examp
 
 def test_settings_in_a_readme_are_those_that_its_program_reads() -> None:
     for example in PROGRAMS:
-        told = set(re.findall(r"pulumi config set (\w+)", (example / "README.md").read_text()))
-        read = set(re.findall(r'require\("(\w+)"\)', (example / "__main__.py").read_text()))
+        told = set(re.findall(r"pulumi config set (?:--secret )?(\w+)", (example / "README.md").read_text()))
+        read = set(re.findall(r'require(?:_secret)?\("(\w+)"\)', (example / "__main__.py").read_text()))
         assert told == read, example.name

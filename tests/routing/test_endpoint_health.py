@@ -3,7 +3,7 @@
 from typing import Any
 
 from headrace.contract import names
-from headrace.routing.snapshot import RoutablePods, ready_pods
+from headrace.routing.snapshot import RoutablePods, ready_pods, versions_with_unready_pods
 
 
 def endpoint_slice(*pods: dict[str, Any], namespace: str = "endpoint-fraud", **fields: Any) -> dict[str, Any]:
@@ -110,6 +110,12 @@ def test_the_port_is_the_one_named_http_or_else_the_only_one() -> None:
     assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[admin, http])) == ["10.0.0.1:9000"]
     assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=[{"port": 7000}])) == ["10.0.0.1:7000"]
     assert addresses_of(endpoint_slice(pod("10.0.0.1"), ports=None)) == ["10.0.0.1:8080"]
+
+
+def test_a_version_with_a_pod_that_is_not_ready_is_known() -> None:
+    version = ("fraud", "v1")
+    assert versions_with_unready_pods([endpoint_slice(serving(A), unready(B))]) == {version}
+    assert versions_with_unready_pods([endpoint_slice(serving(A), leaving(B), gone(C))]) == frozenset()
 
 
 def test_slices_without_our_labels_or_without_addresses_are_nothing() -> None:

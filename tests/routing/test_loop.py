@@ -14,6 +14,7 @@ from headrace.kube.api_server import ApiServer
 from headrace.routing.ads.kubernetes_api import BALANCER_SLICES, ENDPOINT_SLICES, MODEL_ENDPOINTS
 from headrace.routing.ads.loop import ControlLoop
 from headrace.routing.ads.service import Publisher
+from headrace.routing.ads.status_writer import ObservedObjects, StatusWriter
 from headrace.routing.snapshot import Options
 from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS
 
@@ -215,6 +216,33 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
     assert ready(cluster) == ("True", "FormerVersionServes")
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][1]["message"]
     assert running.pods() == ["10.0.0.1:8080"]
+
+
+def test_a_change_that_keeps_a_pod_from_starting_is_told_while_nothing_else_changes(cluster: Any) -> None:
+    """The version is the same, and pods from before the change serve it: only the pods say that something is wrong."""
+
+    def put_pod(name: str, template: str, **status: Any) -> None:
+        labels = {names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v1", "pod-template-hash": template}
+        cluster.put("/api/v1/namespaces/endpoint-fraud/pods", name, labels=labels, status=status)
+
+    put_endpoint(cluster)
+    put_slice(cluster, "10.0.0.1")
+    put_pod("before", "1", conditions=[{"type": "Ready", "status": "True"}])
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "openai" not found'}
+    put_pod("after", "2", containerStatuses=[{"name": "model", "state": {"waiting": waiting}}])
+    served = cluster.objects[ENDPOINT_SLICES]["fraud-slice"]
+    starting = [*served["endpoints"], {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]
+    well = {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+    endpoints = [{**cluster.objects[MODEL_ENDPOINTS]["fraud"], "status": well}]
+    writer = StatusWriter(cluster.client())
+
+    writer.write(ObservedObjects(endpoints, [served]), all_endpoints=False, now="2026-01-01T00:00:00Z")
+    assert cluster.patches == [], "nobody looks at an endpoint that is well"
+    slices = [{**served, "endpoints": starting}]
+    writer.write(ObservedObjects(endpoints, slices), all_endpoints=False, now="2026-01-01T00:00:00Z")
+
+    told = [(each["type"], each["status"], each["reason"]) for each in status_of(cluster)["conditions"]]
+    assert told == [("Ready", "True", "VersionsReady"), ("RolledOut", "False", "CreateContainerConfigError")]
 
 
 def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any) -> None:

@@ -113,6 +113,8 @@ def test_pods_are_asked_for_causes_only_where_something_is_not_as_wanted() -> No
     assert needs_pods(endpoint(v1=100), {"v1": 0})
     assert needs_pods(endpoint(v2=100), {"v1": 1, "v2": 0})
     assert not needs_pods(endpoint(v2=100), {"v1": 0, "v2": 1}), "what served before and goes now is no failure"
+    assert needs_pods(endpoint(v1=100), {"v1": 1}, unready={"v1"}), "a pod beside it is not ready"
+    assert not needs_pods(endpoint(v1=100), {"v1": 1}, unready={"v0"})
 
 
 @pytest.mark.parametrize(
@@ -136,6 +138,59 @@ def test_a_failing_pod_says_why_in_its_own_words(statuses: list[Any], reason: st
     assert (condition["status"], condition["reason"]) == ("False", reason)
     assert message in condition["message"]
     assert "Version v1, pod p:" in condition["message"]
+
+
+@pytest.mark.parametrize(
+    "said", ['secret "openai" not found', "couldn't find key api-key in Secret endpoint-fraud/openai"]
+)
+def test_a_secret_that_is_not_there_is_told_with_what_to_do(said: str) -> None:
+    waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": said}}
+    (ended,) = crashed("of before")
+    for statuses in (container(**waiting), [{**ended, "state": waiting}]):
+        condition = ready_condition(endpoint(v1=100), {}, pod(containerStatuses=statuses))
+        assert condition["reason"] == "CreateContainerConfigError"
+        assert condition["message"] == (
+            f"Version v1, pod p: {said}; make it in the endpoint's namespace, upon which the pod starts, or name "
+            "another in environment"
+        )
+
+
+def of_template(name: str, template: str, **status: Any) -> dict[str, Any]:
+    """A pod of version v1 whose Deployment had that template."""
+    found = pod(name=name, **status)
+    found["metadata"]["labels"]["pod-template-hash"] = template
+    return found
+
+
+READY_POD = {"conditions": [{"type": "Ready", "status": "True"}]}
+NO_SECRET = {"containerStatuses": container(waiting={"reason": "CreateContainerConfigError", "message": "secret x"})}
+
+
+def conditions_of_v1(*pods: dict[str, Any]) -> list[dict[str, Any]]:
+    status = endpoint_status(item(), endpoint=endpoint(v1=100), faults=(), ready={"v1": 1}, pods=pods, now=NOW)
+    return list(status["conditions"])
+
+
+def test_a_change_that_keeps_new_pods_from_starting_says_why_while_those_of_before_serve() -> None:
+    before, after = of_template("a", "1", **READY_POD), of_template("b", "2", **NO_SECRET)
+    [ready, rolled_out] = conditions_of_v1(before, after)
+
+    assert (ready["status"], ready["reason"]) == ("True", "VersionsReady")
+    assert (rolled_out["type"], rolled_out["status"]) == ("RolledOut", "False")
+    assert rolled_out["reason"] == "CreateContainerConfigError"
+    assert rolled_out["message"].startswith("Version v1, pod b: secret x; make it")
+    assert rolled_out["message"].endswith("; pods from before the change serve on")
+
+
+def test_a_pod_that_fails_beside_its_like_is_no_failed_change() -> None:
+    crashing = {"containerStatuses": crashed("", reason="OOMKilled", code=137)}
+    leaving = of_template("old", "0", **crashing)
+    leaving["metadata"]["deletionTimestamp"] = NOW
+
+    ready = of_template("a", "1", **READY_POD)
+    assert len(conditions_of_v1(ready, of_template("b", "1", **crashing))) == 1
+    assert len(conditions_of_v1(ready, leaving)) == 1
+    assert len(conditions_of_v1(ready, of_template("b", "2", containerStatuses=container(running={})))) == 1
 
 
 def test_a_pod_that_cannot_be_placed_says_so() -> None:

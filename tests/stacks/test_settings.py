@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
@@ -111,3 +112,16 @@ def test_every_fault_of_a_stack_is_told_at_once() -> None:
 def test_a_zero_is_kept_as_a_zero() -> None:
     """`get_int(...) or default` would turn it into the default; the component then says what is wrong with it."""
     assert read(platform_replicas=0).platform["replicas"] == 0
+
+
+def test_every_text_of_an_endpoints_variables_is_a_secret() -> None:
+    """The engine decrypts parts of a setting and does not tell which: `pulumi config set --secret --path …` is one."""
+    variables = {"API_KEY": "hush", "DB": {"secret": "db", "key": "password"}, "N": 5}
+    endpoints = [{"name": "fraud", "model_uri": "models:/fraud/7", "environment": variables}]
+    found = read(endpoints=endpoints).endpoints["fraud"]["environment"]
+
+    assert isinstance(found["API_KEY"], pulumi.Output)
+    assert {name: value for name, value in found.items() if name != "API_KEY"} == {"DB": variables["DB"], "N": 5}
+    assert "environment" not in read(endpoints=[{"name": "a", "model_uri": "m"}]).endpoints["a"]
+    odd = [{"name": "a", "model_uri": "m", "environment": "all"}]
+    assert read(endpoints=odd).endpoints["a"]["environment"] == "all", "refused later, with everything else"

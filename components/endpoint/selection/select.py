@@ -99,7 +99,7 @@ def _decide(
         how = "on a GPU" if gpu_wanted else "without python_function"
         reasons.append(f"an ONNX graph {how}: Triton runs it")
         return Runtime.TRITON
-    agent, named = _agent(mlmodel), sorted(set(flavors) - {"python_function"})
+    agent, named = agent_of(mlmodel), sorted(set(flavors) - {"python_function"})
     if agent and not named:
         reasons.append(f"a {agent}: it waits for other services, hundreds of requests run at once")
     elif set(named) & WAITING_FLAVORS:
@@ -111,7 +111,7 @@ def _decide(
     return Runtime.MLFLOW
 
 
-def _agent(mlmodel: Mapping[str, Any]) -> str:
+def agent_of(mlmodel: Mapping[str, Any]) -> str:
     """Which of MLflow's agent classes the model is; empty for others."""
     loader = str(((mlmodel.get("flavors") or {}).get("python_function") or {}).get("loader_module", ""))
     return AGENTS.get(task_of(mlmodel)) or AGENTS.get(loader, "")

@@ -1,5 +1,5 @@
 """What must hold for an endpoint."""
 
-from rules.endpoints import access, budget, ceiling, namespace, pinned_model, quota, replicas
+from rules.endpoints import access, budget, ceiling, egress, namespace, pinned_model, quota, replicas
 
-RULES = (replicas.RULE, namespace.RULE, access.RULE, pinned_model.RULE, ceiling.RULE, budget.RULE, quota.RULE)
+RULES = (replicas.RULE, namespace.RULE, access.RULE, egress.RULE, pinned_model.RULE, ceiling.RULE, budget.RULE, quota.RULE)

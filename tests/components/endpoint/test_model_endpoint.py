@@ -40,6 +40,7 @@ def test_a_platform_and_a_model_are_enough_for_an_address() -> None:
         "version": "v7",
         "image": IMAGE,
         "runtime_kind": "mlflow",
+        "namespace": "endpoint-fraud",
     }
 
 

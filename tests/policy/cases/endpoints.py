@@ -3,7 +3,7 @@
 from typing import Any
 
 from judging import CUSTOM, ENDPOINT_LABEL, Case, deployment
-from rules.endpoints import access, budget, ceiling, namespace, pinned_model, quota, replicas
+from rules.endpoints import access, budget, ceiling, egress, namespace, pinned_model, quota, replicas
 from rules.rule import Resource
 
 _PART_OF = {"app.kubernetes.io/part-of": "headrace"}
@@ -25,6 +25,18 @@ def _namespace(**labels: str) -> Resource:
     )
 
 
+def _egress(kind: str, *rules: Any, namespace: str = "endpoint-fraud") -> list[Resource]:
+    group = "networking.k8s.io/v1" if kind == "NetworkPolicy" else "cilium.io/v2"
+    props = {"metadata": {"name": "model", "namespace": namespace}, "spec": {"egress": list(rules)}}
+    return [Resource(type=f"kubernetes:{group}:{kind}", props=props)]
+
+
+def _to(*blocks: str) -> dict[str, Any]:
+    return {"to": [{"ipBlock": {"cidr": block}} for block in blocks], "ports": [{"port": 443}]}
+
+
+_BY_POD = {"to": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}
+_BY_NAME = {"toFQDNs": [{"matchName": "api.openai.com"}, {"matchPattern": "*.example.com"}]}
 _QUOTA = Resource(type="kubernetes:core/v1:ResourceQuota", props={"metadata": {"namespace": "endpoint-fraud"}})
 
 CASES = [
@@ -35,6 +47,26 @@ CASES = [
     Case(namespace.RULE, [_namespace()]),
     Case(namespace.RULE, [_namespace(**_PART_OF, **{_ENFORCE: "baseline"})], "it is 'baseline'"),
     Case(namespace.RULE, [_namespace(**_PART_OF)], "it is None"),
+    *(
+        Case(egress.RULE, resources, f"the model may connect to {words}; name hosts or networks")
+        for resources, words in (
+            (_egress("NetworkPolicy", _to("0.0.0.0/0")), "0.0.0.0/0"),
+            (_egress("NetworkPolicy", _to("::/0")), "::/0"),
+            (_egress("NetworkPolicy", _to("0.0.0.0/1"), _to("128.0.0.0/1")), "0.0.0.0/0"),
+            (_egress("NetworkPolicy", _to("8.0.0.0/7")), "8.0.0.0/7"),
+            (_egress("NetworkPolicy", {"ports": [{"port": 443}]}), "every address"),
+            (_egress("NetworkPolicy", {"to": [{"namespaceSelector": {}}]}), "every pod of the cluster"),
+            (_egress("CiliumNetworkPolicy", {"toFQDNs": [{"matchPattern": "*"}]}), "every host (*)"),
+            (_egress("CiliumNetworkPolicy", {"toFQDNs": [{"matchPattern": "*.*"}]}), "every host (*.*)"),
+            (_egress("CiliumNetworkPolicy", {"toEntities": ["world"]}), "every address (world)"),
+            (_egress("CiliumNetworkPolicy", {"toCIDR": ["0.0.0.0/0"]}), "0.0.0.0/0"),
+            (_egress("CiliumNetworkPolicy", {"toCIDRSet": [{"cidr": "0.0.0.0/0"}]}), "0.0.0.0/0"),
+        )
+    ),
+    Case(egress.RULE, _egress("NetworkPolicy", _to("10.0.0.0/8", "11.0.0.0/16"), _BY_POD)),
+    Case(egress.RULE, _egress("NetworkPolicy", _to("no network"))),
+    Case(egress.RULE, _egress("NetworkPolicy", _to("0.0.0.0/0"), namespace="headrace-system")),
+    Case(egress.RULE, _egress("CiliumNetworkPolicy", _BY_NAME)),
     Case(access.RULE, _custom("ModelEndpoint", access={"subjects": ["checkout"]})),
     Case(access.RULE, _custom("ModelEndpoint"), "allowed_subjects"),
     Case(access.RULE, _custom("ModelEndpoint", access={"subjects": []}), "allowed_subjects"),

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from judging import COMPONENT_LABEL, ENDPOINT_LABEL, Case, deployment, kubernetes
+from judging import COMPONENT_LABEL, Case, deployment, kubernetes
 from rules.network import default_deny, egress, exposure, ingress, tls
 
-_MODEL = {ENDPOINT_LABEL: "fraud"}
 _CLOSED = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []}
 _HTTPS = [{"protocol": "TCP", "port": 443}]
 _EVERYWHERE = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
 
 
-def _policy(labels: Any = None, **changes: Any) -> Any:
-    return kubernetes("networking.k8s.io/v1:NetworkPolicy", {**_CLOSED, **changes}, labels)
+def _policy(**changes: Any) -> Any:
+    return kubernetes("networking.k8s.io/v1:NetworkPolicy", {**_CLOSED, **changes})
 
 
 def _service(**spec: Any) -> Any:
@@ -42,9 +41,6 @@ CASES = [
     Case(egress.RULE, [_policy(egress=[{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}])]),
     Case(egress.RULE, [_policy(egress=[{}])], "every address on every port"),
     Case(egress.RULE, [_policy(egress=[{"to": _EVERYWHERE}])], "every address on every port"),
-    Case(egress.RULE, [_policy(_MODEL, egress=[{"ports": _HTTPS}])], "a model may reach every address"),
-    Case(egress.RULE, [_policy(_MODEL, egress=[{"to": _EVERYWHERE, "ports": _HTTPS}])], "a model may reach"),
-    Case(egress.RULE, [_policy(_MODEL, egress=[{"ports": _HTTPS}])], config={"models_may_reach_everything": True}),
     Case(exposure.RULE, [_service(type="ClusterIP"), _service()]),
     Case(exposure.RULE, [_service(type="LoadBalancer", selector={COMPONENT_LABEL: "pop-proxy"})]),
     Case(exposure.RULE, [_service(type="LoadBalancer")], "type LoadBalancer opens it"),

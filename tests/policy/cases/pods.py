@@ -44,24 +44,33 @@ _BROKEN: list[tuple[Any, Callable[[Any, Any, Any], Any], str]] = [
     (probes.RULE, lambda spec, pod, c: c.pop("readinessProbe"), "set readinessProbe"),
     (probes.RULE, lambda spec, pod, c: c.pop("livenessProbe"), "set livenessProbe"),
     *(
-        (plain_secret.RULE, lambda spec, pod, c, n=name, v=value: c.update(env=[{"name": n, "value": v}]), name)
-        for name, value in {
-            "OPENAI_API_KEY": "sk-1",
-            "db_password": "hunter2",
-            "AWS_SECRET_ACCESS_KEY": "x",
-            "HF_TOKEN": "hf_x",
-            "DATABASE_URL": "postgres://app:hunter2@db/fraud",
-        }.items()
+        (
+            plain_secret.RULE,
+            lambda spec, pod, c, n=name, v=value: c.update(env=[{"name": n, "value": v}]),
+            f"environment[{name}] is a plain value; use a secret",
+        )
+        for name, value in (
+            *((name, "hush") for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "dbPassword")),
+            *((name, "hush") for name in ("CLIENT_SECRET", "spring.datasource.password", "SECRET_KEY_BASE", "GIT_PAT")),
+            ("NOTE", "-----BEGIN RSA PRIVATE KEY-----"),
+            ("MODEL_HUB", "sk-proj-abcdefghijklmnopqrstuvwxyz"),
+            ("WHO", "AKIAABCDEFGHIJKLMNOP"),
+            ("DATABASE", "postgresql://reader:hush@db.example/features"),
+            ("WHO", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0xx.c2lnbmF0dXJl"),
+        )
     ),
 ]
-_KEPT_ENVIRONMENT = {
-    "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token",
-    "TOKENIZERS_PARALLELISM": "false",
-    "MAX_TOKENS": "512",
-    "PASSWORDLESS": "1",
-    "DATABASE_URL": "postgres://db/fraud",
-    "API_KEY": "",
-}
+_KEPT_ENVIRONMENT = (
+    *(("TOKENIZERS_PARALLELISM", value) for value in ("false", "many")),
+    *(("MAX_TOKENS", value) for value in ("512", "some")),
+    *((name, "value") for name in ("AWS_ACCESS_KEY_ID", "SECRET_NAME", "TOKEN_URL", "PARTITION_KEY", "KEYBOARD")),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
+    ("GOOGLE_APPLICATION_CREDENTIALS", "/var/run/google/key.json"),
+    ("USE_TOKEN", "true"),
+    ("PASSWORD", ""),
+    ("HEADRACE_ENDPOINT", "fraud"),
+    ("HUB", "https://hub.example/sk-learn"),
+)
 _REGISTRIES = {"registries": ["registry.example/models", "ghcr.io"]}
 
 
@@ -94,6 +103,6 @@ CASES = [
     Case(probes.RULE, [deployment(lambda spec, pod, c: (c.pop("ports"), c.pop("readinessProbe")))]),
     *(
         Case(plain_secret.RULE, [deployment(lambda s, p, c, n=name, v=value: c.update(env=[{"name": n, "value": v}]))])
-        for name, value in _KEPT_ENVIRONMENT.items()
+        for name, value in _KEPT_ENVIRONMENT
     ),
 ]

@@ -9,13 +9,24 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from enum import Enum
 from typing import Annotated, Any, NotRequired
 
+import pulumi
 import pytest
 from object_reference import docstrings
 from stand_ins import DELIVERY
 
-from headrace.components.endpoint import model_endpoint
+from headrace.components.endpoint import endpoint_inputs
+from headrace.components.endpoint.endpoint_egress import EgressRule, EndpointEgress
+from headrace.components.endpoint.endpoint_identity import EndpointServiceAccount, ServiceAccount
+from headrace.components.endpoint.endpoint_inputs import (
+    CheckedInputs,
+    CheckedQuota,
+    EndpointQuota,
+    ModelEndpointArgs,
+)
+from headrace.components.endpoint.endpoint_placement import EndpointToleration, Toleration
 from headrace.components.endpoint.endpoint_scale import EndpointScale
-from headrace.components.endpoint.model_endpoint import EndpointQuota, ModelEndpoint, ModelEndpointArgs, _Quota, _Spec
+from headrace.components.endpoint.endpoint_volumes import EndpointVolume, VolumeSource
+from headrace.components.endpoint.model_endpoint import ModelEndpoint
 from headrace.components.endpoint.runtime_choice import EndpointRuntime
 from headrace.components.endpoint.selection.choice import RuntimeRequest
 from headrace.components.kubernetes.checks import ArgsError
@@ -38,14 +49,18 @@ NO_INPUTS = {
         *("target", "predecessor", "cold_start_seconds"),
         *("min_concurrency", "max_concurrency", "initial_concurrency"),
     },
-    _Spec: {"endpoint"},
+    CheckedInputs: {"endpoint"},
 }
 """Fields that the component fills in itself, or leaves at their defaults."""
 WRITTEN: list[tuple[Any, tuple[type, ...]]] = [
-    (ModelEndpointArgs, (ModelEndpointSpec, _Spec)),
+    (ModelEndpointArgs, (ModelEndpointSpec, CheckedInputs)),
     (EndpointScale, (AutoscalerSpec,)),
-    (EndpointQuota, (_Quota,)),
+    (EndpointQuota, (CheckedQuota,)),
     (EndpointRuntime, (RuntimeRequest,)),
+    (EndpointEgress, (EgressRule,)),
+    (EndpointServiceAccount, (ServiceAccount,)),
+    (EndpointVolume, (VolumeSource,)),
+    (EndpointToleration, (Toleration,)),
 ]
 
 
@@ -98,7 +113,7 @@ class WithRetries(ModelEndpointSpec):
 def test_a_new_field_of_the_object_is_an_input_as_soon_as_it_is_written_for_pulumi(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_endpoint, "ModelEndpointSpec", WithRetries)
+    monkeypatch.setattr(endpoint_inputs, "ModelEndpointSpec", WithRetries)
     monkeypatch.setitem(ModelEndpointArgs.__annotations__, "retry_share", NotRequired[float])
     given: Any = {"platform": REF, "model_uri": "models:/fraud/7"}
 
@@ -111,6 +126,18 @@ def test_a_new_field_of_the_object_is_an_input_as_soon_as_it_is_written_for_pulu
     def program() -> None:
         with pytest.raises(ArgsError, match="retry_share = 2, must be at most 1"):
             ModelEndpoint("fraud", {**given, "retry_share": 2})
+
+    assert record(program).resources == {}
+
+
+def test_an_output_where_the_value_must_be_known_is_told_by_its_place() -> None:
+    def program() -> None:
+        network = pulumi.Output.from_input("10.0.0.0/16")
+        given: Any = {"egress": [{"cidr": network, "ports": [443]}], "volumes": {"a": {"claim": network}}}
+        with pytest.raises(ArgsError) as caught:
+            ModelEndpoint("fraud", {"platform": REF, "model_uri": "models:/fraud/7", **given})
+        rule = "is an output, must be known before anything is made; write its value or read it from settings"
+        assert caught.value.faults == (f"egress[0].cidr {rule}", f"volumes.a.claim {rule}")
 
     assert record(program).resources == {}
 
