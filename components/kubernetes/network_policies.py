@@ -50,7 +50,8 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.Input[Sequence[Manifest]]) -> Manifest:
-    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`).
+    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`), and
+    the model pods' admin port, for what they have proven.
 
     No selector stands for the API server and its address changes on managed clusters, so the rule is by port.
     """
@@ -58,7 +59,8 @@ def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.In
         {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
-    egress = [{"ports": api_server_ports}, _name_resolution()]
+    proofs = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
+    egress = [{"ports": api_server_ports}, proofs, _name_resolution()]
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -97,10 +99,12 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def model_pods(namespace: str, *, labels: Labels) -> Manifest:
-    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody."""
+    """The load balancer reaches the model's ports, autoscaler, Prometheus and control plane its admin port; it reaches
+    nobody."""
+    administering = [_platform_pods(name) for name in (names.AUTOSCALER, PROMETHEUS, names.ROUTING)]
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
-        {"from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)], "ports": tcp(names.FRONT_ADMIN_PORT)},
+        {"from": administering, "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
     return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=[])
 

@@ -17,9 +17,10 @@ import time
 from typing import Any
 
 from . import deferring, frames, loading, warning_filter
+from .first_call import FirstCall
 from .frames import Kind
 from .merging import Merger
-from .scoring import JSON, Request, Scorer
+from .scoring import Request, Scorer
 
 log = logging.getLogger("headrace.worker")
 
@@ -102,9 +103,17 @@ class Link:
 class Worker:
     """Answers frames with one model."""
 
-    def __init__(self, link: Link, merger: Merger, described: "dict[str, Any] | None" = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        merger: Merger,
+        described: "dict[str, Any] | None" = None,
+        first_call: "FirstCall | None" = None,
+    ) -> None:
         self._link = link
         self._merger = merger
+        self._first_call = first_call
+        """Kept until a caller's request comes: the front proves the protocols with it before."""
         self._described = described or {}
         self._told = merger.merges
         """Whether requests are merged, as the front knows it."""
@@ -142,6 +151,8 @@ class Worker:
                 self._stream(frame)
             elif frame.kind == Kind.APART:
                 self._end_merging(frame)
+            elif frame.kind == Kind.PROVE:
+                self._prove(frame)
         return False
 
     def _end_merging(self, frame: frames.Frame) -> None:
@@ -175,6 +186,8 @@ class Worker:
                 self._cancelled.add(frame.head["call"])
             elif frame.kind == Kind.APART:
                 self._end_merging(frame)
+            elif frame.kind == Kind.PROVE:
+                self._prove(frame)
             elif frame.kind in (Kind.SCORE, Kind.STREAM):
                 try:
                     self._score(frame) if frame.kind == Kind.SCORE else self._stream(frame)
@@ -196,12 +209,17 @@ class Worker:
         self._cancelled.discard(call)
         self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
 
+    def _prove(self, frame: frames.Frame) -> None:
+        first_call, self._first_call = self._first_call, None
+        answers = [] if first_call is None else first_call.prove(self._merger, _requests(frame))
+        head = {"items": [[answer.status, len(answer.body)] for answer in answers]}
+        self._link.send(frames.pack(Kind.PROVED, head, b"".join(answer.body for answer in answers)))
+
     def _score(self, frame: frames.Frame) -> None:
         merger, watch = self._merger, self._merger.watch
         started, checking, counts = time.monotonic(), merger.checking_seconds, (watch.checked, watch.differed)
-        items: list[tuple[str, int]] = frame.head["items"]
-        bodies = frames.split(frame.payload, [length for _, length in items])
-        answers = merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
+        self._first_call = None
+        answers = merger.answer(_requests(frame))
         head = {
             "call": frame.head["call"],
             "items": [[answer.status, len(answer.body)] for answer in answers],
@@ -215,6 +233,12 @@ class Worker:
         self._announce()
 
 
+def _requests(frame: frames.Frame) -> "list[Request]":
+    items: list[tuple[str, int]] = frame.head["items"]
+    bodies = frames.split(frame.payload, [length for _, length in items])
+    return [Request(items[index][0], body) for index, body in enumerate(bodies)]
+
+
 def _beat(link: Link) -> None:
     frame = frames.pack(Kind.BEAT, {})
     while True:
@@ -222,8 +246,11 @@ def _beat(link: Link) -> None:
         link.send(frame)
 
 
-def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
-    """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
+def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any], FirstCall | None]":
+    """The loaded, warmed-up model, its description, and its first call where it has an example.
+
+    RuntimeError says in one sentence why it cannot be served.
+    """
     started = time.monotonic()
     try:
         loading.server()
@@ -234,8 +261,9 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
         raise RuntimeError(f"the model does not load: {type(error).__name__}: {_first_lines(error)}") from error
     loaded = time.monotonic()
     body = loading.warm_up_body(model_directory, scorer.model.metadata)
-    if body is not None:
-        answer = scorer.score(JSON, body)
+    first_call = None if body is None else FirstCall(scorer, body)
+    if first_call is not None:
+        answer = first_call.make()
         if answer.status != 200:
             reason = json.loads(answer.body).get("message")
             raise RuntimeError(f"the model fails on its own input example: {reason}")
@@ -254,7 +282,9 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["packs"] = merger.packs
     described["labels"] = merger.labels
     described["packs_shape"] = merger.packs_shape
-    return merger, described
+    if first_call is not None:
+        described["first_call"] = first_call.figures()
+    return merger, described, first_call
 
 
 def state_of(merger: Merger) -> "dict[str, Any]":
@@ -278,7 +308,7 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     finder = None if arguments.whole else deferring.defer(arguments.model)
     try:
-        merger, described = prepare(arguments.model)
+        merger, described, first_call = prepare(arguments.model)
     except RuntimeError as error:
         if finder is not None and finder.deferred:
             log.warning("loading again with every library imported at once: %s were not", ", ".join(finder.deferred))
@@ -291,6 +321,11 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     # which is also why none comes first: of what is garbage by now, a few hundred objects are left.
     gc.freeze()
     gc.set_threshold(collect_every)
+    if first_call is not None and first_call.small:
+        said = (first_call.body, first_call.answer.body)
+        link.send(frames.pack(Kind.EXAMPLE, {"lengths": list(map(len, said))}, b"".join(said)))
     link.announce(frames.pack(Kind.READY, described))
-    Worker(link, merger, described).run()
+    worker = Worker(link, merger, described, first_call)
+    del first_call  # the worker lets go of it
+    worker.run()
     return 0
