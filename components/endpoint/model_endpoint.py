@@ -6,21 +6,23 @@ and Pulumi deletes what served before only after its Deployment was ready. The o
 status says why a version does not start. `spec.replicas` is not set: the autoscaler owns it.
 """
 
-from collections.abc import Mapping
+import asyncio
+import datetime
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Annotated, Any, Final, NotRequired, TypedDict
 
 import pulumi
 
-from headrace.components.endpoint import model_source, sizing
+from headrace.components.endpoint import model_source, proof_report, sizing
 from headrace.components.endpoint.endpoint_scale import EndpointScale, scale_faults, scale_grant, scale_object
 from headrace.components.endpoint.model_image import ModelImage, ModelImageArgs
 from headrace.components.endpoint.model_pod import ACCOUNT, grace_seconds, model_pod
 from headrace.components.endpoint.model_source import ModelSource
 from headrace.components.endpoint.runtime_choice import EndpointRuntime, choose, runtime_faults
 from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.kubernetes.object import KubernetesObject
+from headrace.components.kubernetes.object import KubernetesObject, ObjectStatus
 from headrace.contract import names
 from headrace.contract.codec import read
 from headrace.contract.declaration import Bounds, NotEmpty
@@ -158,7 +160,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         endpoint = manifests.custom_object(names.MODEL_ENDPOINT_KIND, name, namespace, labels=labels, spec=written)
         # Deleted by itself, at once with the pods: they answer for seconds after being told to go, in which the routes
         # are gone.
-        KubernetesObject(f"{name}-endpoint", endpoint, after)
+        written_object = KubernetesObject(f"{name}-endpoint", endpoint, after)
+        self._tell_proof(name, version, image.image, deployment=ready[-1], endpoint=written_object)
         path = names.invocations_path(name).removesuffix("/invocations")
         self.url = pulumi.Output.concat(platform["url"], path)
         self.version = pulumi.Output.from_input(version)
@@ -168,6 +171,27 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.register_outputs(
             {"url": self.url, "version": self.version, "image": self.image, "runtime_kind": self.runtime_kind}
         )
+
+    def _tell_proof(
+        self, name: str, version: str, image: pulumi.Output[str], *, deployment: KubernetesObject,
+        endpoint: KubernetesObject,
+    ) -> None:  # fmt: skip
+        """Prints what the version's pod has proven, as the object's status says by the end of the update."""
+        kind = {"apiVersion": f"{names.API_GROUP}/{names.API_VERSION}", "kind": names.MODEL_ENDPOINT_KIND}
+        place = f"{names.endpoint_namespace(name)}/{name}"
+
+        async def when_told(known: Sequence[Any]) -> str:
+            await asyncio.sleep(proof_report.wait_seconds(known[0], datetime.datetime.now(datetime.UTC)))
+            return place
+
+        found = pulumi.Output.all(deployment.status, endpoint.metadata).apply(when_told)
+        read = ObjectStatus(f"{name}-proof", kind, found, pulumi.ResourceOptions(parent=self))
+
+        def tell(known: Sequence[Any]) -> None:
+            if not pulumi.runtime.is_dry_run():
+                pulumi.log.info(proof_report.sentence(known[0], version=version, image=known[1], place=place), self)
+
+        pulumi.Output.all(read.status, image).apply(tell)
 
     def _model_image(
         self, name: str, spec: _Spec, platform: pulumi.Output[Any], source: ModelSource | None

@@ -59,7 +59,7 @@ def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.In
         {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
-    proofs = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
+    proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
     egress = [{"ports": api_server_ports}, proofs, _name_resolution()]
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 

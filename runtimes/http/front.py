@@ -156,6 +156,8 @@ class Front:
 
             self._router.add(GrpcRoutes(self.served, self.inference).routes())
             self._proof = ProtocolProof(self.settings)
+            if self.backend.ready:
+                self._proof.recall()  # a front before this one has proven the model
             if isinstance(self.backend, Pool):
                 self.backend.prover = self._proof
         except BaseException:

@@ -113,12 +113,9 @@ class ProtocolProof:
         self._asked, self._desk, self._expected, self._outputs = [], None, None, ()
 
     def finished(self, pid: int, spawned: float) -> None:
-        """The model can be asked: by the worker or the engine `pid`, which started at `spawned`, in monotonic seconds.
-
-        A front that found its workers running has what the front before it found out.
-        """
+        """The worker or the engine `pid` can be asked; it started at `spawned`, in monotonic seconds."""
         if not self._begun:
-            self.proof = _read(self._file)
+            self.recall()
             return
         held = sum(map(processes.resident_bytes, (os.getppid(), os.getpid(), pid)))
         self.proof = Proof(
@@ -131,6 +128,10 @@ class ProtocolProof:
         )
         log.info("proven: %s", self.proof.sentence()) if self.proof.holds else log.error("%s", self.proof.sentence())
         self._file.write_text(json.dumps(encode(self.proof)))
+
+    def recall(self) -> None:
+        """Takes over what the front before this one found out: its workers were found running."""
+        self.proof = _read(self._file)
 
     def engine_ready(self, name: str, pid: int, spawned: float) -> None:
         """The same of an engine, which is not asked for the example."""
