@@ -13,7 +13,7 @@ from headrace.contract.declaration import Style
 from headrace.contract.evidence import Proof
 
 MOMENTS_SECONDS: Final = 2.0
-"""EndpointSlice, control plane, one request to the pod and one to the API server; Kubernetes' times are whole seconds."""
+"""EndpointSlice, control plane, a request to the pod and one to the API server. Kubernetes tells whole seconds."""
 
 
 def wait_seconds(deployment_status: Any, now: datetime.datetime) -> float:
