@@ -8,7 +8,7 @@ status says why a version does not start. `spec.replicas` is not set: the autosc
 
 import asyncio
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Annotated, Any, Final, NotRequired, TypedDict
@@ -180,16 +180,18 @@ class ModelEndpoint(pulumi.ComponentResource):
         kind = {"apiVersion": f"{names.API_GROUP}/{names.API_VERSION}", "kind": names.MODEL_ENDPOINT_KIND}
         place = f"{names.endpoint_namespace(name)}/{name}"
 
-        async def when_told(known: Sequence[Any]) -> str:
-            await asyncio.sleep(proof_report.wait_seconds(known[0], datetime.datetime.now(datetime.UTC)))
+        async def when_told(settled: list[Any]) -> str:
+            await asyncio.sleep(proof_report.wait_seconds(settled[0], datetime.datetime.now(datetime.UTC)))
             return place
 
-        found = pulumi.Output.all(deployment.status, endpoint.metadata).apply(when_told)
+        known: pulumi.Output[list[Any]] = pulumi.Output.all(deployment.status, endpoint.metadata)
+        found: pulumi.Output[str] = known.apply(when_told)
         read = ObjectStatus(f"{name}-proof", kind, found, pulumi.ResourceOptions(parent=self))
 
-        def tell(known: Sequence[Any]) -> None:
+        def tell(read_now: list[Any]) -> None:
             if not pulumi.runtime.is_dry_run():
-                pulumi.log.info(proof_report.sentence(known[0], version=version, image=known[1], place=place), self)
+                status, pinned = read_now
+                pulumi.log.info(proof_report.sentence(status, version=version, image=pinned, place=place), self)
 
         pulumi.Output.all(read.status, image).apply(tell)
 

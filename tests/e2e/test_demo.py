@@ -72,11 +72,12 @@ def test_status_for_scripts_is_json_and_says_that_all_runs(platform: Platform) -
 
 
 def test_the_endpoint_says_what_its_version_proved_before_its_first_request(platform: Platform) -> None:
-    def status() -> Any:
+    def proven_object() -> Any:
         shown = platform.kubectl("-n", "endpoint-breast-cancer", "get", "modelendpoint", "breast-cancer", "-o", "json")
-        return json.loads(shown)
+        found = json.loads(shown)
+        return found if found["status"].get("proofs") else None
 
-    told = eventually(lambda: (found := status()) if found["status"].get("proofs") else None)
+    told = eventually(proven_object)
     [proof] = told["status"]["proofs"]
     [proven] = [condition for condition in told["status"]["conditions"] if condition["type"] == "Proven"]
 
