@@ -1,6 +1,8 @@
 """What a ModelEndpoint's status says of the proofs of its versions. Pure."""
 
 import datetime
+import functools
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -50,9 +52,16 @@ def proof_in(data: Any, version: Version) -> Proof | None:
 
 def kept(item: Mapping[str, Any], versions: Iterable[Version]) -> dict[str, Proof]:
     """The proofs that the object's status has of these versions, by name."""
-    told = (item.get("status") or {}).get("proofs") or ()
-    found = [(version, proof_in(data, version)) for version in versions for data in told]
-    return {version.name: proof for version, proof in found if proof is not None}
+    told = {data.get("version"): data for data in (item.get("status") or {}).get("proofs") or ()}
+    found = {
+        version.name: _known(json.dumps(told[version.name]), version) for version in versions if version.name in told
+    }
+    return {name: proof for name, proof in found.items() if proof is not None}
+
+
+@functools.lru_cache(maxsize=16_384)  # every status is looked at with every change in the cluster
+def _known(text: str, version: Version) -> Proof | None:
+    return proof_in(json.loads(text), version)
 
 
 def finding(endpoint: Endpoint, proofs: Mapping[str, Proof], failure: tuple[str, str] | None) -> Finding | None:

@@ -11,9 +11,8 @@ from headrace.contract.errors import TemporaryError
 from headrace.contract.evidence import Proof
 from headrace.kube.api_server import ApiServer, Conflict, Object
 from headrace.routing.ads import kubernetes_api, status, telemetry
-from headrace.routing.ads import proofs as proofs_module
 from headrace.routing.ads.proof_reader import ProofReader
-from headrace.routing.ads.proofs import Version
+from headrace.routing.ads.proofs import Version, kept, versions_of
 from headrace.routing.snapshot import Endpoint, accepted_endpoints, pod_counts, ready_pods
 from headrace.routing.snapshot.endpoint_health import Pods
 
@@ -55,8 +54,8 @@ class StatusWriter:
             rolling_out = endpoint is not None and bool(status.new_versions(endpoint, ready.get(name, {})))
             proofs, lacking = {}, set[Version]()
             if endpoint is not None:
-                versions = proofs_module.versions_of(namespace, endpoint)
-                proofs = proofs_module.kept(item, versions)
+                versions = versions_of(namespace, endpoint)
+                proofs = kept(item, versions)
                 lacking = {version for version in versions if version.name not in proofs}
                 proofs |= self._asked(name, lacking, addresses)
             missing |= lacking

@@ -134,7 +134,9 @@ class ProtocolProof:
         self.proof = _read(self._file)
 
     def engine_ready(self, name: str, pid: int, spawned: float) -> None:
-        """The same of an engine, which is not asked for the example."""
+        """The same of an engine, which is not asked for the example; of its first start alone."""
+        if self.proof is not None:
+            return
         self._begun = True
         self._found = {"has_example": False, "not_asked": f"{name} serves it, which is not asked for the example"}
         self.finished(pid, spawned)

@@ -137,6 +137,21 @@ def test_a_model_without_an_example_loads_and_nothing_is_claimed_of_its_answers(
     assert "no prediction was tried (the model was logged without an input example)" in proof.sentence()
 
 
+def test_an_engine_is_not_asked_and_what_it_took_is_that_of_its_first_start(tmp_path: Path) -> None:
+    def play() -> tuple[Proof | None, Proof | None]:
+        proof = ProtocolProof(in_process.settings(tmp_path, version="v7"))
+        proof.engine_ready("vllm", 0, 0.0)
+        first = proof.proof
+        proof.engine_ready("vllm", 0, -1000.0)
+        return first, proof.proof
+
+    first, second = in_process.played(play)
+
+    assert first.holds
+    assert first.not_asked == "vllm serves it, which is not asked for the example"
+    assert second == first
+
+
 def test_an_example_that_asks_for_a_stream_is_not_asked(looked: Callable[..., Proof]) -> None:
     assert "stream" in looked(body=b'{"messages": [], "stream": true}').not_asked
 
