@@ -52,6 +52,8 @@ class Proof:
         """All of it, for people."""
         if self.differences:
             answered = f"answers its input example differently: {'; '.join(self.differences)}"
+        elif self.has_example and not self.protocols:
+            answered = "answers its input example"
         elif self.has_example:
             answered = f"answers its input example alike over {_listed(self.protocols)}"
         else:

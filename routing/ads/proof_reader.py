@@ -7,6 +7,7 @@ What comes is a stranger's word and is held to the declaration; the proof of ano
 import contextlib
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -18,7 +19,7 @@ from headrace.contract.evidence import PROOF_PATH, Proof
 from headrace.routing.ads.proofs import Version, proof_in
 
 SECONDS: Final = 2.0
-"""Longest wait for a pod's answer."""
+"""Longest wait for a pod to accept, and for its answer."""
 LARGEST_BYTES: Final = 16 * 1024
 AGAIN_SECONDS: Final = (1.0, 60.0)
 """Until a version is asked again of which no pod told a proof: at first, and at most; it doubles."""
@@ -28,10 +29,21 @@ _AT_A_TIME: Final = 4
 def told_by(host: str, port: int) -> Any:
     """What a pod tells; None where it tells nothing."""
     with contextlib.closing(http.client.HTTPConnection(host, port, timeout=SECONDS)) as connection:
-        connection.request("GET", PROOF_PATH, headers={"connection": "close"})
-        answer = connection.getresponse()
-        text = answer.read(LARGEST_BYTES + 1)
+        connection.connect()
+        over = threading.Timer(SECONDS, _hang_up, [connection.sock])  # on one that sends a byte a second
+        over.start()
+        try:
+            connection.request("GET", PROOF_PATH, headers={"connection": "close"})
+            answer = connection.getresponse()
+            text = answer.read(LARGEST_BYTES + 1)
+        finally:
+            over.cancel()
         return json.loads(text) if answer.status == 200 and len(text) <= LARGEST_BYTES else None
+
+
+def _hang_up(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 class ProofReader:

@@ -18,6 +18,8 @@ from headrace.routing.snapshot import Endpoint
 LONGEST_TEXT: Final = 1024
 """Most characters of a text in a proof; a model's own code could answer in place of its pod."""
 
+MOST_TEXTS: Final = 32
+
 
 class Version(NamedTuple):
     """Which proof is meant: a version's of the same name with another image is another one."""
@@ -41,10 +43,13 @@ def proof_in(data: Any, version: Version) -> Proof | None:
     texts = [value for value in values if isinstance(value, str)] + [*proof.protocols, *proof.differences]
     if any(isinstance(value, float) and not math.isfinite(value) for value in values):
         return None
-    if any(len(text) > LONGEST_TEXT for text in texts) or len(proof.protocols) + len(proof.differences) > 32:
+    if (
+        not all(len(text) <= LONGEST_TEXT and text.isprintable() for text in texts)
+        or len(proof.protocols) + len(proof.differences) > 32
+    ):
         return None
     try:
-        datetime.datetime.fromisoformat(proof.time)
+        datetime.datetime.strptime(proof.time, "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return None
     return proof

@@ -9,6 +9,7 @@ answers leave through the same shell. What they say is compared with the predict
 # httptools carries no types.
 
 import asyncio
+import contextlib
 import datetime
 import json
 import logging
@@ -50,6 +51,9 @@ INVOCATIONS: Final = "invocations"
 REST: Final = "Open Inference REST"
 GRPC: Final = "Open Inference gRPC"
 _MIB: Final = 1024 * 1024
+_LONGEST_TEXT: Final = 300
+_MOST_TOLD: Final = 8
+"""Differences that are told: it takes no more to know that something is wrong."""
 _MOST_SHOWN_BYTES: Final = 64 * 1024
 """Of an inference request that is kept to be shown."""
 
@@ -127,7 +131,8 @@ class ProtocolProof:
             **self._found,
         )
         log.info("proven: %s", self.proof.sentence()) if self.proof.holds else log.error("%s", self.proof.sentence())
-        self._file.write_text(json.dumps(encode(self.proof)))
+        with contextlib.suppress(OSError):  # a front that takes over would have nothing to tell
+            self._file.write_text(json.dumps(encode(self.proof)))
 
     def recall(self) -> None:
         """Takes over what the front before this one found out: its workers were found running."""
@@ -157,7 +162,7 @@ class ProtocolProof:
             inputs = example.inputs_of(document, model.signature)
             self._outputs = open_inference.outputs_of(self._expected["predictions"], model.signature)
         except (example.NoTensorsError, InputError) as error:
-            self._found["not_asked"] = f"not over the Open Inference Protocol: {error}"
+            self._found["not_asked"] = _short(f"not over the Open Inference Protocol: {error}")
         else:
             request = InferRequest(identity=None, inputs=inputs, outputs=None, binary=False)
             text = orjson.dumps(open_inference.written(request, binary=False)[0])
@@ -183,7 +188,7 @@ class ProtocolProof:
                 self._desk.dispatcher.finished(batch, [outcome], None)
             compared.append(protocol)
             told += [f"{protocol}: {difference}" for difference in self._differences(protocol, _HttpAnswer.of(sink))]
-        self._found |= {"protocols": tuple(compared), "differences": tuple(told)}
+        self._found |= {"protocols": tuple(compared), "differences": tuple(map(_short, told[:_MOST_TOLD]))}
         if others:
             why = f"over {' and '.join(others)} the model gets another input than from the example"
             self._found["not_asked"] = "; ".join(filter(None, (self._found.get("not_asked"), why)))
@@ -200,6 +205,12 @@ class ProtocolProof:
             message = messages.parsed("ModelInferResponse", answer.body[grpc.PREFIX.size :])
             found = inference_messages.read_outputs(message)
         return example.differences(self._outputs, found)
+
+
+def _short(text: str) -> str:
+    """What a terminal shows of a text that may hold names, or words, of a model's own."""
+    text = "".join([letter if letter.isprintable() else "�" for letter in " ".join(text.split())])
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
 def _read(path: Path) -> Proof | None:
@@ -260,7 +271,7 @@ class _HttpAnswer:
         code = self.fields.get(b"grpc-status", b"0")
         if self.status == 200 and code == b"0":
             return None
-        said = self.fields.get(b"grpc-message") or self.body[:300]
+        said = self.fields.get(b"grpc-message") or self.body
         status = f"status {self.status}" if code == b"0" else f"gRPC status {code.decode()}"
         return f"{status} ({said.decode(errors='replace').strip()})"
 

@@ -17,10 +17,10 @@ import time
 from typing import Any
 
 from . import deferring, frames, loading, warning_filter
-from .first_call import FirstCall
+from .first_call import NOT_ASKED, FirstCall
 from .frames import Kind
 from .merging import Merger
-from .scoring import Request, Scorer
+from .scoring import Answer, Request, Scorer
 
 log = logging.getLogger("headrace.worker")
 
@@ -211,7 +211,13 @@ class Worker:
 
     def _prove(self, frame: frames.Frame) -> None:
         first_call, self._first_call = self._first_call, None
-        answers = [] if first_call is None else first_call.prove(self._merger, _requests(frame))
+        requests = _requests(frame)
+        answers = [Answer(NOT_ASKED, b"")] * len(requests)
+        if first_call is not None:
+            try:
+                answers = first_call.prove(self._merger, requests)
+            except Exception:  # the front waits for an answer before it serves
+                log.exception("the protocols cannot be proven")
         head = {"items": [[answer.status, len(answer.body)] for answer in answers]}
         self._link.send(frames.pack(Kind.PROVED, head, b"".join(answer.body for answer in answers)))
 

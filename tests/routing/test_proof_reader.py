@@ -1,5 +1,7 @@
 """Who is asked for a proof, and when again."""
 
+import contextlib
+import http.client
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ from test_proofs import proof, written
 
 from headrace.contract import names
 from headrace.contract.evidence import PROOF_PATH
+from headrace.routing.ads import proof_reader
 from headrace.routing.ads.proof_reader import AGAIN_SECONDS, LARGEST_BYTES, ProofReader, told_by
 from headrace.routing.ads.proofs import Version
 
@@ -83,6 +86,30 @@ def test_pods_that_tell_nothing_are_asked_again_later_and_later(pods: Pods) -> N
 def test_nobody_is_asked_while_no_pod_is_ready(pods: Pods) -> None:
     assert pods.look() is None
     assert pods.asked == []
+
+
+def test_a_pod_that_sends_a_byte_now_and_then_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof_reader, "SECONDS", 0.5)
+    over = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):
+                while not over.wait(0.05):
+                    self.wfile.write(b"x")
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises((OSError, http.client.HTTPException)):
+            told_by("127.0.0.1", server.server_port)
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_the_status_has_is_forgotten(pods: Pods) -> None:

@@ -137,6 +137,8 @@ def test_the_proof_of_a_version_that_is_gone_or_has_another_image_is_not_kept() 
         {"image": "models@sha256:other"},
         {"version": "v2"},
         {"time": "soon"},
+        {"time": "2026-01-01"},
+        {"notAsked": "a\x1b[31mb"},
         {"loadSeconds": -1},
         {"loadSeconds": "Infinity"},
         {"memoryMib": "NaN"},

@@ -1,5 +1,6 @@
 """A pod proves its model before the first caller: what is asked, what is compared, and what it tells of that."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -86,6 +87,19 @@ def test_a_protocol_that_answers_otherwise_is_named(looked: Callable[..., Proof]
     assert difference.startswith(f"{ALL[place]}: ")
     assert "4.5" not in difference, "an answer may hold what nobody else is to read"
     assert difference in proof.sentence()
+
+
+def test_words_and_names_of_a_model_are_told_shortly_and_without_what_moves_a_terminal(
+    looked: Callable[..., Proof],
+) -> None:
+    record = {f"score\x1b[31m{at}": 1.0 for at in range(500)}
+    outcomes = [Answer(200, b'{"predictions": [3.5]}')] * 3
+    outcomes[1] = Answer(200, json.dumps({"predictions": [record]}).encode())
+
+    [difference] = looked(*outcomes).differences
+
+    assert difference.isprintable()
+    assert len(difference) <= 300
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
