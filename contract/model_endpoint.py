@@ -9,6 +9,7 @@ from headrace.contract.codec import decode, encode
 from headrace.contract.conditions import Conditions, ConditionType
 from headrace.contract.custom_object import Column, CustomObject
 from headrace.contract.declaration import At, Bounds, Items, NotEmpty, Style, Text
+from headrace.contract.evidence import Proof
 
 Percent = Annotated[int, Bounds(minimum=0, maximum=100)]
 Label = Annotated[str, Text(pattern=names.DNS_LABEL.pattern, meaning="a DNS label")]
@@ -77,6 +78,8 @@ class ModelEndpointStatus:
     """Ready pods of all versions, of those too that the object does not name any more."""
     runtimes: Annotated[tuple[VersionRuntime, ...], Items(key="version")] | None = None
     """What serves each version that the object names."""
+    proofs: Annotated[tuple[Proof, ...], Items(key="version")] | None = None
+    """What a pod of each version that the object names found out before it took requests; once it was asked."""
     conditions: Conditions = ()
     """What is to be said of the endpoint; see below."""
 
@@ -105,6 +108,20 @@ ROLLED_OUT: Final = ConditionType(
     false={},
     passes_on="a pod that does not start, as for `Ready`",
 )
+PROVEN: Final = ConditionType(
+    name="Proven",
+    meaning="There once a pod of every version that the object names has told what it found out before it took "
+    "requests, or one of them has told what speaks against its version; `proofs` has the evidence.",
+    true={
+        "ExampleAnswered": "Every version answers its own input example, alike over every protocol that carries it.",
+        "NoExample": "Every version loads, and one of them was asked for no prediction: the message says why.",
+    },
+    false={
+        "ProtocolsDiffer": "A version answers its input example differently over one protocol than over another. It "
+        "serves all the same.",
+    },
+    passes_on="a pod that does not start, as for `Ready`; of a model that fails on its own input example, for instance",
+)
 
 MODEL_ENDPOINT: Final = CustomObject(
     kind=names.MODEL_ENDPOINT_KIND,
@@ -112,7 +129,7 @@ MODEL_ENDPOINT: Final = CustomObject(
     short_name="mep",
     spec=ModelEndpointSpec,
     status=ModelEndpointStatus,
-    conditions=(READY, ROLLED_OUT),
+    conditions=(READY, ROLLED_OUT, PROVEN),
     columns=(
         Column(name="Ready", type="string", path=".status.conditions[?(@.type=='Ready')].status"),
         Column(name="Reason", type="string", path=".status.conditions[?(@.type=='Ready')].reason"),

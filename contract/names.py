@@ -50,7 +50,8 @@ ENVOY_STATS_PORT: Final = 9902
 FRONT_PORT: Final = 8080
 """Model pod: the front's HTTP port, for gRPC too, which reaches it over HTTP/1.1."""
 FRONT_ADMIN_PORT: Final = 8002
-"""Model pod: concurrency limit and metrics; only the autoscaler and Prometheus may reach it."""
+"""Model pod: concurrency limit, metrics and proof; only the autoscaler, Prometheus and the control plane may reach
+it."""
 
 # --- Paths inside a model image --------------------------------------------------------------------------------
 FRONT_HOME: Final = "/opt/headrace"
@@ -71,6 +72,8 @@ RUN_AS_USER: Final = 65532
 # --- Environment variables of a model pod ----------------------------------------------------------------------
 ENV_ENDPOINT: Final = "HEADRACE_ENDPOINT"
 ENV_VERSION: Final = "HEADRACE_VERSION"
+ENV_IMAGE: Final = "HEADRACE_IMAGE"
+"""The pod's own image, pinned by digest, so that what the pod finds out is not taken for another image's."""
 ENV_CONCURRENCY: Final = "HEADRACE_CONCURRENCY"
 """Hard admission limit at start; the autoscaler changes it through the admin port. Absent: derived from cores."""
 ENV_WORKERS: Final = "HEADRACE_WORKERS"

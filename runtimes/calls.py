@@ -5,7 +5,7 @@ describe themselves, infer, stream and stop in the same way, so that one queue a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -159,6 +159,17 @@ class Backend(Protocol):
 
     def figures(self) -> Sequence[tuple[str, str, float | None]]:
         """Name, type and value of metrics of its own."""
+
+
+class Prover(Protocol):
+    """Who looks at the model before it takes requests."""
+
+    def requests(self, described: Mapping[str, Any], given: tuple[bytes, bytes] | None) -> Sequence[Work]:
+        """What a worker that described itself so is to answer first; `given`: its model's input example, and the answer
+        to it."""
+
+    def answered(self, outcomes: Sequence[Outcome | None]) -> None:
+        """The outcomes, in order; None: the model was not called for it."""
 
 
 class Stream:

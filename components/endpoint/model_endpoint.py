@@ -6,6 +6,8 @@ and Pulumi deletes what served before only after its Deployment was ready. The o
 status says why a version does not start. `spec.replicas` is not set: the autoscaler owns it.
 """
 
+import asyncio
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +21,7 @@ from headrace.components.endpoint import (
     endpoint_volumes,
     model_demands,
     model_source,
+    proof_report,
     sizing,
 )
 from headrace.components.endpoint.endpoint_environment import EXTERNAL_SECRETS, Environment
@@ -30,7 +33,7 @@ from headrace.components.endpoint.model_source import ModelSource
 from headrace.components.endpoint.runtime_choice import choose
 from headrace.components.kubernetes import checks, manifests, network_policies
 from headrace.components.kubernetes.network_policies import CILIUM
-from headrace.components.kubernetes.object import KubernetesObject, ServedApi
+from headrace.components.kubernetes.object import KubernetesObject, ObjectStatus, ServedApi
 from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import ServedVersion
@@ -99,7 +102,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         endpoint = manifests.custom_object(names.MODEL_ENDPOINT_KIND, name, namespace, labels=labels, spec=written)
         # Deleted by itself, at once with the pods: they answer for seconds after being told to go, in which the routes
         # are gone.
-        KubernetesObject(f"{name}-endpoint", endpoint, after)
+        written_object = KubernetesObject(f"{name}-endpoint", endpoint, after)
+        self._tell_proof(name, version, image.image, deployment=ready[-1], endpoint=written_object)
         path = names.invocations_path(name).removesuffix("/invocations")
         self.url = pulumi.Output.concat(platform["url"], path)
         self.version = pulumi.Output.from_input(version)
@@ -111,6 +115,29 @@ class ModelEndpoint(pulumi.ComponentResource):
             pulumi.log.warn(demand, self)
         outputs = ("url", "version", "image", "runtime_kind", "namespace")
         self.register_outputs({output: getattr(self, output) for output in outputs})
+
+    def _tell_proof(
+        self, name: str, version: str, image: pulumi.Output[str], *, deployment: KubernetesObject,
+        endpoint: KubernetesObject,
+    ) -> None:  # fmt: skip
+        """Prints what the version's pod has proven, as the object's status says by the end of the update."""
+        kind = {"apiVersion": f"{names.API_GROUP}/{names.API_VERSION}", "kind": names.MODEL_ENDPOINT_KIND}
+        place = f"{names.endpoint_namespace(name)}/{name}"
+
+        async def when_told(settled: list[Any]) -> str:
+            await asyncio.sleep(proof_report.wait_seconds(settled[0], datetime.datetime.now(datetime.UTC)))
+            return place
+
+        known: pulumi.Output[list[Any]] = pulumi.Output.all(deployment.status, endpoint.metadata)
+        found: pulumi.Output[str] = known.apply(when_told)
+        read = ObjectStatus(f"{name}-proof", kind, found, pulumi.ResourceOptions(parent=self))
+
+        def tell(read_now: list[Any]) -> None:
+            if not pulumi.runtime.is_dry_run():
+                status, pinned = read_now
+                pulumi.log.info(proof_report.sentence(status, version=version, image=pinned, place=place), self)
+
+        pulumi.Output.all(read.status, image).apply(tell)
 
     def _model_image(
         self, name: str, spec: CheckedInputs, platform: pulumi.Output[Any], source: ModelSource | None

@@ -109,13 +109,21 @@ class ModelImage(pulumi.ComponentResource):
 
 def _request(source: ModelSource, choice: RuntimeChoice, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The request for a known delivery and base."""
-    delivery, platforms_base = known
+    delivery, base = known
+    written: dict[str, Any] = encode(image_request(source, choice, delivery=delivery, base=base or {}))
+    return written
+
+
+def image_request(
+    source: ModelSource, choice: RuntimeChoice, *, delivery: Mapping[str, Any], base: Mapping[str, Any]
+) -> ImageRequest:
+    """What the builder is asked for; `base` is the platform's."""
     own = choice.requirements is None
-    base = (platforms_base or {}) if choice.base is None else choice.base
+    base = base if choice.base is None else choice.base
     # An engine's environment holds nothing of the model's, which may be of any Python then.
     parsed_base = Base.for_model(base, source.python_version) if own else Base.from_json(base)
     requirements = source.requirements if choice.requirements is None else choice.requirements
-    request = ImageRequest(
+    return ImageRequest(
         kind=ImageKind.MODEL,
         name=f"models/{image_name(source.name)}",
         delivery=Delivery.from_json(delivery),
@@ -130,8 +138,6 @@ def _request(source: ModelSource, choice: RuntimeChoice, known: Sequence[Mapping
             first=source.first if own else (),
         ),
     )
-    written: dict[str, Any] = encode(request)
-    return written
 
 
 def image_name(model_name: str) -> str:

@@ -74,9 +74,10 @@ def model_pod(
     """
     drain_seconds = _drain_seconds(timeout_seconds)
     needs = PodNeeds() if needs is None else needs
-    variables = {
+    variables: dict[str, pulumi.Input[str]] = {
         names.ENV_ENDPOINT: endpoint,
         names.ENV_VERSION: version,
+        names.ENV_IMAGE: image,
         names.ENV_TIMEOUT_SECONDS: f"{timeout_seconds:g}",
         names.ENV_GRACE_SECONDS: str(drain_seconds),
         "HOME": "/tmp",  # libraries write caches beneath it, and the root file system is read-only

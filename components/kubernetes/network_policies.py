@@ -52,7 +52,8 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.Input[Sequence[Manifest]]) -> Manifest:
-    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`).
+    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`), and
+    the model pods' admin port, for what they have proven.
 
     No selector stands for the API server and its address changes on managed clusters, so the rule is by port.
     """
@@ -60,7 +61,8 @@ def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.In
         {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
-    egress = [{"ports": api_server_ports}, _name_resolution()]
+    proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
+    egress = [{"ports": api_server_ports}, proofs, _name_resolution()]
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -101,13 +103,14 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
 def model_pods(
     namespace: str, *, labels: Labels, egress: Sequence[Manifest] = (), resolves_names: bool = False
 ) -> Manifest:
-    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody.
+    """The load balancer reaches the model's ports; autoscaler, Prometheus and control plane its admin port.
 
-    Nobody but whom `egress` permits, and the cluster's DNS where it `resolves_names`.
+    The model reaches nobody but whom `egress` permits, and the cluster's DNS where it `resolves_names`.
     """
+    administering = [_platform_pods(name) for name in (names.AUTOSCALER, PROMETHEUS, names.ROUTING)]
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
-        {"from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)], "ports": tcp(names.FRONT_ADMIN_PORT)},
+        {"from": administering, "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
     permitted = [*egress, *([_name_resolution()] if resolves_names else [])]
     return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=permitted)

@@ -54,6 +54,20 @@ class ServedApi(pulumi.CustomResource):
         super().__init__(_token(kind), name, {}, pulumi.ResourceOptions.merge(_with_version(opts), found))
 
 
+class ObjectStatus(pulumi.CustomResource):
+    """The status that controllers have written to an object by now; it is read and never written."""
+
+    status: pulumi.Output[Any]
+    """As the API server has it; None where nobody has written one."""
+
+    def __init__(
+        self, name: str, kind: Mapping[str, Any], found: pulumi.Input[str], opts: pulumi.ResourceOptions
+    ) -> None:
+        """`kind` has apiVersion and kind, `found` is namespace and name, with a slash between them."""
+        read = pulumi.ResourceOptions.merge(_with_version(opts), pulumi.ResourceOptions(id=found))
+        super().__init__(_token(kind), name, {"status": None}, read)
+
+
 def _token(manifest: Mapping[str, Any]) -> str:
     """The type token of the manifest's kind in pulumi-kubernetes."""
     group_version = manifest["apiVersion"]

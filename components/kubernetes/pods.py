@@ -77,7 +77,7 @@ def template(
     }
 
 
-def environment(values: Mapping[str, str]) -> list[Manifest]:
+def environment(values: Mapping[str, Any]) -> list[Manifest]:
     """The container's `env`."""
     return [{"name": name, "value": value} for name, value in values.items()]
 

@@ -11,7 +11,7 @@ from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
-from headrace.routing.ads import kubernetes_api, service, telemetry
+from headrace.routing.ads import kubernetes_api, proof_reader, service, telemetry
 from headrace.routing.ads.loop import ControlLoop
 from headrace.routing.ads.settings import Settings
 from headrace.routing.snapshot import Options
@@ -25,7 +25,7 @@ async def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     publisher = service.Publisher()
-    control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, Options())
+    control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, Options(), ask=proof_reader.told_by)
     alive, ready = control_loop.alive, control_loop.ready
     admin = AdminServer(names.CONTROL_HEALTH_PORT, alive=alive, ready=ready, registry=telemetry.registry)
     server, port = await service.serve(service.AdsServicer(publisher), address=f"0.0.0.0:{names.XDS_PORT}")

@@ -9,12 +9,15 @@ import datetime
 import functools
 import logging
 import time
+from collections.abc import Callable
+from typing import Any
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
 from headrace.kube.api_server import ApiServer
 from headrace.routing.ads import kubernetes_api, telemetry
 from headrace.routing.ads.issuer_keys import IssuerKeys
+from headrace.routing.ads.proof_reader import ProofReader
 from headrace.routing.ads.service import Publisher
 from headrace.routing.ads.status_writer import ObservedObjects, StatusWriter
 from headrace.routing.snapshot import GenerationalCache, Options, RoutablePods, Snapshot, build, fallback
@@ -33,11 +36,16 @@ STUCK_SECONDS = 120.0
 class ControlLoop:
     """Watches the cluster, publishes snapshots to proxies, and writes statuses of ModelEndpoints."""
 
-    def __init__(self, server: ApiServer, publisher: Publisher, options: Options) -> None:
+    def __init__(
+        self, server: ApiServer, publisher: Publisher, options: Options, *, ask: Callable[[str, int], Any] | None = None
+    ) -> None:
+        """`ask` gets a pod's proof from its host and admin port; None: no pod is asked."""
         self._publisher, self._options = publisher, options
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._status_due = asyncio.Event()
+        self._all_due = False
+        """Whether the statuses of all endpoints are due, and not only of those that wait for something."""
         self._building_since: float | None = None
         self._published: ObservedObjects | None = None
         self._cache = GenerationalCache()
@@ -48,12 +56,18 @@ class ControlLoop:
         self.balancers = informer(kubernetes_api.BALANCER_SLICES, selector=kubernetes_api.BALANCER_SELECTOR)
         self.keys = IssuerKeys(server, self._notice)
         self._sources = (self.endpoints, self.slices, self.balancers, self.keys)
-        self._status_writer = StatusWriter(server)
+        self._reader = None if ask is None else ProofReader(self._notice_proof, ask=ask)
+        self._status_writer = StatusWriter(server, self._reader)
 
     def _notice(self) -> None:
         """Called from the informers' threads, which may outlive the loop by a moment when the process ends."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._changed.set)
+
+    def _notice_proof(self) -> None:
+        """Called from the reader's threads, as above."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._status_due.set)
 
     def start(self) -> None:
         """Starts the informers' threads; `run` does the rest."""
@@ -64,6 +78,8 @@ class ControlLoop:
         """Asks the informers' threads to end."""
         for source in self._sources:
             source.stop()
+        if self._reader is not None:
+            self._reader.stop()
 
     def missing(self) -> list[str]:
         """Which of the objects were not read yet; no snapshot is published before all were."""
@@ -110,7 +126,7 @@ class ControlLoop:
                 await asyncio.sleep(SETTLE_SECONDS)
             except TimeoutError:
                 pass
-            all_endpoints = self._status_due.is_set()
+            all_endpoints, self._all_due = self._all_due, False
             self._status_due.clear()
             if self._published is not None:
                 now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -154,6 +170,7 @@ class ControlLoop:
             log.error("snapshot not published, proxies keep the one before: %s", error)
             return
         self._published = observed
+        self._all_due = True
         self._status_due.set()
         telemetry.endpoints_served.set(len(endpoints))
         telemetry.endpoints_refused.set(len(refused))

@@ -7,8 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.contract import names
+from headrace.contract.codec import encode
 from headrace.contract.conditions import ConditionType, Finding, conditions_json
+from headrace.contract.declaration import Style
+from headrace.contract.evidence import Proof
 from headrace.contract.model_endpoint import READY, ROLLED_OUT
+from headrace.routing.ads.proofs import finding
 from headrace.routing.snapshot import Endpoint, previous_versions, versions_without_pods
 
 MESSAGE_LIMIT: Final = 1024
@@ -27,14 +31,17 @@ def endpoint_status(
     faults: Sequence[str],
     ready: Mapping[str, int],
     pods: Iterable[Mapping[str, Any]],
+    proofs: Mapping[str, Proof] | None = None,
     now: str,
 ) -> dict[str, Any]:
     """The `status` of a ModelEndpoint object.
 
     `ready` counts ready pods by version, also of versions that the object does not name; `pods` are the endpoint's
-    pods, read for the cause when `needs_pods`; `now` is RFC 3339 text, used only when a condition's status changes.
+    pods, read for the cause when `needs_pods`; `proofs` are those of its versions, by name; `now` is RFC 3339 text,
+    used only when a condition's status changes.
     """
     generation = item["metadata"].get("generation", 0)
+    pods, proofs = list(pods), {} if proofs is None else proofs
     if endpoint is None:
         condition = _condition(False, "InvalidSpec", "; ".join(faults))
     else:
@@ -45,13 +52,16 @@ def endpoint_status(
             words = f"Version {', '.join(previous)} serves until {', '.join(missing)} has a ready pod."
             condition = _condition(True, "FormerVersionServes", words)
         else:
-            condition = _not_ready(missing, list(pods))
+            condition = _not_ready(missing, pods)
     failure = None
     if endpoint is not None:
-        pods = list(pods)
         failure = _failure(new_versions(endpoint, ready), pods) or _failure_of_change(endpoint, ready, pods)
     # A first version that cannot start is what Ready is about.
     found = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
+    if endpoint is not None:
+        unproven = [name for name in versions_without_pods(endpoint, ready) if name not in proofs]
+        proven = finding(endpoint, proofs, _failure(unproven, pods))
+        found += [] if proven is None else [proven]
     conditions = conditions_json(found, _conditions_before(item), now=now, generation=generation)
     total = sum(ready.values()) if endpoint is not None else 0
     status = {"observedGeneration": generation, "readyPods": total, "conditions": conditions}
@@ -60,6 +70,9 @@ def endpoint_status(
             {"version": version.name, "runtime": version.runtime, "reasons": list(version.reasons)}
             for version in endpoint.spec.versions
         ]
+        told = [proofs[version.name] for version in endpoint.spec.versions if version.name in proofs]
+        if told or (item.get("status") or {}).get("proofs"):
+            status["proofs"] = [encode(proof, Style.KUBERNETES) for proof in told]
     return status
 
 

@@ -8,9 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.contract.errors import TemporaryError
+from headrace.contract.evidence import Proof
 from headrace.kube.api_server import ApiServer, Conflict, Object
 from headrace.routing.ads import kubernetes_api, status, telemetry
+from headrace.routing.ads.proof_reader import ProofReader
+from headrace.routing.ads.proofs import Version, kept, versions_of
 from headrace.routing.snapshot import Endpoint, accepted_endpoints, pod_counts, ready_pods, versions_with_unready_pods
+from headrace.routing.snapshot.endpoint_health import Pods
 
 log = logging.getLogger(__name__)
 
@@ -24,32 +28,58 @@ class ObservedObjects:
 
 
 class StatusWriter:
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, reader: ProofReader | None = None) -> None:
+        """`reader` asks pods for their proofs; None: nobody does."""
         self._server = server
+        self._reader = reader
         self._unreadable: set[str] = set()
 
     def write(self, observed: ObservedObjects, *, all_endpoints: bool, now: str) -> None:
         """Writes each status that differs. A failed write is left to the next call, and the other statuses are written.
 
         `observed` must be published already, so that no endpoint is called ready before its proxies know it. Without
-        `all_endpoints`, only endpoints are looked at that are not ready, that wait for a new version's first pod, or
-        that have a pod which is not ready: their pods may name a new cause although no object that is watched has
-        changed. `now` is RFC 3339 text.
+        `all_endpoints`, only endpoints are looked at that are not ready, that wait for a new version's first pod, that
+        have a pod which is not ready (their pods may name a new cause although no object that is watched has changed),
+        or of which a version is not proven. `now` is RFC 3339 text.
         """
         endpoints, refused = accepted_endpoints(observed.endpoints)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
-        ready = pod_counts(ready_pods(observed.slices))
+        addresses = ready_pods(observed.slices)
+        ready = pod_counts(addresses)
         starting: dict[str, set[str]] = {}
         for of_endpoint, version in versions_with_unready_pods(observed.slices):
             starting.setdefault(of_endpoint, set()).add(version)
+        missing: set[Version] = set()
         for item in observed.endpoints:
             name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
             faults = refused.get((namespace, name), [])
             endpoint = None if faults else by_name[name]
             rolling_out = endpoint is not None and bool(status.new_versions(endpoint, ready.get(name, {})))
             unready = starting.get(name, set())
-            if all_endpoints or rolling_out or unready or not status.is_ready(item):
-                self._write(item, endpoint, faults=faults, ready=ready.get(name, {}), unready=unready, now=now)
+            proofs, lacking = {}, set[Version]()
+            if endpoint is not None:
+                versions = versions_of(namespace, endpoint)
+                proofs = kept(item, versions)
+                lacking = {version for version in versions if version.name not in proofs}
+                proofs |= self._asked(name, lacking, addresses)
+            missing |= lacking
+            if all_endpoints or rolling_out or unready or lacking or not status.is_ready(item):
+                counts = ready.get(name, {})
+                self._write(item, endpoint, faults=faults, ready=counts, unready=unready, proofs=proofs, now=now)
+        if self._reader is not None:
+            self._reader.keep(missing)
+
+    def _asked(self, name: str, versions: Collection[Version], addresses: Pods) -> dict[str, Proof]:
+        """The proofs of versions whose status has none, as far as pods have told them."""
+        if self._reader is None:
+            return {}
+        found = {}
+        for version in versions:
+            hosts = [pod.ip for pod in addresses.get((name, version.name), ())]
+            proof = self._reader.proof(version, hosts)
+            if proof is not None:
+                found[version.name] = proof
+        return found
 
     def _write(
         self,
@@ -59,13 +89,16 @@ class StatusWriter:
         faults: Sequence[str],
         ready: Mapping[str, int],
         unready: Collection[str],
+        proofs: Mapping[str, Proof],
         now: str,
     ) -> None:
         name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
         try:
             needed = endpoint is not None and status.needs_pods(endpoint, ready, unready=unready)
             pods = self._pods(namespace) if needed else []
-            wanted = status.endpoint_status(item, endpoint=endpoint, faults=faults, ready=ready, pods=pods, now=now)
+            wanted = status.endpoint_status(
+                item, endpoint=endpoint, faults=faults, ready=ready, pods=pods, proofs=proofs, now=now
+            )
             if status.differs(item, wanted):
                 kubernetes_api.write_status(self._server, item, wanted)
                 telemetry.status_writes.labels("written").inc()

@@ -1,11 +1,16 @@
-"""The admin port: metrics for Prometheus and the concurrency limit for the autoscaler. Never reachable by callers."""
+"""The admin port: metrics for Prometheus, the concurrency limit for the autoscaler, and what was proven of the model.
+
+Never reachable by callers.
+"""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from headrace.contract import metrics
+from headrace.contract import evidence, metrics
+from headrace.contract.codec import encode
+from headrace.contract.declaration import Style
 from headrace.runtimes.calls import Outcome
 from headrace.runtimes.http.exchange import Exchange
 from headrace.runtimes.http.listener import is_loopback, is_own
@@ -13,8 +18,12 @@ from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.pod import start
 from headrace.runtimes.pod.cgroup import Usage
+from headrace.runtimes.protocols import errors
 from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
+
+if TYPE_CHECKING:
+    from headrace.runtimes.http.protocol_proof import ProtocolProof
 
 _TEXT = ((b"content-type", b"text/plain; version=0.0.4"),)
 
@@ -27,10 +36,16 @@ class Admin:
     """Answers on the admin port."""
 
     def __init__(
-        self, served: Served, usage: Usage, *, of_engine: Callable[[], Awaitable[bytes]] | None = None
+        self,
+        served: Served,
+        usage: Usage,
+        *,
+        of_engine: Callable[[], Awaitable[bytes]] | None = None,
+        proof: "Callable[[], ProtocolProof | None]" = lambda: None,
     ) -> None:
-        """`of_engine`: an engine's own metrics, in the same format; None without an engine."""
-        self._served, self._usage, self._of_engine = served, usage, of_engine
+        """`of_engine`: an engine's own metrics, in the same format; None without an engine. `proof`: what was proven;
+        None while nobody has looked."""
+        self._served, self._usage, self._of_engine, self._proof = served, usage, of_engine, proof
         self._at_loopback = is_loopback(served.settings.host)
 
     def routes(self) -> dict[str, Route]:
@@ -38,7 +53,22 @@ class Admin:
         return {
             metrics.METRICS_PATH: Route("GET", self._metrics),
             metrics.CONCURRENCY_PATH: Route("GET, PUT", self._concurrency),
+            evidence.PROOF_PATH: Route("GET", self._proven),
+            evidence.INFERENCE_REQUEST_PATH: Route("GET", self._inference_request),
         }
+
+    def _proven(self, exchange: Exchange) -> Handled:
+        del exchange
+        looked = self._proof()
+        if looked is None or looked.proof is None:
+            return self._served.not_ready()
+        return Answer(200, orjson.dumps(encode(looked.proof, Style.KUBERNETES)))
+
+    def _inference_request(self, exchange: Exchange) -> Handled:
+        del exchange
+        looked = self._proof()
+        text = looked.inference_request if looked is not None else None
+        return errors.NOTHING_HERE if text is None else Answer(200, text)
 
     def _metrics(self, exchange: Exchange) -> Handled:
         del exchange

@@ -5,8 +5,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from headrace.contract import names
 from headrace.contract.runtime import EnginePlan
@@ -32,6 +32,9 @@ from headrace.runtimes.queue.memory import MemoryAccount
 from headrace.runtimes.queue.request_metrics import RequestMetrics
 from headrace.runtimes.workers.described_model import UNDESCRIBED, DescribedModel
 from headrace.runtimes.workers.pool import Pool
+
+if TYPE_CHECKING:
+    from headrace.runtimes.http.protocol_proof import ProtocolProof
 
 log = logging.getLogger("headrace.front")
 
@@ -84,18 +87,20 @@ class Front:
         self.backend: Backend
         self.inference: InferenceModel
         self._of_engine: Callable[[], Awaitable[bytes]] | None = None
+        self._proof: ProtocolProof | None = None
         routes = self._by_workers(pipes) if settings.engine is None else self._by_engine(settings.engine, pipes)
         self.served.backend = self.backend
         self.dispatcher.workers = self.backend.workers
         self._router = Router(routes, self._missing)
         self.handle, self.allowed = self._router.handle, self._router.allowed
-        self.administer = Router(Admin(self.served, self.usage, of_engine=self._of_engine).routes()).handle
+        admin = Admin(self.served, self.usage, of_engine=self._of_engine, proof=lambda: self._proof)
+        self.administer = Router(admin.routes()).handle
 
     def _by_workers(self, pipes: Sequence[tuple[Pipe, Pipe]]) -> dict[str, Route]:
         served = self.served
         pool = Pool(
             self.settings, self.dispatcher, pipes=pipes, on_exit=self._exited, on_failed=served.failed,
-            on_first=served.start.finished, memory_ratio=self.usage.memory_ratio,
+            on_first=self._begun, memory_ratio=self.usage.memory_ratio,
         )  # fmt: skip
         self.backend = pool
         model = _Described(pool)
@@ -112,9 +117,15 @@ class Front:
         from headrace.runtimes.engines.supervisor import Supervisor
         from headrace.runtimes.http.engine_routes import EngineRoutes
 
-        served = self.served
+        served, created = self.served, time.monotonic()
+
+        def engine_ready() -> None:
+            served.start.over()
+            if self._proof is not None:
+                self._proof.engine_ready(plan.name, supervisor.pid, created)
+
         supervisor = Supervisor(
-            self.settings, plan, pipes=pipes, on_exit=self._exited, on_failed=served.failed, on_ready=served.start.over
+            self.settings, plan, pipes=pipes, on_exit=self._exited, on_failed=served.failed, on_ready=engine_ready
         )
         engine = Engine(supervisor, self.dispatcher, timeout_seconds=self.settings.timeout_seconds)
         self.backend, self._of_engine = engine, engine.metrics
@@ -126,6 +137,12 @@ class Front:
             return Failure(Reason.NOT_IMPLEMENTED, "This method is not offered.")
         return missing(path, self.settings) if path.startswith("/v2") else errors.NOTHING_HERE
 
+    def _begun(self, pid: int, spawned: float, marks: Mapping[str, float]) -> None:
+        """The first worker takes calls."""
+        if self._proof is not None:
+            self._proof.finished(pid, spawned)
+        self.served.start.finished(pid, spawned, marks)
+
     def _exited(self) -> None:
         self.metrics.worker_exits += 1
 
@@ -133,9 +150,16 @@ class Front:
         """Begins to load the model."""
         try:
             await self.backend.start()
-            from headrace.runtimes.http.grpc_routes import GrpcRoutes  # while the first worker starts
+            # while the first worker starts
+            from headrace.runtimes.http.grpc_routes import GrpcRoutes
+            from headrace.runtimes.http.protocol_proof import ProtocolProof
 
             self._router.add(GrpcRoutes(self.served, self.inference).routes())
+            self._proof = ProtocolProof(self.settings)
+            if self.backend.ready:
+                self._proof.recall()  # a front before this one has proven the model
+            if isinstance(self.backend, Pool):
+                self.backend.prover = self._proof
         except BaseException:
             self.backend.kill()  # nobody would be there for it
             raise

@@ -34,6 +34,8 @@ class Settings:
     endpoint: str = "model"
     version: str = ""
     """Served version, sent in every answer; empty sends none."""
+    image: str = ""
+    """Image of the pod, pinned by digest; empty where that is not known."""
     cores: float = 1.0
     """CPU cores that this pod may use."""
     memory_bytes: int | None = None
@@ -133,6 +135,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     )
     parser.add_argument("--run-directory", type=Path, default=None, help="where sockets go")
     parser.add_argument("--failure-hold-seconds", type=float, default=10.0)
+    parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), help="why it ended")
     parser.add_argument("--plan", type=Path, help="a file with an EnginePlan as JSON; without one: " + ENV_ENGINE)
     given = parser.parse_args(arguments)
     by_hand = given.model is not None or given.port is not None
@@ -167,6 +170,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         admin_port=given.admin_port,
         endpoint=environment.get(names.ENV_ENDPOINT, "model"),
         version=environment.get(names.ENV_VERSION, ""),
+        image=environment.get(names.ENV_IMAGE, ""),
         cores=cores_allowed(),
         memory_bytes=memory_allowed(),
         concurrency=None if concurrency is None else int(concurrency),
@@ -175,5 +179,6 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         timeout_seconds=names.DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
         run_directory=given.run_directory or Path(f"/tmp/headrace-{given.port}"),
         engine=engine,
+        termination_log=given.termination_log,
         failure_hold_seconds=given.failure_hold_seconds,
     )

@@ -82,6 +82,31 @@ def _read_tensor(at: int, described: Any, raw: Sequence[bytes]) -> Tensor:
     return Tensor(name=described.name, datatype=datatype, shape=shape, values=values)
 
 
+def written(request: InferRequest, *, model: str) -> Any:
+    """A ModelInferRequest with the inputs of a request as typed contents."""
+    message = messages.made("ModelInferRequest", model_name=model)
+    for tensor in request.inputs:
+        described = message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        getattr(described.contents, CONTENTS[tensor.datatype]).extend(_typed(tensor))
+    return message
+
+
+def read_outputs(message: Any) -> tuple[Tensor, ...]:
+    """The outputs of a ModelInferResponse."""
+    outputs = []
+    for at, described in enumerate(message.outputs):
+        datatype, shape = str(described.datatype), tuple(described.shape)
+        if message.raw_output_contents:
+            raw = message.raw_output_contents[at]
+            values = tensors.from_bytes(datatype, math.prod(shape), raw, f"outputs[{at}]")
+        else:
+            values = list(getattr(described.contents, CONTENTS[datatype]))
+            if datatype == "BYTES":
+                values = tensors.texts(values, f"outputs[{at}]")
+        outputs.append(Tensor(name=str(described.name), datatype=datatype, shape=shape, values=values))
+    return tuple(outputs)
+
+
 def fill(message: Any, outputs: Sequence[Tensor], *, raw: bool) -> None:
     """Adds the outputs to a ModelInferResponse: raw when asked so, or when one of them has no other form."""
     raw = raw or any(output.datatype not in CONTENTS for output in outputs)

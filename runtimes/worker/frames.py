@@ -28,6 +28,9 @@ class Kind(IntEnum):
     CHUNK = 9  # worker: {"call"}, one JSON document; SCORED follows the last, without a body when all went well
     CANCEL = 10  # front: {"call"}: nobody listens to this stream any more
     APART = 11  # front: {"reason"}: merge no requests any more
+    EXAMPLE = 12  # worker, before its first READY: {"lengths"}: the model's input example and the answer to it
+    PROVE = 13  # front, before any other call: like SCORE, of requests that protocols made of the example
+    PROVED = 14  # worker: like SCORED; a status of 0: the model was not called again for it
 
 
 class Frame(NamedTuple):

@@ -56,6 +56,8 @@ class Merger:
         """Why requests are not merged; empty when they are."""
         self.mixes = False
         """Whether they never will be: answers were seen to depend on other rows, or on chance."""
+        self.proving = False
+        """Whether requests are made of the model's own example: no callers' rows, to learn from."""
         self.watch = Watch()
         self.checking_seconds = 0.0
         """Time spent on checks so far."""
@@ -272,7 +274,7 @@ class Merger:
             answer = Answer(200, scorer.dump({"predictions": result}))
         except Exception as error:
             return scorer.unwritable(predictions, error), None
-        if self._proof is not None and self._proof.open:
+        if self._proof is not None and self._proof.open and not self.proving:
             self._proof.keep(part.rows)
         return answer, result
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from . import deferring, example, frames, loading, pids, warning_filter
 from .diagnostics import STDERR, log
+from .first_call import NOT_ASKED, FirstCall
 from .frames import Kind
 from .merging import Merger
-from .scoring import JSON, Request, Scorer
+from .scoring import Answer, Request, Scorer
 
 BEAT_SECONDS = 1.0
 ORPHAN_SECONDS = 10.0
@@ -108,9 +109,17 @@ class Link:
 class Worker:
     """Answers frames with one model."""
 
-    def __init__(self, link: Link, merger: Merger, described: "dict[str, Any] | None" = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        merger: Merger,
+        described: "dict[str, Any] | None" = None,
+        first_call: "FirstCall | None" = None,
+    ) -> None:
         self._link = link
         self._merger = merger
+        self._first_call = first_call
+        """Kept until a caller's request comes: the front proves the protocols with it before."""
         self._described = described or {}
         self._told = merger.merges
         """Whether requests are merged, as the front knows it."""
@@ -150,6 +159,8 @@ class Worker:
                 self._stream(frame)
             elif frame.kind == Kind.APART:
                 self._end_merging(frame)
+            elif frame.kind == Kind.PROVE:
+                self._prove(frame)
         return False
 
     def _end_merging(self, frame: frames.Frame) -> None:
@@ -183,6 +194,8 @@ class Worker:
                 self._cancelled.add(frame.head["call"])
             elif frame.kind == Kind.APART:
                 self._end_merging(frame)
+            elif frame.kind == Kind.PROVE:
+                self._prove(frame)
             elif frame.kind in (Kind.SCORE, Kind.STREAM):
                 try:
                     self._score(frame) if frame.kind == Kind.SCORE else self._stream(frame)
@@ -210,12 +223,23 @@ class Worker:
         self._cancelled.discard(call)
         self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
 
+    def _prove(self, frame: frames.Frame) -> None:
+        first_call, self._first_call = self._first_call, None
+        requests = _requests(frame)
+        answers = [Answer(NOT_ASKED, b"")] * len(requests)
+        if first_call is not None:
+            try:
+                answers = first_call.prove(self._merger, requests)
+            except Exception as error:  # the front waits for an answer before it serves
+                log.error("the protocols cannot be proven", error)
+        head = {"items": [[answer.status, len(answer.body)] for answer in answers]}
+        self._link.send(frames.pack(Kind.PROVED, head, b"".join(answer.body for answer in answers)))
+
     def _score(self, frame: frames.Frame) -> None:
         merger, watch = self._merger, self._merger.watch
-        started, checking = time.monotonic(), merger.checking_seconds
-        items: list[tuple[str, int]] = frame.head["items"]
-        bodies = frames.split(frame.payload, [length for _, length in items])
-        answers = merger.answer([Request(items[index][0], body) for index, body in enumerate(bodies)])
+        started, checking, counts = time.monotonic(), merger.checking_seconds, (watch.checked, watch.differed)
+        self._first_call = None
+        answers = merger.answer(_requests(frame))
         head = {
             "call": frame.head["call"],
             "items": [[answer.status, len(answer.body)] for answer in answers],
@@ -232,6 +256,12 @@ class Worker:
         self._announce()
 
 
+def _requests(frame: frames.Frame) -> "list[Request]":
+    items: list[tuple[str, int]] = frame.head["items"]
+    bodies = frames.split(frame.payload, [length for _, length in items])
+    return [Request(items[index][0], body) for index, body in enumerate(bodies)]
+
+
 def _beat(link: Link) -> None:
     frame = frames.pack(Kind.BEAT, {})
     while True:
@@ -239,8 +269,11 @@ def _beat(link: Link) -> None:
         link.send(frame)
 
 
-def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
-    """The loaded, warmed-up model and its description. RuntimeError says in one sentence why it cannot be served."""
+def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any], FirstCall | None]":
+    """The loaded, warmed-up model, its description, and its first call where it has an example.
+
+    RuntimeError says in one sentence why it cannot be served.
+    """
     started = time.monotonic()
     try:
         loading.server()
@@ -252,8 +285,9 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
         raise RuntimeError(f"the model does not load: {said}") from error
     loaded = time.monotonic()
     body = loading.warm_up_body(model_directory, scorer.model.metadata)
-    if body is not None:
-        body = _tried(scorer, body, model_directory)
+    first_call = None if body is None else FirstCall(scorer, body)
+    if first_call is not None and not _answers(scorer, first_call, model_directory):
+        body = first_call = None
     if loading.loader_of(scorer.model) == "mlflow.sklearn":
         warning_filter.settle()
     answered = time.monotonic()
@@ -270,27 +304,29 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
     described["packs"] = merger.packs
     described["labels"] = merger.labels
     described["packs_shape"] = merger.packs_shape
-    return merger, described
+    if first_call is not None:
+        described["first_call"] = first_call.figures()
+    return merger, described, first_call
 
 
-def _tried(scorer: Scorer, body: bytes, model_directory: str) -> "bytes | None":
-    """The request of the model's input example, if the model answers it; None where it is the request that is wrong.
+def _answers(scorer: Scorer, first_call: FirstCall, model_directory: str) -> bool:
+    """Makes the first call; whether the model answers it. False where it is the request that is wrong.
 
     RuntimeError when the model does not answer its example in whatever way it is asked.
     """
-    answer = scorer.score(JSON, body)
+    answer = first_call.make()
     if answer.status == 200:
-        return body
+        return True
     reason = json.loads(answer.body).get("message")
     try:
         good = example.answered(scorer.model, model_directory)
     except Exception as error:
         log.warning(f"MLflow cannot read the model's input example, and a request of it is refused: {reason}", error)
-        return None
+        return False
     if not good:
         raise RuntimeError(f"the model fails on its own input example: {reason}")
     log.warning(f"the model answers its input example, but not as a request: {reason}")
-    return None
+    return False
 
 
 def state_of(merger: Merger) -> "dict[str, Any]":
@@ -314,7 +350,7 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
     finder = None if arguments.whole else deferring.defer(arguments.model)
     try:
-        merger, described = prepare(arguments.model)
+        merger, described, first_call = prepare(arguments.model)
     except RuntimeError as error:
         if finder is not None and finder.deferred:
             named = ", ".join(finder.deferred)
@@ -328,6 +364,11 @@ def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
     # which is also why none comes first: of what is garbage by now, a few hundred objects are left.
     gc.freeze()
     gc.set_threshold(collect_every)
+    if first_call is not None and first_call.small:
+        said = (first_call.body, first_call.answer.body)
+        link.send(frames.pack(Kind.EXAMPLE, {"lengths": list(map(len, said))}, b"".join(said)))
     link.announce(frames.pack(Kind.READY, described))
-    Worker(link, merger, described).run()
+    worker = Worker(link, merger, described, first_call)
+    del first_call  # the worker lets go of it
+    worker.run()
     return 0

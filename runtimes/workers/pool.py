@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runtimes import worker as worker_package
-from headrace.runtimes.calls import Listener, Outcome
+from headrace.runtimes.calls import Listener, Outcome, Prover
 from headrace.runtimes.pod import processes
 from headrace.runtimes.pod.logs import Pipe
 from headrace.runtimes.pod.restarts import BackOff
@@ -83,6 +83,8 @@ class Pool:
         self.description: dict[str, Any] | None = None
         """What the first ready worker said about the model; None until then."""
         self.merging = Merging()
+        self.prover: Prover | None = None
+        """Who looks at the model before it takes requests; None: it takes them at once."""
 
     @property
     def ready(self) -> bool:
@@ -187,8 +189,13 @@ class Pool:
                 pieces.put_nowait(frame.payload)
         elif frame.kind == Kind.BEAT:
             handle.beat = time.monotonic()
+        elif frame.kind == Kind.EXAMPLE:
+            body, answer = frames.split(frame.payload, frame.head["lengths"])
+            handle.example = body, answer
         elif frame.kind == Kind.READY:
             self._welcome(handle, frame.head)
+        elif frame.kind == Kind.PROVED:
+            self._proved(handle, frame)
         elif frame.kind == Kind.FAILED:
             self._failed(handle, str(frame.head["reason"]))
 
@@ -206,17 +213,11 @@ class Pool:
         batch = handle.answered(frame.head["call"])
         if batch is None:
             return
-        items = frame.head["items"]
-        bodies = frames.split(frame.payload, [length for _, length in items])
         seconds = frame.head.get("seconds")
         if seconds is not None:
             handle.use.called(seconds)
         self.merging.count(frame.head)
-        outcomes: list[Outcome] = [
-            Answer(200, body) if status == 200 else errors.of_worker(status, body)
-            for (status, _), body in zip(items, bodies, strict=True)
-        ]
-        self._listener.finished(batch, outcomes, seconds)
+        self._listener.finished(batch, [_outcome(*answer) for answer in _answers(frame)], seconds)
 
     def _greet(self, connection: WorkerConnection, frame: frames.Frame) -> None:
         number, pid = int(frame.head["slot"]), int(frame.head["pid"])
@@ -233,8 +234,28 @@ class Pool:
 
     def _welcome(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
         self._settle_merging(handle, described)
-        if handle.ready or handle.process is None:
+        if handle.ready or handle.process is None or handle.proving is not None:
             return  # it said anew whether it merges
+        given, handle.example = handle.example, None
+        adopted = handle.process.popen is None
+        if self.description is None and self.prover is not None and handle.connection is not None and not adopted:
+            works = self.prover.requests(described, given)
+            if works:
+                handle.proving = described
+                handle.connection.prove(works)
+                return
+        self._begin(handle, described)
+
+    def _proved(self, handle: WorkerHandle, frame: frames.Frame) -> None:
+        described, handle.proving = handle.proving, None
+        if described is None or self.prover is None:
+            return
+        self.prover.answered([_outcome(*answer) if answer[0] else None for answer in _answers(frame)])
+        self._begin(handle, described)
+
+    def _begin(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
+        """The worker takes calls from now on."""
+        assert handle.process is not None
         handle.ready = True
         handle.warm_bytes = processes.resident_bytes(handle.pid)
         handle.use.begin(processes.cpu_pressure(handle.pid))
@@ -372,3 +393,14 @@ class Pool:
                 self._listener.lost(batch, LOST)
             else:
                 self._listener.returned(batch, NOT_BEGUN)
+
+
+def _answers(frame: frames.Frame) -> list[tuple[int, bytes]]:
+    """Status and body of each answer in a frame."""
+    items = frame.head["items"]
+    bodies = frames.split(frame.payload, [length for _, length in items])
+    return [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
+
+
+def _outcome(status: int, body: bytes) -> Outcome:
+    return Answer(200, body) if status == 200 else errors.of_worker(status, body)

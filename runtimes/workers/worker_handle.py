@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from headrace.runtimes.calls import Batch
 from headrace.runtimes.pod import processes
@@ -32,6 +33,10 @@ class WorkerHandle:
     beat: float = 0.0
     """When the worker last showed that it schedules threads, in monotonic seconds."""
     seen: processes.ProcessSample | None = None
+    example: tuple[bytes, bytes] | None = None
+    """The model's input example and the answer to it; until it was looked at."""
+    proving: dict[str, Any] | None = None
+    """How it described itself, while it answers the requests of the proof."""
     warm_bytes: int = 0
     """Memory it held after warm-up."""
     batches: dict[int, Batch] = field(default_factory=dict)
@@ -116,6 +121,7 @@ class WorkerHandle:
         """Forgets the ended process; its exit status, None when it was adopted."""
         code = self.process.close() if self.process is not None else None
         self.process, self.ready, self.leaving, self.seen = None, False, False, None
+        self.example = self.proving = None
         self.concurrency = WorkerConcurrency()
         self.use = CallUse()
         if self.connection is not None:
@@ -181,6 +187,11 @@ class WorkerConnection(asyncio.Protocol):
         payload = b"".join([call.work.body for call in batch.calls])
         if self._transport is not None:
             self._transport.writelines((frames.opening(kind, head, len(payload)), payload))  # a large one is not copied
+
+    def prove(self, works: Sequence[Any]) -> None:
+        """Has the worker answer requests that were made of its model's example."""
+        items = [[work.content_type, len(work.body)] for work in works]
+        self.send(frames.pack(Kind.PROVE, {"items": items}, b"".join([work.body for work in works])))
 
     def send(self, frame: bytes) -> None:
         """Writes one frame."""

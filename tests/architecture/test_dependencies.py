@@ -20,6 +20,7 @@ OWNERS = {name: set(map(canonicalize_name, found)) for name, found in packages_d
 """Distributions that hold a module of that name."""
 RUN_WITH = {
     "deploy": ("__main__.py", "components", "images", "stacks", "local"),
+    "cli": ("cli",),
     "control": ("contract", "kube", "routing", "autoscaler"),
     "demo": ("local",),
     "test": ("tests", "bench"),

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("autoscaler", "components", "images", "kube", "local", "routing")
+FOLDERS = ("autoscaler", "cli", "components", "images", "kube", "local", "routing")
 NO_TEST_OF_THEIR_NAME = {
     # Programs: tested by starting them.
     "autoscaler/__main__.py": "tests/e2e/test_autoscaling.py",
+    "cli/__main__.py": "tests/cli/test_try_model.py",
     "components/endpoint/selection/__main__.py": "tests/components/endpoint/test_selection.py",
     "local/__main__.py": "tests/e2e/test_demo.py",
     "routing/ads/__main__.py": "tests/e2e/test_demo.py",

@@ -20,6 +20,7 @@ FOLDERS = (
     "images",
     "stacks",
     "local",
+    "cli",
     "bench",
 )
 MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]

@@ -5,8 +5,9 @@ import io
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
-from live_platform import Platform, run
+from live_platform import Platform, eventually, run
 
 from headrace.local import __main__ as command_line
 from headrace.local import demo
@@ -68,6 +69,32 @@ def test_status_for_scripts_is_json_and_says_that_all_runs(platform: Platform) -
     if platform.cluster.embedded:
         assert status["cluster"]["stopped"] == []
         assert status["cluster"]["ready"] is True
+
+
+def test_the_endpoint_says_what_its_version_proved_before_its_first_request(platform: Platform) -> None:
+    def proven_object() -> Any:
+        shown = platform.kubectl("-n", "endpoint-breast-cancer", "get", "modelendpoint", "breast-cancer", "-o", "json")
+        found = json.loads(shown)
+        return found if found["status"].get("proofs") else None
+
+    told = eventually(proven_object)
+    [proof] = told["status"]["proofs"]
+    [proven] = [condition for condition in told["status"]["conditions"] if condition["type"] == "Proven"]
+
+    assert (proven["status"], proven["reason"]) == ("True", "ExampleAnswered")
+    assert (proof["version"], proof["image"]) == ("v1", told["spec"]["versions"][0]["image"])
+    assert proof["protocols"] == ["invocations", "Open Inference REST", "Open Inference gRPC"]
+    assert proof["differences"] == []
+    assert proof["hasExample"] is True
+    assert proof["loadSeconds"] > 0
+    assert proof["callMilliseconds"] > 0
+    assert proof["memoryMib"] > 50
+
+
+def test_pulumi_up_tells_the_proof(platform: Platform) -> None:
+    printed = platform.stack.up(platform.settings([platform.endpoint]))
+
+    assert "Proven: v1 answers its input example alike over invocations" in printed
 
 
 def test_kubectl_shows_an_operator_what_serves(platform: Platform) -> None:

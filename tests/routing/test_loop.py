@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,15 +24,16 @@ KEYS = {"keys": [{"kid": "one"}]}
 class Running:
     """The control plane on a loop of its own thread."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, ask: Callable[[str, int], Any] | None) -> None:
         self.publisher = Publisher()
+        self._ask = ask
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(server), self._loop).result(10)
 
     async def _start(self, server: ApiServer) -> None:
-        self.control_loop = ControlLoop(server, self.publisher, Options())
+        self.control_loop = ControlLoop(server, self.publisher, Options(), ask=self._ask)
         self.control_loop.start()
         self._task = asyncio.create_task(self.control_loop.run())
 
@@ -89,8 +90,8 @@ def cluster(api: Any) -> Any:
 def start(cluster: Any) -> Iterator[Any]:
     started: list[Running] = []
 
-    def run() -> Running:
-        started.append(Running(cluster.client()))
+    def run(ask: Callable[[str, int], Any] | None = None) -> Running:
+        started.append(Running(cluster.client(), ask))
         return started[-1]
 
     yield run
@@ -211,7 +212,7 @@ def test_the_cause_why_a_version_to_come_does_not_start_is_told_while_nothing_el
         labels={names.ENDPOINT_LABEL: "fraud", names.VERSION_LABEL: "v2"},
         status={"containerStatuses": [{"name": "model", "state": {}, "lastState": ended}]},
     )
-    eventually(lambda: len(status_of(cluster)["conditions"]) == 2, "cause reported")
+    eventually(lambda: len(status_of(cluster)["conditions"]) == 3, "cause reported")
 
     assert ready(cluster) == ("True", "FormerVersionServes")
     assert "No module named 'xgboost'" in status_of(cluster)["conditions"][1]["message"]
@@ -243,6 +244,27 @@ def test_a_change_that_keeps_a_pod_from_starting_is_told_while_nothing_else_chan
 
     told = [(each["type"], each["status"], each["reason"]) for each in status_of(cluster)["conditions"]]
     assert told == [("Ready", "True", "VersionsReady"), ("RolledOut", "False", "CreateContainerConfigError")]
+
+
+def test_a_ready_pod_is_asked_what_it_has_proven_and_the_object_tells(cluster: Any, start: Any) -> None:
+    asked = []
+
+    def ask(host: str, port: int) -> Any:
+        asked.append((host, port))
+        told = {"version": "v1", "image": "i", "time": "2026-01-01T00:00:00Z", "loadSeconds": 1.5, "memoryMib": 200}
+        return {**told, "hasExample": True, "protocols": ["invocations"]}
+
+    start(ask)
+    put_endpoint(cluster)
+    eventually(lambda: ready(cluster) == ("False", "NoReadyPod"), "reported as waiting")
+    assert asked == []
+    put_slice(cluster, "10.0.0.1", "10.0.0.2")
+    eventually(lambda: len(status_of(cluster).get("conditions", ())) == 2, "proof reported")
+    proven = status_of(cluster)["conditions"][1]
+
+    assert (proven["type"], proven["status"], proven["reason"]) == ("Proven", "True", "ExampleAnswered")
+    assert status_of(cluster)["proofs"][0]["loadSeconds"] == 1.5
+    assert asked == [("10.0.0.1", names.FRONT_ADMIN_PORT)]
 
 
 def test_a_status_that_is_right_is_not_written_again(cluster: Any, start: Any) -> None:

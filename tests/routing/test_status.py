@@ -48,7 +48,7 @@ def ready_condition(
     found: Endpoint | None, ready: dict[str, int], *pods: dict[str, Any], faults: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     status = endpoint_status(item(), endpoint=found, faults=faults, ready=ready, pods=pods, now=NOW)
-    (condition,) = status["conditions"]
+    condition = status["conditions"][0]
     assert condition["observedGeneration"] == status["observedGeneration"] == 3
     assert encode(decode(ModelEndpointStatus, status, Style.KUBERNETES), Style.KUBERNETES) == status, "as declared"
     assert condition["reason"] in READY.true or condition["status"] == "False", "as declared"
@@ -93,8 +93,8 @@ def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> 
 
     failing = pod("v2", containerStatuses=crashed("No module named 'xgboost'"))
     starting = pod("v2", containerStatuses=container(running={}))
-    [ready, rolled_out] = conditions(None, NOW, failing)
-    again = conditions({"conditions": [ready, rolled_out]}, LATER, failing)
+    [ready, rolled_out, proven] = conditions(None, NOW, failing)
+    again = conditions({"conditions": [ready, rolled_out, proven]}, LATER, failing)
 
     assert (ready["status"], ready["reason"]) == ("True", "FormerVersionServes")
     assert ready["message"] == "Version v1 serves until v2 has a ready pod."
@@ -103,7 +103,8 @@ def test_a_version_to_come_that_cannot_start_says_why_while_another_serves() -> 
         "ModelLoadFailed",
         "Version v2, pod p: No module named 'xgboost'",
     )
-    assert [condition["lastTransitionTime"] for condition in again] == [NOW, NOW]
+    assert (proven["type"], proven["status"], proven["message"]) == ("Proven", "False", rolled_out["message"])
+    assert [condition["lastTransitionTime"] for condition in again] == [NOW, NOW, NOW]
     assert [condition["type"] for condition in conditions({"conditions": again}, LATER, starting)] == ["Ready"]
 
 

@@ -72,6 +72,8 @@ OPEN = {
         for target in ("api server", "client", "stranger", "dns")
         for port in (443, 6443)
     ),
+    ("control", "model a", names.FRONT_ADMIN_PORT),
+    ("control", "model b", names.FRONT_ADMIN_PORT),
     ("autoscaler", "balancer", names.ENVOY_STATS_PORT),
     ("autoscaler", "model a", names.FRONT_ADMIN_PORT),
     ("autoscaler", "model b", names.FRONT_ADMIN_PORT),
