@@ -8,7 +8,7 @@ import pulumi
 from headrace.components.kubernetes import pods
 from headrace.components.kubernetes.manifests import Labels, Manifest
 from headrace.components.platform import envoy_bootstrap
-from headrace.contract import names
+from headrace.contract import names, request_body
 
 _EXIT_SECONDS: Final = 5
 """Seconds between the end of the drain and SIGKILL."""
@@ -35,6 +35,7 @@ def proxy_pod(
         # A volume of its own: Envoy watches its directory, and a renewed certificate is served without a restart.
         mounts.append({"name": "tls", "mountPath": _TLS_PATH, "readOnly": True})
         volumes.append({"name": "tls", "secret": {"secretName": tls_secret, "defaultMode": 0o440}})
+    memory = f"{request_body.PROXY_MIB}Mi"
     drain = envoy_bootstrap.drain_command(program, longest_seconds=_PROXY_DRAIN_SECONDS)
     command = [
         names.ENVOY_BINARY,
@@ -52,11 +53,10 @@ def proxy_pod(
         "command": command,
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": pods.container_ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
-        # No CPU limit: throttling a proxy adds latency to every endpoint at once. Memory: 17 MiB idle, and up to twice
-        # each body in flight, of 16 MiB at most (three at once: 106 MiB, measured).
+        # No CPU limit: throttling a proxy adds latency to every endpoint at once.
         "resources": {
-            "requests": {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "16Mi"},
-            "limits": {"memory": "512Mi", "ephemeral-storage": "256Mi"},
+            "requests": {"cpu": "100m", "memory": memory, "ephemeral-storage": "16Mi"},
+            "limits": {"memory": memory, "ephemeral-storage": "256Mi"},
         },
         "startupProbe": pods.probe("/ready", "stats", period=1, timeout=2, failures=120),
         "readinessProbe": pods.probe("/ready", "stats", period=2, timeout=2, failures=2),
