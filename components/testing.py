@@ -38,10 +38,16 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "ca_certificate": "authority certificate",
         "ca_private_key": "authority key",
     },
-    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {"ports": [{"port": 16443}]},
-    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
+    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {
+        "ports": [{"port": 16443}],
+        "endpoints": [{"addresses": ["192.0.2.10"]}],
+    },
+    "kubernetes:core/v1:Service": {
+        "spec": {"clusterIPs": ["10.96.0.1"]},
+        "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},
+    },
 }
-"""Outputs that Headrace's resources get by type: of an image, a certificate, the API server's port, a load balancer."""
+"""Outputs that Headrace's resources get by type: images, certificates, the API server, a load balancer."""
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks special values on Pulumi's wire; secrets carry it beside `value`."""
