@@ -25,6 +25,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.settings import get_root_resource, set_root_resource
 
 from headrace.components.endpoint import model_source
+from headrace.contract import names
 from headrace.contract.errors import PermanentError
 
 __all__ = ["ANSWERS", "Recording", "Registered", "record"]
@@ -37,6 +38,14 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "private_key": "server key",
         "ca_certificate": "authority certificate",
         "ca_private_key": "authority key",
+    },
+    "pulumi-python:dynamic/headrace:Identities": {
+        "authority": "authority certificate",
+        "trusted": "authority certificate",
+        "pairs": {
+            program: {"certificate": f"{program} certificate", "private_key": f"{program} key"}
+            for program in (names.ROUTING, names.POP_PROXY, names.LOAD_BALANCER)
+        },
     },
     "kubernetes:discovery.k8s.io/v1:EndpointSlice": {
         "ports": [{"port": 16443}],

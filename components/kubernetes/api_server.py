@@ -20,7 +20,7 @@ def api_server_rules(
     """
     slice_, service = ApiServerEndpoints(f"{name}-api-server", opts), ApiServerService(f"{name}-api-service", opts)
     known = pulumi.Output.all(slice_.ports, slice_.endpoints, service.spec)
-    return known.apply(lambda found: _rules(*found, given))
+    return known.apply(lambda found: _rules(found[0], found[1], found[2], given))
 
 
 def block_faults(field: str, value: object) -> Iterator[str]:

@@ -121,7 +121,8 @@ def to_blocks(blocks: Sequence[str], *ports: int) -> Manifest:
 def _with_api_server(api_server: pulumi.Input[Sequence[Manifest]], *rules: Manifest) -> pulumi.Input[list[Manifest]]:
     if isinstance(api_server, Sequence):
         return [*api_server, *rules]
-    return pulumi.Output.from_input(api_server).apply(lambda known: [*known, *rules])
+    known: pulumi.Output[Sequence[Manifest]] = pulumi.Output.from_input(api_server)
+    return known.apply(lambda found: [*found, *rules])
 
 
 def _policy(

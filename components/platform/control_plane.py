@@ -11,6 +11,7 @@ import pulumi
 from headrace.components.kubernetes import api_server, checks, manifests, network_policies
 from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.controller_pod import controller_pod
+from headrace.components.platform.identities import identity_secrets, identity_volume
 from headrace.components.platform.platform_program import address, platform_program
 from headrace.contract import names
 
@@ -46,6 +47,8 @@ class ControlPlane(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     """Host and port of its xDS service inside the cluster."""
+    identities: list[KubernetesObject]
+    """The Secrets by which the proxies and the control plane know each other; a proxy's pod waits for its own."""
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         replicas = int(args.get("replicas", manifests.REPLICAS))
@@ -66,6 +69,7 @@ class ControlPlane(pulumi.ComponentResource):
         role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
         granted = manifests.role_binding(role_name, names.ROUTING, labels=labels)
         binding = KubernetesObject(f"{name}-binding", granted, pulumi.ResourceOptions(parent=self, depends_on=[role]))
+        self.identities = identity_secrets(name, labels=labels, opts=child)
         way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
         service = platform_program(
             names.ROUTING,
@@ -73,12 +77,17 @@ class ControlPlane(pulumi.ComponentResource):
             parent=self,
             labels=labels,
             pod=controller_pod(
-                names.ROUTING, module="routing.ads", image=args["image"], labels=labels, ports={"xds": names.XDS_PORT}
+                names.ROUTING,
+                module="routing.ads",
+                image=args["image"],
+                labels=labels,
+                ports={"xds": names.XDS_PORT},
+                volumes=[identity_volume(names.ROUTING)],
             ),
             policy=network_policies.control_plane(space, labels=labels, api_server=way),
             replicas=replicas,
-            port=manifests.service_port("xds", names.XDS_PORT, protocol="kubernetes.io/h2c"),
-            after=[binding],
+            port=manifests.service_port("xds", names.XDS_PORT, protocol="https"),
+            after=[binding, *self.identities],
         )
         self.address = service.urn.apply(lambda _: address(names.ROUTING, names.XDS_PORT))
         self.register_outputs({"address": self.address})

@@ -8,6 +8,7 @@ import pulumi
 from headrace.components.kubernetes import pods
 from headrace.components.kubernetes.manifests import Labels, Manifest
 from headrace.components.platform import envoy_bootstrap
+from headrace.components.platform.identities import identity_volume
 from headrace.contract import names, request_body
 
 _EXIT_SECONDS: Final = 5
@@ -15,8 +16,15 @@ _EXIT_SECONDS: Final = 5
 _PROXY_DRAIN_SECONDS: Final = 300
 """Most seconds that a proxy drains: its last request may take 297 s and a little. An idle proxy ends in seconds."""
 _CONFIG_FILE: Final = "envoy.json"
-_CONFIG_PATH: Final = f"/etc/headrace/{_CONFIG_FILE}"
+CONFIG_DIRECTORY: Final = "/etc/headrace/config"
+"""Where a proxy's pod has its bootstrap and `envoy_bootstrap.secrets_files`."""
+_CONFIG_PATH: Final = f"{CONFIG_DIRECTORY}/{_CONFIG_FILE}"
 _TLS_PATH: Final = "/etc/headrace/tls"
+
+
+def proxy_bootstrap(program: str) -> dict[str, Any]:
+    """The bootstrap of an Envoy in its pod."""
+    return envoy_bootstrap.bootstrap(program, secrets_directory=CONFIG_DIRECTORY)
 
 
 def proxy_pod(
@@ -29,8 +37,9 @@ def proxy_pod(
     tls_secret: str | None = None,
 ) -> Manifest:
     """The pod template of an Envoy, started from the ConfigMap of its own name that holds `bootstrap`."""
-    mounts = [{"name": "config", "mountPath": _CONFIG_PATH, "subPath": _CONFIG_FILE, "readOnly": True}]
-    volumes: list[Manifest] = [{"name": "config", "configMap": {"name": program}}]
+    identity, mount = identity_volume(program)
+    mounts = [{"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}, mount]
+    volumes: list[Manifest] = [{"name": "config", "configMap": {"name": program}}, identity]
     if tls_secret is not None:
         # A volume of its own: Envoy watches its directory, and a renewed certificate is served without a restart.
         mounts.append({"name": "tls", "mountPath": _TLS_PATH, "readOnly": True})
@@ -84,4 +93,5 @@ def proxy_pod(
 
 def config_data(bootstrap: Mapping[str, Any]) -> dict[str, str]:
     """The `data` of the ConfigMap that `proxy_pod` mounts."""
-    return {_CONFIG_FILE: pods.config_text(bootstrap)}
+    files = {_CONFIG_FILE: bootstrap, **envoy_bootstrap.secrets_files()}
+    return {name: pods.config_text(content) for name, content in files.items()}

@@ -122,8 +122,9 @@ class ServingPlatform(pulumi.ComponentResource):
         way = {key: args[key] for key in ("api_server_addresses",) if key in args}
         routing: ControlPlaneArgs = {"image": control, "replicas": replicas, "labels": own}
         routing.update(way)  # type: ignore[typeddict-item]
-        ControlPlane(f"{name}-routing", routing, inside)
-        LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, inside)
+        known = ControlPlane(f"{name}-routing", routing, inside).identities
+        proxies = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=known))
+        LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, proxies)
         if scales:
             scaler: AutoscalerArgs = {"image": control, "replicas": replicas, "labels": own}
             scaler.update(way)  # type: ignore[typeddict-item]
@@ -133,7 +134,7 @@ class ServingPlatform(pulumi.ComponentResource):
                 Observability(f"{name}-observability", {"image": image("prometheus"), "labels": own}, inside)
         pop_args: PopProxyArgs = {"image": envoy, "replicas": replicas, "labels": own}
         pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[typeddict-item]
-        pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
+        pop = PopProxy(f"{name}-pop-proxy", pop_args, proxies)
 
         self.url = pop.url
         self.address = pop.address
