@@ -47,8 +47,6 @@ class ControlPlane(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     """Host and port of its xDS service inside the cluster."""
-    identities: list[KubernetesObject]
-    """The Secrets by which the proxies and the control plane know each other; a proxy's pod waits for its own."""
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         replicas = int(args.get("replicas", manifests.REPLICAS))
@@ -69,6 +67,7 @@ class ControlPlane(pulumi.ComponentResource):
         role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
         granted = manifests.role_binding(role_name, names.ROUTING, labels=labels)
         binding = KubernetesObject(f"{name}-binding", granted, pulumi.ResourceOptions(parent=self, depends_on=[role]))
+        # No output: the Secrets by which proxies and control plane know each other, for which the proxies' pods wait.
         self.identities = identity_secrets(name, labels=labels, opts=child)
         way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
         service = platform_program(
