@@ -26,6 +26,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.settings import get_root_resource, set_root_resource
 
 from headrace.components.endpoint import model_source
+from headrace.contract import names
 from headrace.contract.errors import PermanentError
 
 __all__ = ["ANSWERS", "Recording", "Registered", "record"]
@@ -39,10 +40,24 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "ca_certificate": "authority certificate",
         "ca_private_key": "authority key",
     },
-    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {"ports": [{"port": 16443}]},
-    "kubernetes:core/v1:Service": {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}},
+    "pulumi-python:dynamic/headrace:Identities": {
+        "authority": "authority certificate",
+        "trusted": "authority certificate",
+        "pairs": {
+            program: {"certificate": f"{program} certificate", "private_key": f"{program} key"}
+            for program in (names.ROUTING, names.POP_PROXY, names.LOAD_BALANCER)
+        },
+    },
+    "kubernetes:discovery.k8s.io/v1:EndpointSlice": {
+        "ports": [{"port": 16443}],
+        "endpoints": [{"addresses": ["192.0.2.10"]}],
+    },
+    "kubernetes:core/v1:Service": {
+        "spec": {"clusterIPs": ["10.96.0.1"]},
+        "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},
+    },
 }
-"""Outputs that Headrace's resources get by type: of an image, a certificate, the API server's port, a load balancer."""
+"""Outputs that Headrace's resources get by type: images, certificates, the API server, a load balancer."""
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks special values on Pulumi's wire; secrets carry it beside `value`."""

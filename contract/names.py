@@ -25,6 +25,11 @@ LOAD_BALANCER: Final = "load-balancer"
 ROUTING: Final = "routing"
 AUTOSCALER: Final = "autoscaler"
 """Names of the platform's Deployments and Services, and values of COMPONENT_LABEL."""
+CONTROL_PLANE_HOST: Final = f"{ROUTING}.{SYSTEM_NAMESPACE}.svc.cluster.local"
+"""Where the proxies find the control plane, and the name in its certificate."""
+IDENTITY_DIRECTORY: Final = "/etc/headrace/identity"
+"""In the pods of the proxies and the control plane: tls.crt and tls.key, by which they prove who they are to each
+other, and ca.crt, which says whom they believe. A proxy's certificate has its name of those above."""
 
 # --- Labels ----------------------------------------------------------------------------------------------------
 COMPONENT_LABEL: Final = f"{API_GROUP}/component"
@@ -40,7 +45,7 @@ POP_PORT: Final = 8443
 LOAD_BALANCER_PORT: Final = 8080
 """LoadBalancer: HTTP/2 without TLS inside the cluster."""
 XDS_PORT: Final = 18000
-"""Control plane: ADS over gRPC."""
+"""Control plane: ADS over gRPC and TLS, for callers with a certificate of the proxies."""
 CONTROL_HEALTH_PORT: Final = 8081
 """Control plane and autoscaler: /healthz, /readyz, /metrics."""
 ENVOY_ADMIN_PORT: Final = 9901

@@ -4,8 +4,9 @@ Every namespace denies all connections by default (`deny_all`); each function be
 connection between two of our pods is allowed on both sides.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import ipaddress
+from collections.abc import Sequence
+from typing import Final
 
 import pulumi
 
@@ -51,18 +52,15 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
     return _policy(names.LOAD_BALANCER, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
-def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.Input[Sequence[Manifest]]) -> Manifest:
-    """The proxies reach it for their configuration; it reaches the API server, known by `api_server_ports` (`tcp`), and
-    the model pods' admin port, for what they have proven.
-
-    No selector stands for the API server and its address changes on managed clusters, so the rule is by port.
-    """
+def control_plane(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """The proxies reach it for their configuration; it reaches the API server, known by its rules (`api_server_rules`)
+    because no selector stands for it, and the model pods' admin port, for what they have proven."""
     ingress = [
         {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
     proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
-    egress = [{"ports": api_server_ports}, proofs, _name_resolution()]
+    egress = _with_api_server(api_server, proofs, _name_resolution())
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -70,7 +68,7 @@ def autoscaler(
     namespace: str,
     *,
     labels: Labels,
-    api_server_ports: pulumi.Input[Sequence[Manifest]],
+    api_server: pulumi.Input[Sequence[Manifest]],
     prometheus_port: int | None = None,
 ) -> Manifest:
     """Our Prometheus asks it what to scrape; it reaches the API server, balancers' statistics and pods' admin ports.
@@ -79,13 +77,13 @@ def autoscaler(
     the user's and anywhere.
     """
     ingress = [{"from": [_pods(PROMETHEUS)], "ports": tcp(names.CONTROL_HEALTH_PORT)}]
-    egress = [
-        {"ports": api_server_ports},
+    egress = _with_api_server(
+        api_server,
         *_load_sources(),
         {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
         *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
         _name_resolution(),
-    ]
+    )
     return _policy(names.AUTOSCALER, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -128,9 +126,20 @@ def named_destinations(namespace: str, *, labels: Labels, egress: Sequence[Manif
     return kubernetes_object(CILIUM, "CiliumNetworkPolicy", described, spec=spec)
 
 
-def api_server_ports(behind: Sequence[Mapping[str, Any]]) -> list[Manifest]:
-    """Rule for the port of the Service `kubernetes` and those `behind` it: policies differ in which they see."""
-    return tcp(*sorted({443, *(int(entry["port"]) for entry in behind)}))
+def to_blocks(blocks: Sequence[str], *ports: int) -> Manifest:
+    """A rule to these addresses, or blocks of them, on these ports. Without any it is a rule to nobody."""
+    if not blocks or not ports:
+        # Kubernetes reads an empty `to` as everybody.
+        return {"to": [{"podSelector": {"matchLabels": {names.COMPONENT_LABEL: "nobody"}}}], "ports": tcp(*ports)}
+    peers = [{"ipBlock": {"cidr": str(ipaddress.ip_network(block))}} for block in blocks]
+    return {"to": sorted(peers, key=str), "ports": tcp(*ports)}
+
+
+def _with_api_server(api_server: pulumi.Input[Sequence[Manifest]], *rules: Manifest) -> pulumi.Input[list[Manifest]]:
+    if isinstance(api_server, Sequence):
+        return [*api_server, *rules]
+    known: pulumi.Output[Sequence[Manifest]] = pulumi.Output.from_input(api_server)
+    return known.apply(lambda found: [*found, *rules])
 
 
 def _policy(
@@ -139,7 +148,7 @@ def _policy(
     *,
     labels: Labels,
     ingress: Sequence[Manifest],
-    egress: Sequence[Manifest],
+    egress: pulumi.Input[Sequence[Manifest]],
     selector: Manifest | None = None,
 ) -> Manifest:
     """All that the pods of `selector` accept and open; absent: the pods of the platform's program `name`."""
@@ -147,7 +156,7 @@ def _policy(
         "podSelector": _component(name) if selector is None else selector,
         "policyTypes": ["Ingress", "Egress"],
         "ingress": list(ingress),
-        "egress": list(egress),
+        "egress": list(egress) if isinstance(egress, Sequence) else egress,
     }
     described = metadata(name, namespace, labels=labels)
     return kubernetes_object("networking.k8s.io/v1", "NetworkPolicy", described, spec=spec)

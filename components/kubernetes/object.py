@@ -32,12 +32,27 @@ class ApiServerEndpoints(pulumi.CustomResource):
 
     ports: pulumi.Output[Any]
     """Entries with a `port` each."""
+    endpoints: pulumi.Output[Any]
+    """Entries with `addresses` each."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
-        found = pulumi.ResourceOptions(id="default/kubernetes")
         kind = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"}
-        outputs = {"ports": None}
-        super().__init__(_token(kind), name, outputs, pulumi.ResourceOptions.merge(_with_version(opts), found))
+        super().__init__(_token(kind), name, {"ports": None, "endpoints": None}, _found(opts))
+
+
+class ApiServerService(pulumi.CustomResource):
+    """The Service by which pods reach the API server; it is read and never written."""
+
+    spec: pulumi.Output[Any]
+    """With `clusterIPs`."""
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_token({"apiVersion": "v1", "kind": "Service"}), name, {"spec": None}, _found(opts))
+
+
+def _found(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """Options of an object that every cluster has under this name."""
+    return pulumi.ResourceOptions.merge(_with_version(opts), pulumi.ResourceOptions(id="default/kubernetes"))
 
 
 class ServedApi(pulumi.CustomResource):

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pulumi
 
-from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.kubernetes.object import ApiServerEndpoints, KubernetesObject
+from headrace.components.kubernetes import api_server, checks, manifests, network_policies
+from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.controller_pod import controller_pod
 from headrace.components.platform.observability import URL as OWN_PROMETHEUS
 from headrace.components.platform.platform_program import address, platform_program
@@ -51,6 +51,9 @@ class AutoscalerArgs(TypedDict):
     balancers and the pods itself, which suits up to some hundred pods."""
     replicas: NotRequired[int]
     """Copies, of which one decides. Default 2, so that a lost node delays no decision for long."""
+    api_server_addresses: NotRequired[list[str]]
+    """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
+    Absent: its addresses at the time of the update."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
 
@@ -69,6 +72,7 @@ class Autoscaler(pulumi.ComponentResource):
             checks.known_keys(args, AutoscalerArgs.__annotations__),
             checks.present(args, "image"),
             checks.at_least("replicas", replicas, 1),
+            api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
             checks.web_address("prometheus_url", prometheus_url) if prometheus_url else (),
         )
@@ -89,7 +93,7 @@ class Autoscaler(pulumi.ComponentResource):
             bound = pulumi.ResourceOptions(parent=self, depends_on=[granted])
             bindings.append(KubernetesObject(f"{name}-{suffix}-binding", binding, bound))
         environment = {"HEADRACE_AUTOSCALER_PROMETHEUS_URL": prometheus_url} if prometheus_url else {}
-        api_server = ApiServerEndpoints(f"{name}-api-server", child).ports.apply(network_policies.api_server_ports)
+        way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
         prometheus_port = None if prometheus_url == OWN_PROMETHEUS else _port(prometheus_url)
         service = platform_program(
             names.AUTOSCALER,
@@ -97,9 +101,7 @@ class Autoscaler(pulumi.ComponentResource):
             parent=self,
             labels=labels,
             pod=controller_pod(names.AUTOSCALER, image=args["image"], labels=labels, ports={}, environment=environment),
-            policy=network_policies.autoscaler(
-                space, labels=labels, api_server_ports=api_server, prometheus_port=prometheus_port
-            ),
+            policy=network_policies.autoscaler(space, labels=labels, api_server=way, prometheus_port=prometheus_port),
             replicas=replicas,
             port=manifests.service_port("health", names.CONTROL_HEALTH_PORT, protocol="http"),
             after=bindings,

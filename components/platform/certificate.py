@@ -21,7 +21,6 @@ from pulumi import dynamic
 AUTHORITY_LIFE: Final = timedelta(days=3650)
 SERVER_LIFE: Final = timedelta(days=397)
 """The longest that browsers and Apple's clients accept."""
-_RENEW_BELOW: Final = SERVER_LIFE / 3
 _CLOCK_SKEW: Final = timedelta(hours=1)
 """Certificates start this long ago, for clients whose clock is behind."""
 
@@ -48,8 +47,15 @@ def new_authority(now: datetime) -> KeyPair:
     return _pair(certificate, key)
 
 
-def new_server(authority: KeyPair, server_names: Sequence[str], now: datetime) -> KeyPair:
-    """A server certificate for `server_names` (DNS names and IP addresses), signed by `authority`."""
+def new_server(
+    authority: KeyPair,
+    server_names: Sequence[str],
+    now: datetime,
+    *,
+    life: timedelta = SERVER_LIFE,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+) -> KeyPair:
+    """A certificate for `server_names` (DNS names and IP addresses), signed by `authority`; a server's by default."""
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
     issuer_key = serialization.load_pem_private_key(authority.private_key.encode(), password=None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
@@ -57,20 +63,20 @@ def new_server(authority: KeyPair, server_names: Sequence[str], now: datetime) -
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server_names[0][:64])])
     certificate = (
-        _builder(subject, issuer.subject, key.public_key(), now, SERVER_LIFE)
+        _builder(subject, issuer.subject, key.public_key(), now, life)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in server_names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
     return _pair(certificate, key)
 
 
-def renewal_due(certificate: str, now: datetime) -> bool:
-    """Whether the PEM `certificate` is in the last third of its life, or past it."""
-    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc - now < _RENEW_BELOW
+def renewal_due(certificate: str, now: datetime, *, life: timedelta = SERVER_LIFE) -> bool:
+    """Whether the PEM `certificate` is in the last third of `life`, or past it."""
+    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc - now < life / 3
 
 
 class _Issuer(dynamic.ResourceProvider):

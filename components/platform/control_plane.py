@@ -8,9 +8,10 @@ from typing import Final, NotRequired, TypedDict
 
 import pulumi
 
-from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.kubernetes.object import ApiServerEndpoints, KubernetesObject
+from headrace.components.kubernetes import api_server, checks, manifests, network_policies
+from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.controller_pod import controller_pod
+from headrace.components.platform.identities import identity_secrets, identity_volume
 from headrace.components.platform.platform_program import address, platform_program
 from headrace.contract import names
 
@@ -34,6 +35,9 @@ class ControlPlaneArgs(TypedDict):
     """Image of the control plane, pinned by digest."""
     replicas: NotRequired[int]
     """Copies. Default 2, so that a lost node delays no change of configuration."""
+    api_server_addresses: NotRequired[list[str]]
+    """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
+    Absent: its addresses at the time of the update."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
 
@@ -51,6 +55,7 @@ class ControlPlane(pulumi.ComponentResource):
             checks.known_keys(args, ControlPlaneArgs.__annotations__),
             checks.present(args, "image"),
             checks.at_least("replicas", replicas, 1),
+            api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
         )
         super().__init__("headrace:index:ControlPlane", name, dict(args), opts)
@@ -62,19 +67,26 @@ class ControlPlane(pulumi.ComponentResource):
         role = KubernetesObject(f"{name}-role", manifests.cluster_role(role_name, labels=labels, rules=RULES), child)
         granted = manifests.role_binding(role_name, names.ROUTING, labels=labels)
         binding = KubernetesObject(f"{name}-binding", granted, pulumi.ResourceOptions(parent=self, depends_on=[role]))
-        api_server = ApiServerEndpoints(f"{name}-api-server", child).ports.apply(network_policies.api_server_ports)
+        # No output: the Secrets by which proxies and control plane know each other, for which the proxies' pods wait.
+        self.identities = identity_secrets(name, labels=labels, opts=child)
+        way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
         service = platform_program(
             names.ROUTING,
             name=name,
             parent=self,
             labels=labels,
             pod=controller_pod(
-                names.ROUTING, module="routing.ads", image=args["image"], labels=labels, ports={"xds": names.XDS_PORT}
+                names.ROUTING,
+                module="routing.ads",
+                image=args["image"],
+                labels=labels,
+                ports={"xds": names.XDS_PORT},
+                volumes=[identity_volume(names.ROUTING)],
             ),
-            policy=network_policies.control_plane(space, labels=labels, api_server_ports=api_server),
+            policy=network_policies.control_plane(space, labels=labels, api_server=way),
             replicas=replicas,
-            port=manifests.service_port("xds", names.XDS_PORT, protocol="kubernetes.io/h2c"),
-            after=[binding],
+            port=manifests.service_port("xds", names.XDS_PORT, protocol="https"),
+            after=[binding, *self.identities],
         )
         self.address = service.urn.apply(lambda _: address(names.ROUTING, names.XDS_PORT))
         self.register_outputs({"address": self.address})

@@ -1,6 +1,6 @@
 """The pod template of a controller: a program of the platform that talks to the API server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
@@ -17,16 +17,19 @@ def controller_pod(
     labels: Labels,
     ports: Mapping[str, int],
     environment: Mapping[str, str] | None = None,
+    volumes: Sequence[tuple[Manifest, Manifest]] = (),
 ) -> Manifest:
     """The pod template of `python -m headrace.<module>` (`program` when absent), with a token for the API server.
 
-    Probes request /healthz and /readyz on the port `health`, which is added to `ports`.
+    Probes request /healthz and /readyz on the port `health`, which is added to `ports`. `volumes` are pairs of a volume
+    and where the container mounts it.
     """
     container = {
         "name": program,
         "image": image,
         "args": ["-m", f"headrace.{module or program}"],  # to the interpreter that the image starts
         "env": pods.environment(environment or {}),
+        "volumeMounts": [mount for _, mount in volumes],
         "ports": pods.container_ports({**ports, "health": names.CONTROL_HEALTH_PORT}),
         "resources": {
             "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
@@ -42,6 +45,7 @@ def controller_pod(
         labels=labels,
         selector={names.COMPONENT_LABEL: program},
         scratch="16Mi",
+        volumes=[volume for volume, _ in volumes],
         automountServiceAccountToken=True,
         terminationGracePeriodSeconds=15,
     )

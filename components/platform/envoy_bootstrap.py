@@ -2,13 +2,16 @@
 
 from typing import Any, Final
 
-from headrace.contract import names
+from headrace.contract import names, request_body
 
 ROLES: Final = (names.POP_PROXY, names.LOAD_BALANCER)
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _MONITORS: Final = "envoy.extensions.resource_monitors"
-CONTROL_PLANE_HOST: Final = f"{names.ROUTING}.{names.SYSTEM_NAMESPACE}.svc.cluster.local"
+_MEBIBYTE: Final = request_body.MEBIBYTE
+CONTROL_PLANE_HOST: Final = names.CONTROL_PLANE_HOST
+
+_IDENTITY, _TRUSTED = "identity", "trusted"
 
 DRAIN_SECONDS: Final = 5
 """Seconds for which a draining proxy accepts connections, while it closes those that it has."""
@@ -64,13 +67,16 @@ def bootstrap(
     control_plane_port: int = names.XDS_PORT,
     admin_port: int = names.ENVOY_ADMIN_PORT,
     stats_port: int = names.ENVOY_STATS_PORT,
+    secrets_directory: str | None = None,
     max_connections: int = 50_000,
+    memory_mib: int = request_body.PROXY_MIB,
 ) -> dict[str, Any]:
     """The `--config-yaml` or `--config-path` content of one Envoy, as plain data.
 
     `role` is names.POP_PROXY or names.LOAD_BALANCER; the control plane answers by it. Give each pod its own
-    `--service-node` (its name); `--service-cluster` must stay unset or be the role. Memory is bounded by the
-    container's own limit, which the overload manager reads. Raises ValueError for another role.
+    `--service-node` (its name); `--service-cluster` must stay unset or be the role. `secrets_directory` holds
+    `secrets_files`; without it the control plane is spoken to in the clear. `memory_mib` is the container's limit.
+    Raises ValueError for another role.
     """
     if role not in ROLES:
         raise ValueError(f"role = {role!r}, must be one of {', '.join(ROLES)}")
@@ -90,13 +96,15 @@ def bootstrap(
         "static_resources": {
             "listeners": [_stats_listener(stats_port)],
             "clusters": [
-                _control_plane(control_plane_host, control_plane_port),
+                _control_plane(control_plane_host, control_plane_port, secrets_directory),
                 _cluster("admin", "STATIC", "127.0.0.1", admin_port),
             ],
         },
         "admin": {"address": _address("127.0.0.1", admin_port)},
         "stats_config": {"stats_tags": _stats_tags()},
-        "overload_manager": _overload_manager(max_connections),
+        "overload_manager": _overload_manager(max_connections, memory_mib),
+        # What the last five minutes did not need goes back to the system; without this, the heap never shrinks.
+        "memory_allocator_manager": {"bytes_to_release": 32 * _MEBIBYTE, "memory_release_interval": "1s"},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]},
     }
 
@@ -119,11 +127,48 @@ def _cluster(name: str, kind: str, host: str, port: int, **fields: Any) -> dict[
     return {"name": name, "type": kind, "connect_timeout": "1s", "load_assignment": assignment, **fields}
 
 
-def _control_plane(host: str, port: int) -> dict[str, Any]:
+def _control_plane(host: str, port: int, secrets_directory: str | None) -> dict[str, Any]:
     # Detects a control plane whose machine is gone without a TCP reset.
     http2 = {"http2_protocol_options": {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}}
     options = {_PROTOCOLS: _any(_PROTOCOLS, {"explicit_http_config": http2})}
-    return _cluster("control-plane", "STRICT_DNS", host, port, typed_extension_protocol_options=options)
+    tls = {} if secrets_directory is None else {"transport_socket": _mutual_tls(secrets_directory)}
+    return _cluster("control-plane", "STRICT_DNS", host, port, typed_extension_protocol_options=options, **tls)
+
+
+def _mutual_tls(directory: str) -> dict[str, Any]:
+    """Proves who the proxy is, and believes the control plane alone. Envoy reads certificates anew from files that a
+    secret names, and from no others."""
+    expected = {"san_type": "DNS", "matcher": {"exact": CONTROL_PLANE_HOST}}
+    context = {
+        "alpn_protocols": ["h2"],
+        "tls_certificate_sds_secret_configs": [_secret_source(directory, _IDENTITY)],
+        "combined_validation_context": {
+            "default_validation_context": {"match_typed_subject_alt_names": [expected]},
+            "validation_context_sds_secret_config": _secret_source(directory, _TRUSTED),
+        },
+    }
+    kind = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    body = {"sni": CONTROL_PLANE_HOST, "common_tls_context": context}
+    return _extension("envoy.transport_sockets.tls", kind, body)
+
+
+def _secret_source(directory: str, name: str) -> dict[str, Any]:
+    source = {"path_config_source": {"path": f"{directory}/{name}.json"}, "resource_api_version": "V3"}
+    return {"name": name, "sds_config": source}
+
+
+def secrets_files(identity_directory: str = names.IDENTITY_DIRECTORY) -> dict[str, Any]:
+    """By file name, what `secrets_directory` holds: where the identity's files are, which are watched for renewal."""
+    watched = {"watched_directory": {"path": identity_directory}}
+    pair = {
+        "certificate_chain": {"filename": f"{identity_directory}/tls.crt"},
+        "private_key": {"filename": f"{identity_directory}/tls.key"},
+        **watched,
+    }
+    trusted = {"trusted_ca": {"filename": f"{identity_directory}/ca.crt"}, **watched}
+    secrets = {_IDENTITY: {"tls_certificate": pair}, _TRUSTED: {"validation_context": trusted}}
+    kind = "envoy.extensions.transport_sockets.tls.v3.Secret"
+    return {f"{name}.json": {"resources": [_any(kind, {"name": name, **body})]} for name, body in secrets.items()}
 
 
 def _stats_listener(port: int) -> dict[str, Any]:
@@ -160,26 +205,39 @@ def _stats_tags() -> list[dict[str, Any]]:
     ]
 
 
-def _overload_manager(max_connections: int) -> dict[str, Any]:
-    memory = "envoy.resource_monitors.cgroup_memory"
+def _overload_manager(max_connections: int, memory_mib: int) -> dict[str, Any]:
+    """What happens when memory runs out although large bodies are counted: many small ones, or gRPC without lengths.
 
-    def at(value: float) -> list[dict[str, Any]]:
-        return [{"name": memory, "threshold": {"value": value}}]
+    The heap in use is what counts. The container's own count has the pages in it that the allocator keeps free: a proxy
+    judged by it would refuse requests long after a burst.
+    """
+    heap, container = "envoy.resource_monitors.fixed_heap", "envoy.resource_monitors.cgroup_memory"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
 
+    def at(value: float, monitor: str = heap) -> list[dict[str, Any]]:
+        return [{"name": monitor, "threshold": {"value": value}}]
+
+    largest_first = [{"name": heap, "scaled": {"scaling_threshold": 0.65, "saturation_threshold": 0.90}}]
     return {
-        "refresh_interval": "0.25s",
+        # Two threads take in some 20 MiB in that time.
+        "refresh_interval": "0.020s",
         "resource_monitors": [
-            _extension(memory, f"{_MONITORS}.cgroup_memory.v3.CgroupMemoryConfig", {}),
             _extension(
-                "envoy.resource_monitors.global_downstream_max_connections",
+                heap, f"{_MONITORS}.fixed_heap.v3.FixedHeapConfig", {"max_heap_size_bytes": memory_mib * _MEBIBYTE}
+            ),
+            _extension(container, f"{_MONITORS}.cgroup_memory.v3.CgroupMemoryConfig", {}),
+            _extension(
+                connections,
                 f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
                 {"max_active_downstream_connections": max_connections},
             ),
         ],
         "actions": [
-            {"name": "envoy.overload_actions.shrink_heap", "triggers": at(0.90)},
-            {"name": "envoy.overload_actions.disable_http_keepalive", "triggers": at(0.92)},
-            {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": at(0.95)},
+            {"name": "envoy.overload_actions.shrink_heap", "triggers": at(0.70, container)},
+            {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": at(0.90)},
+            {"name": "envoy.overload_actions.reset_high_memory_stream", "triggers": largest_first},
         ],
         "loadshed_points": [{"name": "envoy.load_shed_points.tcp_listener_accept", "triggers": at(0.95)}],
+        # Streams are told apart by size from here on; a smaller one is never reset.
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": 20},
     }

@@ -9,9 +9,8 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.platform import envoy_bootstrap
 from headrace.components.platform.platform_program import address, platform_program
-from headrace.components.platform.proxy_pod import config_data, proxy_pod
+from headrace.components.platform.proxy_pod import config_data, proxy_bootstrap, proxy_pod
 from headrace.contract import names
 
 
@@ -44,7 +43,7 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("headrace:index:LoadBalancer", name, dict(args), opts)
         program, port = names.LOAD_BALANCER, names.LOAD_BALANCER_PORT
         labels = manifests.standard_labels(program, args.get("labels", {}))
-        bootstrap = envoy_bootstrap.bootstrap(program)
+        bootstrap = proxy_bootstrap(program)
         service = platform_program(
             program,
             name=name,

@@ -12,10 +12,9 @@ import pulumi
 
 from headrace.components.kubernetes import checks, manifests, network_policies
 from headrace.components.kubernetes.object import KubernetesObject
-from headrace.components.platform import envoy_bootstrap
 from headrace.components.platform.certificate import Certificate
 from headrace.components.platform.platform_program import platform_program
-from headrace.components.platform.proxy_pod import config_data, proxy_pod
+from headrace.components.platform.proxy_pod import config_data, proxy_bootstrap, proxy_pod
 from headrace.contract import names
 
 _TLS_SECRET = f"{names.POP_PROXY}-tls"
@@ -92,7 +91,7 @@ class PopProxy(pulumi.ComponentResource):
             self.ca_certificate = certificate.ca_certificate
         else:
             self.ca_certificate = pulumi.Output.from_input("")
-        program, bootstrap = names.POP_PROXY, envoy_bootstrap.bootstrap(names.POP_PROXY)
+        program, bootstrap = names.POP_PROXY, proxy_bootstrap(names.POP_PROXY)
         pod = proxy_pod(
             program, image=args["image"], labels=labels, port=names.POP_PORT, bootstrap=bootstrap, tls_secret=tls_secret
         )

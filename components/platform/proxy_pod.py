@@ -8,15 +8,23 @@ import pulumi
 from headrace.components.kubernetes import pods
 from headrace.components.kubernetes.manifests import Labels, Manifest
 from headrace.components.platform import envoy_bootstrap
-from headrace.contract import names
+from headrace.components.platform.identities import identity_volume
+from headrace.contract import names, request_body
 
 _EXIT_SECONDS: Final = 5
 """Seconds between the end of the drain and SIGKILL."""
 _PROXY_DRAIN_SECONDS: Final = 300
 """Most seconds that a proxy drains: its last request may take 297 s and a little. An idle proxy ends in seconds."""
 _CONFIG_FILE: Final = "envoy.json"
-_CONFIG_PATH: Final = f"/etc/headrace/{_CONFIG_FILE}"
+CONFIG_DIRECTORY: Final = "/etc/headrace/config"
+"""Where a proxy's pod has its bootstrap and `envoy_bootstrap.secrets_files`."""
+_CONFIG_PATH: Final = f"{CONFIG_DIRECTORY}/{_CONFIG_FILE}"
 _TLS_PATH: Final = "/etc/headrace/tls"
+
+
+def proxy_bootstrap(program: str) -> dict[str, Any]:
+    """The bootstrap of an Envoy in its pod."""
+    return envoy_bootstrap.bootstrap(program, secrets_directory=CONFIG_DIRECTORY)
 
 
 def proxy_pod(
@@ -29,12 +37,14 @@ def proxy_pod(
     tls_secret: str | None = None,
 ) -> Manifest:
     """The pod template of an Envoy, started from the ConfigMap of its own name that holds `bootstrap`."""
-    mounts = [{"name": "config", "mountPath": _CONFIG_PATH, "subPath": _CONFIG_FILE, "readOnly": True}]
-    volumes: list[Manifest] = [{"name": "config", "configMap": {"name": program}}]
+    identity, mount = identity_volume(program)
+    mounts = [{"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}, mount]
+    volumes: list[Manifest] = [{"name": "config", "configMap": {"name": program}}, identity]
     if tls_secret is not None:
         # A volume of its own: Envoy watches its directory, and a renewed certificate is served without a restart.
         mounts.append({"name": "tls", "mountPath": _TLS_PATH, "readOnly": True})
         volumes.append({"name": "tls", "secret": {"secretName": tls_secret, "defaultMode": 0o440}})
+    memory = f"{request_body.PROXY_MIB}Mi"
     drain = envoy_bootstrap.drain_command(program, longest_seconds=_PROXY_DRAIN_SECONDS)
     command = [
         names.ENVOY_BINARY,
@@ -52,11 +62,10 @@ def proxy_pod(
         "command": command,
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": pods.container_ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
-        # No CPU limit: throttling a proxy adds latency to every endpoint at once. Memory: 17 MiB idle, and up to twice
-        # each body in flight, of 16 MiB at most (three at once: 106 MiB, measured).
+        # No CPU limit: throttling a proxy adds latency to every endpoint at once.
         "resources": {
-            "requests": {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "16Mi"},
-            "limits": {"memory": "512Mi", "ephemeral-storage": "256Mi"},
+            "requests": {"cpu": "100m", "memory": memory, "ephemeral-storage": "16Mi"},
+            "limits": {"memory": memory, "ephemeral-storage": "256Mi"},
         },
         "startupProbe": pods.probe("/ready", "stats", period=1, timeout=2, failures=120),
         "readinessProbe": pods.probe("/ready", "stats", period=2, timeout=2, failures=2),
@@ -84,4 +93,5 @@ def proxy_pod(
 
 def config_data(bootstrap: Mapping[str, Any]) -> dict[str, str]:
     """The `data` of the ConfigMap that `proxy_pod` mounts."""
-    return {_CONFIG_FILE: pods.config_text(bootstrap)}
+    files = {_CONFIG_FILE: bootstrap, **envoy_bootstrap.secrets_files()}
+    return {name: pods.config_text(content) for name, content in files.items()}

@@ -10,10 +10,10 @@ from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
-from headrace.components.kubernetes import checks, manifests, network_policies
+from headrace.components.kubernetes import api_server, checks, manifests, network_policies
 from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.autoscaler import SCALE_ROLE, SCALE_RULES, Autoscaler, AutoscalerArgs
-from headrace.components.platform.control_plane import ControlPlane
+from headrace.components.platform.control_plane import ControlPlane, ControlPlaneArgs
 from headrace.components.platform.load_balancer import LoadBalancer
 from headrace.components.platform.observability import URL, Observability
 from headrace.components.platform.platform_image import PlatformImage, PlatformImageArgs
@@ -53,6 +53,9 @@ class ServingPlatformArgs(TypedDict):
     others set."""
     prometheus_url: NotRequired[str]
     """Prometheus that the autoscaler reads. Absent: one of the platform's own."""
+    api_server_addresses: NotRequired[list[str]]
+    """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
+    Absent: its addresses at the time of the update."""
     replicas: NotRequired[int]
     """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
@@ -90,6 +93,7 @@ class ServingPlatform(pulumi.ComponentResource):
             base_faults(base),
             exposure_faults(args),
             checks.web_address("prometheus_url", args["prometheus_url"]) if "prometheus_url" in args else (),
+            api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
         )
@@ -115,17 +119,22 @@ class ServingPlatform(pulumi.ComponentResource):
             return PlatformImage(f"{name}-{kind}-image", wanted, child).image
 
         control, envoy = image("control"), image("envoy")
-        ControlPlane(f"{name}-routing", {"image": control, "replicas": replicas, "labels": own}, inside)
-        LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, inside)
+        way = {key: args[key] for key in ("api_server_addresses",) if key in args}
+        routing: ControlPlaneArgs = {"image": control, "replicas": replicas, "labels": own}
+        routing.update(way)  # type: ignore[typeddict-item]
+        known = ControlPlane(f"{name}-routing", routing, inside).identities
+        proxies = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=known))
+        LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, proxies)
         if scales:
             scaler: AutoscalerArgs = {"image": control, "replicas": replicas, "labels": own}
+            scaler.update(way)  # type: ignore[typeddict-item]
             scaler["prometheus_url"] = args.get("prometheus_url", URL)
             Autoscaler(f"{name}-autoscaler", scaler, inside)
             if "prometheus_url" not in args:
                 Observability(f"{name}-observability", {"image": image("prometheus"), "labels": own}, inside)
         pop_args: PopProxyArgs = {"image": envoy, "replicas": replicas, "labels": own}
         pop_args.update({key: args[key] for key in _POP_INPUTS if key in args})  # type: ignore[typeddict-item]
-        pop = PopProxy(f"{name}-pop-proxy", pop_args, inside)
+        pop = PopProxy(f"{name}-pop-proxy", pop_args, proxies)
 
         self.url = pop.url
         self.address = pop.address

@@ -11,7 +11,7 @@ from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
-from headrace.routing.ads import kubernetes_api, proof_reader, service, telemetry
+from headrace.routing.ads import identity, kubernetes_api, proof_reader, service, telemetry
 from headrace.routing.ads.loop import ControlLoop
 from headrace.routing.ads.settings import Settings
 from headrace.routing.snapshot import Options
@@ -28,7 +28,8 @@ async def run() -> None:
     control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, Options(), ask=proof_reader.told_by)
     alive, ready = control_loop.alive, control_loop.ready
     admin = AdminServer(names.CONTROL_HEALTH_PORT, alive=alive, ready=ready, registry=telemetry.registry)
-    server, port = await service.serve(service.AdsServicer(publisher), address=f"0.0.0.0:{names.XDS_PORT}")
+    servicer, address = service.AdsServicer(publisher), f"0.0.0.0:{names.XDS_PORT}"
+    server, port = await service.serve(servicer, address=address, credentials=identity.credentials())
     admin.start()
     control_loop.start()
     log.info("xDS on port %d, health on port %d", port, admin.port)

@@ -33,8 +33,12 @@ _MESSAGES: dict[str, Any] = {
 for _module in (
     "type.matcher.v3.http_inputs_pb2",
     "extensions.access_loggers.stream.v3.stream_pb2",
+    "extensions.common.matching.v3.extension_matcher_pb2",
+    "extensions.filters.common.matcher.action.v3.skip_action_pb2",
+    "extensions.filters.http.adaptive_concurrency.v3.adaptive_concurrency_pb2",
     "extensions.filters.http.buffer.v3.buffer_pb2",
     "extensions.filters.http.jwt_authn.v3.config_pb2",
+    "extensions.filters.http.lua.v3.lua_pb2",
     "extensions.filters.http.rbac.v3.rbac_pb2",
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.http.transform.v3.transform_pb2",

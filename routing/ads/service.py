@@ -14,7 +14,7 @@ import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from headrace.contract import names
-from headrace.routing.ads import telemetry
+from headrace.routing.ads import identity, telemetry
 from headrace.routing.ads.delta_session import DeltaResponse, DeltaXdsSession
 from headrace.routing.ads.resource_encoder import ResourceEncoder
 from headrace.routing.snapshot import Snapshot
@@ -64,6 +64,10 @@ class AdsServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ign
             rule = f"must be {names.POP_PROXY} or {names.LOAD_BALANCER}"
             remedy = "use the bootstrap of headrace.components.platform.envoy_bootstrap"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"node.cluster = {role!r}, {rule}; {remedy}")
+        known = identity.roles(context)
+        if known is not None and role not in known:
+            rule = f"must be a name of the caller's certificate, {', '.join(sorted(known))}"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"node.cluster = {role!r}, {rule}")
         log.info("proxy %s (%s) connected", first.node.id, role)
         stream = Stream(role, first.node.id, self._publisher)
         stream.receive(first)
@@ -155,8 +159,11 @@ class Stream:
                 task.cancel()
 
 
-async def serve(servicer: AdsServicer, *, address: str) -> tuple[grpc.aio.Server, int]:
-    """Starts the server; returns it with the port it listens on. Raises OSError when the port cannot be had."""
+async def serve(servicer: AdsServicer, *, address: str, credentials: Any = None) -> tuple[grpc.aio.Server, int]:
+    """Starts the server; returns it with the port it listens on. Raises OSError when the port cannot be had.
+
+    Without `identity.credentials` it speaks in the clear and believes everybody.
+    """
     server = grpc.aio.server(
         options=[
             ("grpc.so_reuseport", 0),
@@ -169,7 +176,9 @@ async def serve(servicer: AdsServicer, *, address: str) -> tuple[grpc.aio.Server
     )
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(servicer, server)
     try:
-        port = server.add_insecure_port(address)
+        port = (
+            server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
+        )
     except RuntimeError as error:
         raise OSError(f"xDS address = {address!r} cannot be listened on; free the port or choose another") from error
     await server.start()

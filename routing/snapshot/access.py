@@ -4,7 +4,7 @@ from typing import Final
 
 from headrace.routing.snapshot import paths
 from headrace.routing.snapshot.options import Options
-from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, extension, typed
+from headrace.routing.snapshot.resources import DISABLED, ENABLED, Body, direct_response, extension, typed
 from headrace.routing.snapshot.world import Endpoint, Keys
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
@@ -12,6 +12,10 @@ RBAC_FILTER: Final = "envoy.filters.http.rbac"
 SUBJECT_HEADER: Final = "x-headrace-subject"
 """The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
 `strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
+REFUSED_HEADER: Final = "x-headrace-refused"
+"""Set by `refused_body` on a request that will be refused, whose body it throws away: the length it announced."""
+REFUSED_TOKEN_FILTER: Final = "headrace.refused-token"
+REFUSED_SHAPE_FILTER: Final = "headrace.refused-shape"
 FAILED_KEY: Final = "failed"
 """Key in the dynamic metadata of JWT_FILTER when it refused the token."""
 _RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
@@ -47,9 +51,9 @@ TOO_LARGE: Final = "content-length"
 TWO_HOSTS: Final = ":authority"
 
 
-def too_large(options: Options) -> Body:
-    """Matches a request that announces more than the largest body."""
-    return {"name": TOO_LARGE, "range_match": {"start": options.body_bytes + 1, "end": 2**63 - 1}}
+def too_large(options: Options, header: str = TOO_LARGE) -> Body:
+    """Matches a request that announces, or did announce in REFUSED_HEADER, more than the largest body."""
+    return {"name": header, "range_match": {"start": options.body_bytes + 1, "end": 2**63 - 1}}
 
 
 def two_hosts() -> Body:
@@ -80,19 +84,21 @@ def shape_filter(options: Options) -> Body:
 
     Only `misshapen_route` enables it; `local_replies` gives the statuses.
     """
-    rules = [{"header": too_large(options)}, {"header": two_hosts()}]
+    shapes = (too_large(options), too_large(options, REFUSED_HEADER), two_hosts())
+    rules = [{"header": shape} for shape in shapes]
     policy = {"permissions": rules, "principals": [{"any": True}]}
     return {**extension(SHAPE_FILTER, _RBAC, _rules("DENY", shape=policy)), "disabled": True}
 
 
 def misshapen_route() -> Body:
-    """The route of requests that are `misshapen`: it enables the filter that refuses them."""
-    return direct_response("misshapen", {"prefix": "/"}, 400, {**authenticated_route(), SHAPE_FILTER: ENABLED})
+    """The route of requests that are `misshapen`: it enables the filters that read and refuse them."""
+    filters = {**authenticated_route(), REFUSED_SHAPE_FILTER: ENABLED, SHAPE_FILTER: ENABLED}
+    return direct_response("misshapen", {"prefix": "/"}, 400, filters)
 
 
-def jwt_filter(keys: Keys, options: Options) -> Body:
-    """Requires a valid token on every route but those with `public_route`."""
-    provider: Body = {
+def _provider(keys: Keys, options: Options) -> Body:
+    """What a valid token is."""
+    return {
         "issuer": keys.issuer,
         "audiences": [options.audience],
         "require_expiration": True,
@@ -104,14 +110,37 @@ def jwt_filter(keys: Keys, options: Options) -> Body:
         "from_headers": [{"name": "authorization", "value_prefix": f"{word} "} for word in _SCHEMES],
         # Caches verified signatures by token: one costs 30 µs of CPU. `exp` and `nbf` are checked at each request.
         "jwt_cache_config": {"jwt_cache_size": 1000},
+    }
+
+
+def _token_filter(name: str, provider: Body, requires: Body) -> Body:
+    rules = [{"match": {"prefix": "/"}, "requires": requires}]
+    kind = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+    return extension(name, kind, {"providers": {_PROVIDER: provider}, "rules": rules})
+
+
+def jwt_filter(keys: Keys, options: Options) -> Body:
+    """Requires a valid token on every route but those with `public_route`."""
+    provider: Body = {
+        **_provider(keys, options),
         "failed_status_in_metadata": FAILED_KEY,
         "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],
         # The token stops here: neither the LoadBalancer nor a model needs it.
         "forward": False,
     }
-    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": _PROVIDER}}]
-    kind = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
-    return extension(JWT_FILTER, kind, {"providers": {_PROVIDER: provider}, "rules": rules})
+    return _token_filter(JWT_FILTER, provider, {"provider_name": _PROVIDER})
+
+
+def token_check(name: str, keys: Keys, options: Options, header: str) -> Body:
+    """Sets a header on requests with a valid token, and lets all pass: JWT_FILTER refuses."""
+    provider = {
+        **_provider(keys, options),
+        "forward": True,
+        # Every valid token has its issuer.
+        "claim_to_headers": [{"header_name": header, "claim_name": "iss"}],
+    }
+    requirements = [{"provider_name": _PROVIDER}, {"allow_missing_or_failed": {}}]
+    return _token_filter(name, provider, {"requires_any": {"requirements": requirements}})
 
 
 def access_filter() -> Body:
@@ -124,14 +153,16 @@ def _rules(action: str, **policies: Body) -> Body:
 
 
 def _access_rule(principals: list[Body]) -> Body:
-    policy = {"permissions": [{"any": True}], "principals": principals}
+    # A request whose body was thrown away goes nowhere, should its token have become valid meanwhile.
+    whole = {"not_rule": {"header": {"name": REFUSED_HEADER, "present_match": True}}}
+    policy = {"permissions": [whole], "principals": principals}
     return {RBAC_FILTER: typed(f"{_RBAC}PerRoute", {"rbac": _rules("ALLOW", callers=policy)})}
 
 
 def public_route() -> Body:
     """`typed_per_filter_config` of a route that needs no token."""
     unchecked = typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", {"disabled": True})
-    return {JWT_FILTER: unchecked, **authenticated_route()}
+    return {JWT_FILTER: unchecked, REFUSED_TOKEN_FILTER: DISABLED, **authenticated_route()}
 
 
 def authenticated_route() -> Body:

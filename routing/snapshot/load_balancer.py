@@ -2,7 +2,7 @@
 
 from headrace.contract import names
 from headrace.contract.model_endpoint import ServedVersion
-from headrace.routing.snapshot import http_settings, paths, resources
+from headrace.routing.snapshot import http_settings, large_bodies, paths, resources
 from headrace.routing.snapshot.clusters import addresses, cluster_name, version_cluster
 from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
@@ -39,7 +39,7 @@ def _listener(options: Options) -> Resource:
         "common_http_protocol_options": {"idle_timeout": resources.seconds(options.client_idle_seconds)},
         "http2_protocol_options": http_settings.http2(1000, stream_window=1048576, connection_window=16777216),
     }
-    filters = [http_settings.router()]
+    filters = [large_bodies.large_bodies_filter(options), http_settings.router()]
     manager = http_settings.http_manager(names.LOAD_BALANCER, options, filters=filters, extra=extra)
     body = http_settings.listener(names.LOAD_BALANCER, options, port=options.load_balancer_port, manager=manager)
     return Resource.of(names.LOAD_BALANCER, body)

@@ -63,6 +63,7 @@ _UNKNOWN_METADATA: Final = (
     f"{paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA}."
 )
 _NO_REPLICA: Final = "No replica of the model is ready yet."
+_FULL: Final = "Too many large request bodies are on their way at once; send it again, or send less in one."
 _NOT_REACHED: Final = "The model could not be reached; send the request again."
 
 
@@ -108,12 +109,17 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
     unauthenticated = LocalReply(401, "UNAUTHENTICATED", token)
     two_hosts, asked = access.two_hosts(), body_based_routing.asked()
     overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
+    upgrade = LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served.")
     return (
         malformed,
+        *(replace(upgrade, status=403, header=asks, answered_as=426) for asks in paths.upgrades()),
         LocalReply(403, "BAD_REQUEST", "The request names more than one host.", header=two_hosts, answered_as=400),
         LocalReply(413, "REQUEST_TOO_LARGE", more_than_routed, header=asked),
         too_large,
-        replace(too_large, status=403, header=access.too_large(options), answered_as=413),
+        *(
+            replace(too_large, status=403, header=access.too_large(options, header), answered_as=413)
+            for header in (access.TOO_LARGE, access.REFUSED_HEADER)
+        ),
         unauthenticated,
         replace(unauthenticated, status=403, token_failed=True, answered_as=401),
         LocalReply(403, "PERMISSION_DENIED", "The token's subject may not call this endpoint."),
@@ -121,8 +127,8 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_PATH, grpc_message=_UNKNOWN_METADATA),
         LocalReply(405, "METHOD_NOT_ALLOWED", "This method is not allowed here; Allow says which are."),
         LocalReply(408, "REQUEST_TIMEOUT", "The request did not arrive completely in time; send it again."),
-        LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served."),
-        LocalReply(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests; slow down.", retry_seconds=overload),
+        upgrade,
+        LocalReply(429, "REQUEST_LIMIT_EXCEEDED", _FULL, retry_seconds=overload),
         LocalReply(431, "REQUEST_HEADERS_TOO_LARGE", "The request's line and headers are too large."),
         LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
         LocalReply(501, "NOT_IMPLEMENTED", "This method is not served."),
@@ -136,11 +142,18 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
 def local_replies(options: Options) -> Body:
     """`local_reply_config` of an HTTP connection manager."""
     return {
-        "mappers": [mapper for reply in replies(options) for mapper in _mappers(reply)],
+        "mappers": [_said(200), *(mapper for reply in replies(options) for mapper in _mappers(reply))],
         "body_format": {
             "json_format": {"error_code": "BAD_REQUEST", "message": "The request was refused: %RESPONSE_CODE_DETAILS%."}
         },
     }
+
+
+def _said(status: int) -> Body:
+    """Leaves a route's own words of this status as they are."""
+    equal = {"op": "EQ", "value": {"default_value": status, "runtime_key": "headrace.unused"}}
+    words = {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}}
+    return {"filter": {"status_code_filter": {"comparison": equal}}, "body_format_override": words}
 
 
 def grpc_request() -> Body:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from headrace.contract import names
+from headrace.contract import names, request_body
 
-MEBIBYTE = 1024 * 1024
+MEBIBYTE = request_body.MEBIBYTE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,12 @@ class Options:
     token_lifetime_seconds: int = 24 * 3600
     """Longest `exp - iat` of a caller's token: a token that never expires cannot be revoked."""
 
-    body_bytes: int = 16 * MEBIBYTE
-    """Largest request body, as on the reference platform; more is 413."""
+    body_bytes: int = request_body.LARGEST_BYTES
+    """Largest request body; more is 413."""
+    large_body_bytes: int = request_body.LARGE_BYTES
+    """Larger bodies are counted, and are not kept for a retry by the PopProxy."""
+    large_bodies: int = request_body.LARGE_AT_ONCE
+    """Most large bodies at once in each proxy; more is 429. It bounds the proxy's memory."""
     model_body_bytes: int = MEBIBYTE
     """Largest body whose `model` the PopProxy reads for routing: Envoy parses the whole document for that, into many
     times its size, in a worker thread that serves other callers too."""

@@ -36,9 +36,20 @@ GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
 """A method that is not served: the PopProxy buffers whole requests, and a stream has no end to wait for."""
 
 
+def at_most(number: int) -> str:
+    """A pattern of the decimal numbers up to this one, which is the largest of its digits: 999, for example."""
+    assert set(str(number)) == {"9"}, number
+    return rf"0*\d{{1,{len(str(number))}}}"
+
+
 def header_matches(name: str, pattern: str) -> Body:
     """A header matcher: this header matches the pattern from end to end."""
     return {"name": name, "string_match": {"safe_regex": {"regex": pattern}}}
+
+
+def upgrades() -> tuple[Body, ...]:
+    """Header matchers of requests for another protocol; Envoy keeps `upgrade` only where `connection` names it."""
+    return {"name": "upgrade", "present_match": True}, {"name": ":method", "string_match": {"exact": "CONNECT"}}
 
 
 def header_is(name: str, pattern: str) -> Body:

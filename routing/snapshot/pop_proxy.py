@@ -5,7 +5,15 @@ from functools import lru_cache
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot import access, body_based_routing, http_settings, paths, resources
+from headrace.routing.snapshot import (
+    access,
+    body_based_routing,
+    http_settings,
+    large_bodies,
+    paths,
+    refused_body,
+    resources,
+)
 from headrace.routing.snapshot.clusters import addresses, balancer_cluster
 from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
@@ -57,12 +65,15 @@ def _listener(keys: Keys, options: Options) -> Resource:
         {"common_tls_context": tls},
     )
     filters = [
+        *refused_body.filters(keys, options),
         access.shape_filter(options),
         access.jwt_filter(keys, options),
+        large_bodies.large_bodies_filter(options),
         *body_based_routing.filters(options),
-        access.access_filter(),
         # Buffers the whole body before any of it is sent on, so that a slow client never holds a pod's capacity.
         extension(_BUFFER_FILTER, _BUFFER, {"max_request_bytes": options.body_bytes}),
+        # After the body, so that a caller over HTTP/2 has sent it when it is refused.
+        access.access_filter(),
         http_settings.router(),
     ]
     extra: Body = {
@@ -78,7 +89,13 @@ def _listener(keys: Keys, options: Options) -> Resource:
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
         "http1_safe_max_connection_duration": True,
-        "http2_protocol_options": http_settings.http2(100, stream_window=65536, connection_window=1048576),
+        "http2_protocol_options": http_settings.http2(
+            # Bodies are taken whole or thrown away, so a stream's window bounds no memory; and a caller that is refused
+            # by `large_bodies` is not kept waiting for more of it.
+            100,
+            stream_window=options.body_bytes,
+            connection_window=2 * options.body_bytes,
+        ),
         "request_headers_timeout": resources.seconds(options.headers_timeout_seconds),
         "request_timeout": resources.seconds(options.request_timeout_seconds),
     }
@@ -100,7 +117,10 @@ def _route_table(world: World, options: Options, cache: GenerationalCache) -> Re
         "domains": ["*"],
         # The LoadBalancer has tried again what a front refused.
         "retry_policy": http_settings.retry_policy(options, of_fronts=False),
+        "request_headers_to_remove": [refused_body.CHECKED_HEADER],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+        # Larger bodies are given on and not copied for a retry, which would need their size twice.
+        "request_body_buffer_limit": options.large_body_bytes,
         "matcher": {"matcher_list": {"matchers": [misshapen]}, "on_no_match": {"matcher": {"on_no_match": _rest()}}},
     }
     shapes = _shapes(world, options, cache) if world.endpoints else []
@@ -146,11 +166,11 @@ def _methods(*values: str, invert: bool = False) -> Body:
     return {"name": ":method", "string_match": match, "invert_match": invert}
 
 
-def _refusal(name: str, status: int, match: Body, *, public: bool = False) -> Body:
-    """A route that responds by itself, at once: its requests' bodies are not buffered."""
+def _refusal(name: str, status: int, match: Body, *, public: bool = False, at_once: bool = False) -> Body:
+    """A route that responds by itself: when the body has come or, `at_once` and where there is no token, before."""
     rules = access.public_route() if public else access.authenticated_route()
-    unbuffered = typed(f"{_BUFFER}PerRoute", {"disabled": True})
-    return resources.direct_response(name, match, status, {**rules, _BUFFER_FILTER: unbuffered})
+    unbuffered = {_BUFFER_FILTER: typed(f"{_BUFFER}PerRoute", {"disabled": True})} if public or at_once else {}
+    return resources.direct_response(name, match, status, {**rules, **unbuffered})
 
 
 @lru_cache(maxsize=1)
@@ -161,8 +181,13 @@ def _rest() -> Body:
         _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
         _wrong_method(body_based_routing.PATH, "POST"),
     )
-    stream, unknown = _refusal("stream", 501, paths.grpc_stream()), _refusal("unknown", 404, {"prefix": "/"})
-    listed = {"routes": [*_public_routes(), *wrong_methods, stream, unknown]}
+    # These have no end to wait for, and who sends them reads an early answer.
+    streams = (
+        _refusal("tunnel", 426, {"connect_matcher": {}}, at_once=True),
+        _refusal("stream", 501, paths.grpc_stream(), at_once=True),
+        _refusal("unknown-call", 404, {"prefix": "/", "grpc": {}}, at_once=True),
+    )
+    listed = {"routes": [*streams, *_public_routes(), *wrong_methods, _refusal("unknown", 404, {"prefix": "/"})]}
     return {"action": extension("routes", "envoy.config.route.v3.RouteList", listed)}
 
 
@@ -174,10 +199,12 @@ def _wrong_method(path: str, *allowed: str) -> Body:
 
 def _public_routes() -> list[Body]:
     """Routes that need no token: our own health, and a file that clients request and that does not exist here."""
-    return [
+    routes = [
         _refusal(f"public{path}", status, {"path": path, "headers": [_methods("GET")]}, public=True)
         for path, status in PUBLIC_PATHS.items()
     ]
+    healthy = {"status": PUBLIC_PATHS[HEALTH_PATH], "body": {"inline_string": "ok"}}
+    return [{**route, "direct_response": healthy} if HEALTH_PATH in route["name"] else route for route in routes]
 
 
 def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:

@@ -119,6 +119,14 @@ def extension(name: str, type_name: str, body: Body | None = None) -> Body:
     return {"name": name, "typed_config": typed(type_name, body)}
 
 
+def conditional(http_filter: Body, predicate: Body) -> Body:
+    """An HTTP filter that runs only for requests that a matcher's predicate holds for."""
+    skip = {"action": extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")}
+    matchers = {"matcher_list": {"matchers": [{"predicate": {"not_matcher": predicate}, "on_match": skip}]}}
+    wrapped = {"extension_config": http_filter, "xds_matcher": matchers}
+    return extension(http_filter["name"], "envoy.extensions.common.matching.v3.ExtensionWithMatcher", wrapped)
+
+
 def direct_response(name: str, match: Body, status: int, filters: Body) -> Body:
     """A route that the proxy answers by itself, with the configuration of filters on it."""
     return {"name": name, "match": match, "direct_response": {"status": status}, "typed_per_filter_config": filters}
@@ -136,5 +144,7 @@ def seconds(value: float) -> str:
 
 ENABLED: Final[Body] = typed("envoy.config.route.v3.FilterConfig", {"config": {}})
 """A route's configuration of a filter that is disabled on all other routes."""
+DISABLED: Final[Body] = typed("envoy.config.route.v3.FilterConfig", {"disabled": True})
+"""A route's configuration of a filter that does not run on it."""
 ADS_SOURCE: Final[Body] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 """A proxy waits for the control plane without limit: until it has its configuration it is not ready."""

@@ -111,6 +111,27 @@ def test_a_model_reaches_nobody(platform: Platform, stranger: str) -> None:
     assert set(tried.values()) == {"closed"}
 
 
+@pytest.mark.parametrize("program", [names.ROUTING, names.AUTOSCALER])
+def test_a_controller_reaches_the_api_server_and_nobody_else_on_its_ports(
+    platform: Platform, stranger: str, program: str
+) -> None:
+    """Its programs' own connections are proven by their work: without the API server neither would be ready."""
+    service = platform.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
+    listens = "import socket; s = socket.create_server(('', 443)); [s.accept() for _ in iter(int, 1)]"
+    platform.kubectl(
+        "-n", stranger, "exec", "stranger", "--", "/usr/bin/python3.11", "-c",
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {listens!r}], start_new_session=True,"
+        " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)",
+    )  # fmt: skip
+    elsewhere = platform.kubectl("-n", stranger, "get", "pod", "stranger", "-o", "jsonpath={.status.podIP}")
+    eventually(lambda: "open" in str(_tried(platform, stranger, "stranger", "/usr/bin/python3.11", f"{elsewhere}:443")))
+
+    pod = _pod(platform, names.SYSTEM_NAMESPACE, f"{names.COMPONENT_LABEL}={program}")["metadata"]["name"]
+    tried = _tried(platform, names.SYSTEM_NAMESPACE, pod, "/usr/bin/python3.11", f"{service}:443", f"{elsewhere}:443")
+
+    assert tried == {f"{service}:443": "open", f"{elsewhere}:443": "closed"}
+
+
 def test_a_model_pod_has_no_token_and_cannot_write_its_image(platform: Platform) -> None:
     pod = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1")["metadata"]["name"]
     probe = (

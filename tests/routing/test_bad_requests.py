@@ -82,7 +82,8 @@ def test_clients_learn_at_once_that_there_is_no_client_configuration(platform: A
     answer = platform.request("/.well-known/databricks-config", method="GET", token="", body=None)
     assert (answer.status, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
     assert platform.request("/.well-known/databricks-config", token="").status == 401, "only GET is public"
-    assert platform.request("/healthz", method="GET", token="", body=None).status == 200
+    healthy = platform.request("/healthz", method="GET", token="", body=None)
+    assert (healthy.status, healthy.body) == (200, b"ok")
 
 
 @pytest.mark.parametrize(
@@ -209,11 +210,29 @@ def test_f76_expect_continue_is_answered(platform: Any, fraud: Any, head: str) -
     assert status_of(answer) in (100, 200)
 
 
-def test_f77_upgrades_are_refused(platform: Any, fraud: Any, head: str) -> None:
-    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n"
-    answer = platform.raw(f"GET {INVOKE} HTTP/1.1\r\n{head}{upgrade}\r\n".encode())
-    assert status_of(answer) in (403, 405, 426)
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        f"GET {INVOKE} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a",
+        "GET /fraud/v1/realtime HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket",
+        f"POST {INVOKE} HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: something/2\r\nContent-Length: 0",
+        "CONNECT pods.internal:443 HTTP/1.1",
+        "CONNECT 10.0.0.1:8080 HTTP/1.1",
+    ],
+)
+def test_f77_other_protocols_and_tunnels_are_426(platform: Any, fraud: Any, head: str, request_line: str) -> None:
+    answer = platform.raw(f"{request_line}\r\n{head}\r\n".encode())
+    assert status_of(answer) == 426, answer
+    assert b"Protocol upgrades are not served." in answer
     assert not fraud.requests
+
+
+def test_an_upgrade_that_no_connection_names_is_an_ordinary_header(platform: Any, fraud: Any, head: str) -> None:
+    answer = platform.raw(
+        f"POST {INVOKE} HTTP/1.1\r\n{head}Upgrade: websocket\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    )
+    assert status_of(answer) == 200
+    assert "upgrade" not in fraud.requests[0].headers
 
 
 def test_f70_plain_bytes_on_the_tls_port_get_nothing(platform: Any, fraud: Any) -> None:

@@ -1,11 +1,11 @@
 """Clients that mean harm or are merely broken, many at once, while good ones go on being served."""
 
 import contextlib
-import socket
 import ssl
 from typing import Any
 
 import pytest
+from http2_client import connect, frame, literal
 from patience import eventually
 
 pytestmark = pytest.mark.slow
@@ -72,30 +72,10 @@ def test_f84_names_that_nobody_has_leave_no_trace(platform: Any, fraud: Any) -> 
     assert not {name for name in names_of_stats() - before if "unknown" in name}
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-def literal(name: str, value: str) -> bytes:
-    """A header field without indexing, as HPACK writes it for values under 127 bytes."""
-    return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-
-
 HEADERS = b"".join(
     literal(name, value)
     for name, value in ((":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", INVOKE))
 )
-
-
-def http2(platform: Any) -> ssl.SSLSocket:
-    """A connection that has said hello in HTTP/2 and nothing else."""
-    context = ssl.create_default_context(cafile=str(platform.ca_file))
-    context.set_alpn_protocols(["h2"])
-    plain = socket.create_connection(("127.0.0.1", platform.options.pop_port), timeout=15)
-    connection = context.wrap_socket(plain, server_hostname="localhost")
-    assert connection.selected_alpn_protocol() == "h2"
-    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
-    return connection
 
 
 def until_closed(connection: ssl.SSLSocket) -> bool:
@@ -124,7 +104,7 @@ def test_r32_floods_end_their_own_connection_and_no_other(platform: Any, fraud: 
         "empty data": opening + frame(0, 0, 1, b"") * 20_000,
         "window": opening + frame(8, 0, 1, (1).to_bytes(4, "big")) * 20_000,
     }[flood]
-    with load() as requests, http2(platform) as connection:
+    with load() as requests, connect(platform) as connection:
         try:
             connection.sendall(frames)
         except OSError:
@@ -138,7 +118,7 @@ def test_r32_floods_end_their_own_connection_and_no_other(platform: Any, fraud: 
 
 
 def test_http2_is_served_by_the_same_rules(platform: Any, fraud: Any) -> None:
-    with http2(platform) as connection:
+    with connect(platform) as connection:
         connection.sendall(frame(1, 5, 1, HEADERS))
         received = b""
         while b"UNAUTHENTICATED" not in received:

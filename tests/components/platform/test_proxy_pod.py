@@ -46,3 +46,12 @@ def test_the_renewed_certificate_reaches_a_running_proxy() -> None:
 
     assert tls["mountPath"] == "/etc/headrace/tls"
     assert "subPath" not in tls
+
+
+@pytest.mark.parametrize("proxy", [names.POP_PROXY, names.LOAD_BALANCER])
+def test_a_proxys_memory_is_what_its_configuration_reckons_with(proxy: str) -> None:
+    (container,) = PODS[proxy]["spec"]["containers"]
+    monitors = envoy_bootstrap.bootstrap(proxy)["overload_manager"]["resource_monitors"]
+    (heap,) = [monitor["typed_config"]["max_heap_size_bytes"] for monitor in monitors if "heap" in monitor["name"]]
+    limits = container["resources"]["limits"]
+    assert limits["memory"] == container["resources"]["requests"]["memory"] == f"{heap // 2**20}Mi"

@@ -132,9 +132,28 @@ def test_all_faults_are_told_at_once_and_nothing_is_registered() -> None:
     assert record(program).resources == {}
 
 
-def test_the_control_planes_way_to_the_api_server_is_open_wherever_that_listens() -> None:
+@pytest.mark.parametrize("program", ["routing", "autoscaler"])
+def test_a_controllers_way_out_leads_to_the_api_server_and_to_pods_by_name(program: str) -> None:
     recording = made()
 
     assert set(recording.read) == {"default/kubernetes"}
-    egress = recording.named("platform-routing-policy").inputs["spec"]["egress"]
-    assert [port["port"] for port in egress[0]["ports"]] == [443, 16443]
+    assert ways_out(recording, program) == {"192.0.2.10/32": [16443], "10.96.0.1/32": [443]}
+
+
+def test_a_managed_api_server_may_move_within_its_blocks() -> None:
+    recording = made(api_server_addresses=["10.0.0.0/24", "2001:db8::/64"])
+
+    ways = {"10.0.0.0/24": [16443], "2001:db8::/64": [16443], "10.96.0.1/32": [443]}
+    assert ways_out(recording, "routing") == ways_out(recording, "autoscaler") == ways
+
+
+def ways_out(recording: Recording, program: str) -> dict[str, list[int]]:
+    """Ports by address, of a policy in which every rule names whom it is about."""
+    egress = recording.named(f"platform-{program}-policy").inputs["spec"]["egress"]
+    assert all(rule.get("to") for rule in egress)
+    return {
+        peer["ipBlock"]["cidr"]: [port["port"] for port in rule["ports"]]
+        for rule in egress
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    }
