@@ -47,5 +47,5 @@ def undecided() -> Body:
 
 
 def asked() -> Body:
-    """A header matcher of requests on these paths."""
-    return paths.header_matches(":path", rf"{PATH}(\?.*)?")
+    """An access log filter of requests on these paths."""
+    return paths.caller_path_matches(rf"{PATH}(\?.*)?")

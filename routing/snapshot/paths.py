@@ -29,6 +29,8 @@ ENDPOINT_METADATA: Final = "headrace-endpoint"
 """Metadata key of the endpoint's name. Not `x-headrace-…`: the PopProxy removes those from what clients send."""
 VERSION_METADATA: Final = "headrace-version"
 """Metadata key of the version's name, for a client that wants one version whatever its weight."""
+_CALLER_PATH: Final = "x-envoy-original-path"
+"""Header that Envoy writes when it rewrites a path: what the path was before."""
 GRPC_PREFIX: Final = f"/{names.GRPC_SERVICE}/"
 GRPC_CONTENT: Final = r"application/grpc(\+.*)?"
 """Pattern of the content types of gRPC calls."""
@@ -41,6 +43,17 @@ def header_matches(name: str, pattern: str) -> Body:
     return {"name": name, "string_match": {"safe_regex": {"regex": pattern}}}
 
 
+def caller_path_matches(pattern: str) -> Body:
+    """An access log filter: the path that the caller asked for, with its query, matches the pattern from end to end.
+
+    A proxy that rewrites a path keeps the caller's in a header; clients cannot set that (`access.STRIPPED_PREFIXES`).
+    """
+    rewritten = {"header_filter": {"header": {"name": _CALLER_PATH, "present_match": True, "invert_match": True}}}
+    as_it_came = [rewritten, {"header_filter": {"header": header_matches(":path", pattern)}}]
+    kept = {"header_filter": {"header": header_matches(_CALLER_PATH, pattern)}}
+    return {"or_filter": {"filters": [kept, {"and_filter": {"filters": as_it_came}}]}}
+
+
 def header_is(name: str, pattern: str) -> Body:
     """A matcher's predicate: a header, or the whole path with its query, matches this pattern from end to end."""
     return _header(name, {"safe_regex": {"google_re2": {}, "regex": pattern}})
@@ -51,10 +64,14 @@ def header_has(name: str, part: str) -> Body:
     return _header(name, {"contains": part})
 
 
+def header_begins(name: str, *starts: str) -> Body:
+    """A matcher's predicate: a header begins with one of these texts."""
+    return any_of(*(_header(name, {"prefix": start}) for start in starts))
+
+
 def method_is(*methods: str) -> Body:
     """A matcher's predicate: the method is one of these."""
-    several = [_header(":method", {"exact": method}) for method in methods]
-    return several[0] if len(several) == 1 else {"or_matcher": {"predicate": several}}
+    return any_of(*(_header(":method", {"exact": method}) for method in methods))
 
 
 def _header(name: str, match: Body) -> Body:
@@ -72,18 +89,28 @@ def both(*predicates: Body) -> Body:
     return {"and_matcher": {"predicate": list(predicates)}}
 
 
+def any_of(*predicates: Body) -> Body:
+    """A matcher's predicate: at least one of these holds."""
+    return predicates[0] if len(predicates) == 1 else {"or_matcher": {"predicate": list(predicates)}}
+
+
+def not_(predicate: Body) -> Body:
+    """A matcher's predicate: this one does not hold."""
+    return {"not_matcher": predicate}
+
+
 def asks_endpoint(pattern: str) -> Body:
     """A matcher's predicate: a request to an endpoint at the address that the pattern describes."""
     scores = both(header_is(":path", rf"{pattern}/invocations/?(\?.*)?"), method_is("POST"))
     protocol = header_is(":path", rf"{pattern}({_PROTOCOLS})([/?].*)?")
     spoken = both(protocol, method_is(*PROTOCOL_METHODS))
-    return {"or_matcher": {"predicate": [scores, spoken]}}
+    return any_of(scores, spoken)
 
 
 def asks_grpc() -> Body:
     """A matcher's predicate: a call of the service, but for the method that is not served."""
     called = both(header_is(":path", rf"{re.escape(GRPC_PREFIX)}.*"), header_is("content-type", GRPC_CONTENT))
-    return both(called, {"not_matcher": header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")})
+    return both(called, not_(header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")))
 
 
 def grpc_call() -> Body:

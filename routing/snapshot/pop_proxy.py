@@ -57,7 +57,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
         {"common_tls_context": tls},
     )
     filters = [
-        access.shape_filter(options),
+        access.shape_filter(),
         access.jwt_filter(keys, options),
         *body_based_routing.filters(options),
         access.access_filter(),
