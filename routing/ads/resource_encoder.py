@@ -35,6 +35,7 @@ for _module in (
     "extensions.access_loggers.stream.v3.stream_pb2",
     "extensions.filters.http.buffer.v3.buffer_pb2",
     "extensions.filters.http.jwt_authn.v3.config_pb2",
+    "extensions.filters.http.lua.v3.lua_pb2",
     "extensions.filters.http.rbac.v3.rbac_pb2",
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.http.transform.v3.transform_pb2",

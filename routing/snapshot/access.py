@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.contract import names
 from headrace.routing.snapshot import paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, extension, typed
@@ -9,7 +10,7 @@ from headrace.routing.snapshot.world import Endpoint, Keys
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 RBAC_FILTER: Final = "envoy.filters.http.rbac"
-SUBJECT_HEADER: Final = "x-headrace-subject"
+SUBJECT_HEADER: Final = names.SUBJECT_HEADER
 """The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
 `strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
 FAILED_KEY: Final = "failed"

@@ -79,13 +79,17 @@ _KINDS: Final = {
 _UNKNOWN_MODEL: Final = "No endpoint has the name that the request's body gives as 'model', a text."
 _UNKNOWN_PATH: Final = "No endpoint or version is served at this path."
 _UNKNOWN_METADATA: Final = (
-    "No endpoint, or no version of it, is served under the name in the metadata: say "
-    f"{paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA}."
+    "No endpoint, or no version of it, is served under the name in the message or in the "
+    f"metadata: say {paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA} there."
 )
 _TWO_HOSTS: Final = "The request names more than one host."
 _UNKNOWN_ENCODING: Final = (
     "The request's Transfer-Encoding is not 'chunked' and nothing else; send that, or a Content-Length."
 )
+_WITH_PULUMI: Final = (
+    "Endpoints are made, changed and deleted with Pulumi (headrace.components.ModelEndpoint); here they can be read."
+)
+_NO_MANAGEMENT: Final = "The management API could not be reached; send the request again."
 _NO_REPLICA: Final = "No replica of the model is ready yet."
 _NOT_REACHED: Final = "The model could not be reached; send the request again."
 
@@ -129,6 +133,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
     unauthenticated = LocalReply(401, "UNAUTHENTICATED", f"%LOCAL_REPLY_BODY%; {token}")
     mixed = f"Authorization holds more than one credential; {token}"
     asked = body_based_routing.asked()
+    managed = paths.caller_path_matches(rf"{paths.MANAGEMENT}(\?.*)?")
     overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
     return (
         malformed,
@@ -142,6 +147,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         LocalReply(403, "PERMISSION_DENIED", "The token's subject may not call this endpoint."),
         LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_MODEL, asked=asked),
         LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_PATH, grpc_message=_UNKNOWN_METADATA),
+        LocalReply(405, "METHOD_NOT_ALLOWED", _WITH_PULUMI, asked=managed),
         LocalReply(405, "METHOD_NOT_ALLOWED", "This method is not allowed here; Allow says which are."),
         LocalReply(408, "REQUEST_TIMEOUT", "The request did not arrive completely in time; send it again."),
         LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served."),
@@ -150,6 +156,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
         LocalReply(501, "NOT_IMPLEMENTED", _UNKNOWN_ENCODING, grpc_message="This method is not served."),
         LocalReply(502, "INTERNAL_ERROR", "The model server's answer was not valid HTTP."),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_MANAGEMENT, asked=managed, retry_seconds=overload),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_REPLICA, flags=("UH", "NC"), retry_seconds=absent),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NOT_REACHED, retry_seconds=overload),
         LocalReply(504, "DEADLINE_EXCEEDED", "The model did not answer within the endpoint's time limit."),
@@ -198,9 +205,7 @@ def _with(header: Body) -> Body:
     return {"header_filter": {"header": header}}
 
 
-def _mapper(
-    reply: LocalReply, asked: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})
-) -> Body:
+def _mapper(reply: LocalReply, asked: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})) -> Body:
     status = {"default_value": reply.status, "runtime_key": "headrace.unused"}
     filters: list[Body] = [{"status_code_filter": {"comparison": {"op": "EQ", "value": status}}}]
     filters += asked if reply.asked is None else [*asked, reply.asked]

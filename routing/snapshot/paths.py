@@ -25,6 +25,11 @@ ANY_INVOCATION: Final = rf"{_ANY_ENDPOINT}/invocations/?"
 ANY_PROTOCOL: Final = rf"{_ANY_ENDPOINT}({_PROTOCOLS})(/.*)?"
 """Patterns of paths without their query."""
 
+MANAGEMENT: Final = r"/api/2\.0/serving-endpoints(/.*)?"
+"""Pattern of the paths of the management API."""
+HOST_PATHS: Final = r"/v1/models(/[^/]+)?|/serving-endpoints/models|/v2/?|/v2/models/?|/v2/health/(live|ready)"
+"""Pattern of what clients ask the host itself about, in OpenAI's and the Open Inference Protocol."""
+
 ENDPOINT_METADATA: Final = "headrace-endpoint"
 """Metadata key of the endpoint's name. Not `x-headrace-…`: the PopProxy removes those from what clients send."""
 VERSION_METADATA: Final = "headrace-version"
@@ -34,6 +39,8 @@ _CALLER_PATH: Final = "x-envoy-original-path"
 GRPC_PREFIX: Final = f"/{names.GRPC_SERVICE}/"
 GRPC_CONTENT: Final = r"application/grpc(\+.*)?"
 """Pattern of the content types of gRPC calls."""
+GRPC_HOST_PATHS: Final = rf"{re.escape(GRPC_PREFIX)}Server[A-Za-z]+"
+"""Pattern of the methods that ask about a server; without metadata that is the platform."""
 GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
 """A method that is not served: the PopProxy buffers whole requests, and a stream has no end to wait for."""
 
@@ -111,6 +118,12 @@ def asks_grpc() -> Body:
     """A matcher's predicate: a call of the service, but for the method that is not served."""
     called = both(header_is(":path", rf"{re.escape(GRPC_PREFIX)}.*"), header_is("content-type", GRPC_CONTENT))
     return both(called, not_(header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")))
+
+
+def asks_grpc_unnamed() -> Body:
+    """A matcher's predicate: a call about a model, of which only the message says which one is meant."""
+    about_model = header_is(":path", rf"{re.escape(GRPC_PREFIX)}Model[A-Za-z]+(\?.*)?")
+    return both(asks_grpc(), about_model, not_(header_is(ENDPOINT_METADATA, ".+")))
 
 
 def grpc_call() -> Body:
