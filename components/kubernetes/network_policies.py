@@ -25,10 +25,11 @@ def deny_all(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
-    """Anyone reaches the TLS port; the proxy reaches the load balancer and the control plane."""
+    """Anyone reaches the TLS port; the proxy reaches the load balancer, the management API and the control plane."""
     ingress = [{"ports": tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)]
     egress = [
         {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+        {"to": [_pods(names.MANAGEMENT)], "ports": tcp(names.MANAGEMENT_PORT)},
         {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
         _name_resolution(),
     ]
@@ -36,9 +37,9 @@ def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
-    """Only the PopProxy reaches it; it reaches model pods in endpoint namespaces and the control plane."""
+    """PopProxy and management API reach it; it reaches model pods in endpoint namespaces and the control plane."""
     ingress = [
-        {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+        {"from": [_pods(names.POP_PROXY), _pods(names.MANAGEMENT)], "ports": tcp(names.LOAD_BALANCER_PORT)},
         _metrics_readers(names.ENVOY_STATS_PORT),
     ]
     egress = [
@@ -60,6 +61,21 @@ def control_plane(namespace: str, *, labels: Labels, api_server_ports: pulumi.In
     ]
     egress = [{"ports": api_server_ports}, _name_resolution()]
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def management(namespace: str, *, labels: Labels, api_server_ports: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """The PopProxy reaches it; it reaches the API server, the load balancer and the admin ports of model pods."""
+    ingress = [
+        {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.MANAGEMENT_PORT)},
+        _metrics_readers(names.CONTROL_HEALTH_PORT),
+    ]
+    egress: list[Manifest] = [
+        {"ports": api_server_ports},
+        {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+        {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)},
+        _name_resolution(),
+    ]
+    return _policy(names.MANAGEMENT, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
 def autoscaler(
@@ -97,10 +113,11 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def model_pods(namespace: str, *, labels: Labels) -> Manifest:
-    """The load balancer reaches the model's ports, the autoscaler and Prometheus its admin port; it reaches nobody."""
+    """The load balancer reaches the model's ports, and who reads measures its admin port; it reaches nobody."""
+    readers = [_platform_pods(name) for name in (names.AUTOSCALER, names.MANAGEMENT, PROMETHEUS)]
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
-        {"from": [_platform_pods(names.AUTOSCALER), _platform_pods(PROMETHEUS)], "ports": tcp(names.FRONT_ADMIN_PORT)},
+        {"from": readers, "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
     return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=[])
 

@@ -1,8 +1,8 @@
 """ServingPlatform: everything that endpoints share, in the namespace headrace-system of one cluster.
 
-It composes ControlPlane, LoadBalancer, PopProxy, Autoscaler and Observability, and installs our CRDs. Not created here:
-the cluster and its provider, which belong to the program (ServingCluster), and endpoints: a ModelEndpoint takes `ref`,
-in this stack or another.
+It composes ControlPlane, LoadBalancer, PopProxy, Management, Autoscaler and Observability, and installs our CRDs. Not
+created here: the cluster and its provider, which belong to the program (ServingCluster), and endpoints: a ModelEndpoint
+takes `ref`, in this stack or another.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.autoscaler import SCALE_ROLE, SCALE_RULES, Autoscaler, AutoscalerArgs
 from headrace.components.platform.control_plane import ControlPlane
 from headrace.components.platform.load_balancer import LoadBalancer
+from headrace.components.platform.management import PODS_ROLE, PODS_RULES, Management
 from headrace.components.platform.observability import URL, Observability
 from headrace.components.platform.platform_image import PlatformImage, PlatformImageArgs
 from headrace.components.platform.platform_ref import (
@@ -54,7 +55,7 @@ class ServingPlatformArgs(TypedDict):
     prometheus_url: NotRequired[str]
     """Prometheus that the autoscaler reads. Absent: one of the platform's own."""
     replicas: NotRequired[int]
-    """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
+    """Copies of each program but Prometheus. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
 
@@ -105,6 +106,8 @@ class ServingPlatform(pulumi.ComponentResource):
         scalers = KubernetesObject(f"{name}-pod-autoscalers", scaler_kind, child)
         rights = manifests.cluster_role(SCALE_ROLE, labels=labels, rules=SCALE_RULES)
         role = KubernetesObject(f"{name}-scale-role", rights, child)
+        readable = manifests.cluster_role(PODS_ROLE, labels=labels, rules=PODS_RULES)
+        pods_role = KubernetesObject(f"{name}-pods-role", readable, child)
         # Before the first pod: a policy that came later would not restrict the pod in its first second.
         deny_all = network_policies.deny_all(names.SYSTEM_NAMESPACE, labels=labels)
         closed = KubernetesObject(f"{name}-deny-all", deny_all, pulumi.ResourceOptions(parent=self, depends_on=[space]))
@@ -116,6 +119,7 @@ class ServingPlatform(pulumi.ComponentResource):
 
         control, envoy = image("control"), image("envoy")
         ControlPlane(f"{name}-routing", {"image": control, "replicas": replicas, "labels": own}, inside)
+        Management(f"{name}-management", {"image": control, "replicas": replicas, "labels": own}, inside)
         LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, inside)
         if scales:
             scaler: AutoscalerArgs = {"image": control, "replicas": replicas, "labels": own}
@@ -131,7 +135,8 @@ class ServingPlatform(pulumi.ComponentResource):
         self.address = pop.address
         self.ca_certificate = pop.ca_certificate
         # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
-        self.ref = pulumi.Output.all(pop.url, delivery, space.urn, kinds.urn, scalers.urn, role.urn).apply(
+        urns = (made.urn for made in (space, kinds, scalers, role, pods_role))
+        self.ref = pulumi.Output.all(pop.url, delivery, *urns).apply(
             lambda known: PlatformRef(
                 namespace=names.SYSTEM_NAMESPACE,
                 url=known[0],

@@ -28,7 +28,9 @@ def _asked(model: Any, **more: Any) -> bytes:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", ["chat", "completions-b"])
 @pytest.mark.parametrize("ending", ["", "/", "?a=b"])
-def test_the_body_names_the_endpoint(platform: Any, served: Any, base: str, path: str, name: str, ending: str) -> None:
+def test_the_body_names_the_endpoint(  # noqa: PLR0917 -- fixtures and parameters
+    platform: Any, served: Any, base: str, path: str, name: str, ending: str
+) -> None:
     body = _asked(name)
     answer = platform.request(f"{base}/{path}{ending}", body=body)
 

@@ -86,7 +86,7 @@ def test_a_call_that_names_no_endpoint_is_not_found(ask: Any, fraud: Any, metada
 
 
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelReady", "ModelMetadata"])
-def test_the_message_names_the_endpoint_where_metadata_does_not(
+def test_the_message_names_the_endpoint_where_metadata_does_not(  # noqa: PLR0917 -- fixtures
     platform: Any, make_endpoint: Any, pods: Any, ask: Any, caller: Any, signer: Any, method: str
 ) -> None:
     servers = {name: pods(name) for name in ("a", "a-b")}

@@ -30,6 +30,7 @@ PODS = {
     "pop": component(names.POP_PROXY),
     "balancer": component(names.LOAD_BALANCER),
     "control": component(names.ROUTING),
+    "management": component(names.MANAGEMENT),
     "autoscaler": component(names.AUTOSCALER),
     "prometheus": component(network_policies.PROMETHEUS),
     "model a": model("a"),
@@ -45,6 +46,7 @@ POLICIES = [
     network_policies.pop_proxy(SYSTEM, labels={}),
     network_policies.load_balancer(SYSTEM, labels={}),
     network_policies.control_plane(SYSTEM, labels={}, api_server_ports=network_policies.tcp(443, 6443)),
+    network_policies.management(SYSTEM, labels={}, api_server_ports=network_policies.tcp(443, 6443)),
     network_policies.autoscaler(SYSTEM, labels={}, api_server_ports=network_policies.tcp(443, 6443)),
     network_policies.prometheus(SYSTEM, labels={}),
     *(
@@ -62,13 +64,18 @@ OPEN = {
     ("stranger", "pop", names.POP_PORT),
     ("pop", "balancer", names.LOAD_BALANCER_PORT),
     ("pop", "control", names.XDS_PORT),
+    ("pop", "management", names.MANAGEMENT_PORT),
+    ("management", "balancer", names.LOAD_BALANCER_PORT),
+    ("management", "model a", names.FRONT_ADMIN_PORT),
+    ("management", "model b", names.FRONT_ADMIN_PORT),
+    ("management", "dns", 53),
     ("balancer", "control", names.XDS_PORT),
     ("balancer", "model a", names.FRONT_PORT),
     ("balancer", "model b", names.FRONT_PORT),
     # By port and not by address (see flows.control_plane), so to whoever accepts on it; none of our pods does.
     *(
         (source, target, port)
-        for source in ("control", "autoscaler")
+        for source in ("control", "management", "autoscaler")
         for target in ("api server", "client", "stranger", "dns")
         for port in (443, 6443)
     ),
@@ -95,6 +102,7 @@ PORTS = sorted(
         names.LOAD_BALANCER_PORT,
         names.XDS_PORT,
         names.CONTROL_HEALTH_PORT,
+        names.MANAGEMENT_PORT,
         names.ENVOY_ADMIN_PORT,
         names.ENVOY_STATS_PORT,
         names.FRONT_PORT,
@@ -108,7 +116,11 @@ PORTS = sorted(
 
 
 @pytest.mark.parametrize(
-    "source", ["client", "stranger", "pop", "balancer", "control", "autoscaler", "prometheus", "model a", "model b"]
+    "source",
+    [
+        *("client", "stranger", "pop", "balancer", "control", "management", "autoscaler", "prometheus"),
+        *("model a", "model b"),
+    ],
 )
 def test_exactly_the_intended_connections_are_open(source: str) -> None:
     found = {
