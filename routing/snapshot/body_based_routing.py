@@ -105,16 +105,18 @@ def asks() -> Body:
 
 
 def undecided() -> Body:
-    """What is done before the name is found, and where it is no endpoint's; every caller with a token comes here."""
+    """What a matcher does before the name is found, and where it is no endpoint's: every caller with a token may come
+    here."""
     by_path = {"predicate": _asks_by_path(), "on_match": _route("unnamed", {_NAME_FILTER: _script(_OF_PATH)})}
     body = {_BODY_FILTER: ENABLED, _NAME_FILTER: _script(_OF_BODY), _MODEL_FILTER: ENABLED}
     return {"matcher": {"matcher_list": {"matchers": [by_path]}, "on_no_match": _route("undecided", body)}}
 
 
 def undecided_call(options: Options) -> Body:
-    """The same for gRPC; a whole message may be collected, as little of it is read."""
+    """The route of gRPC calls without metadata; a whole message may be collected, as little of it is read."""
     whole = typed(f"{_BUFFER}PerRoute", {"buffer": {"max_request_bytes": options.body_bytes}})
-    return _route("undecided-call", {_BODY_FILTER: whole, _NAME_FILTER: _script(_OF_MESSAGE)})
+    named = {_BODY_FILTER: whole, _NAME_FILTER: _script(_OF_MESSAGE)}
+    return direct_response("undecided-call", paths.grpc_unnamed(), 404, {**access.authenticated_route(), **named})
 
 
 def _asks_by_path() -> Body:

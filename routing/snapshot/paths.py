@@ -120,15 +120,15 @@ def asks_grpc() -> Body:
     return both(called, not_(header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")))
 
 
-def asks_grpc_unnamed() -> Body:
-    """A matcher's predicate: a call about a model, of which only the message says which one is meant."""
-    about_model = header_is(":path", rf"{re.escape(GRPC_PREFIX)}Model[A-Za-z]+(\?.*)?")
-    return both(asks_grpc(), about_model, not_(header_is(ENDPOINT_METADATA, ".+")))
-
-
 def grpc_call() -> Body:
     """The `match` of every gRPC call."""
     return {"prefix": GRPC_PREFIX, "grpc": {}}
+
+
+def grpc_unnamed() -> Body:
+    """The `match` of calls about a model without metadata, so that only the message says which model is meant."""
+    absent = {"name": ENDPOINT_METADATA, "present_match": True, "invert_match": True}
+    return {"safe_regex": {"regex": rf"{re.escape(GRPC_PREFIX)}Model[A-Za-z]+"}, "grpc": {}, "headers": [absent]}
 
 
 def grpc_stream() -> Body:

@@ -109,7 +109,10 @@ def _route_table(world: World, options: Options, cache: GenerationalCache) -> Re
         # The LoadBalancer has tried again what a front refused.
         "retry_policy": http_settings.retry_policy(options, of_fronts=False),
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "matcher": {"matcher_list": {"matchers": [misshapen]}, "on_no_match": {"matcher": {"on_no_match": _rest()}}},
+        "matcher": {
+            "matcher_list": {"matchers": [misshapen]},
+            "on_no_match": {"matcher": {"on_no_match": _rest(options)}},
+        },
     }
     shapes = _shapes(world, options, cache) if world.endpoints else []
     tree = Tree.of(host, "matcher.on_no_match.matcher.matcher_list.matchers", shapes) if shapes else Tree.of(host)
@@ -127,13 +130,11 @@ def _shapes(world: World, options: Options, cache: GenerationalCache) -> list[Tr
             found[f"{prefix}{endpoint.name}/"] = route
         by_metadata[endpoint.name], by_body[endpoint.name] = metadata, body
     asks_model, undecided = body_based_routing.asks(), body_based_routing.undecided()
-    unnamed = {"predicate": paths.asks_grpc_unnamed(), "on_match": body_based_routing.undecided_call(options)}
     return [
         *(
             _shape(paths.asks_endpoint(pattern), ":path", "prefix_match_map", found)
             for found, (_, pattern) in zip(by_address, paths.ADDRESSES, strict=True)
         ),
-        Tree.of(unnamed),
         _shape(paths.asks_grpc(), paths.ENDPOINT_METADATA, "exact_match_map", by_metadata),
         _shape(asks_model, body_based_routing.MODEL_HEADER, "exact_match_map", by_body, on_no_match=undecided),
     ]
@@ -164,8 +165,8 @@ def _refusal(name: str, status: int, match: Body, *, public: bool = False) -> Bo
 
 
 @lru_cache(maxsize=1)
-def _rest() -> Body:
-    """Routes of requests that name no endpoint: our own two files, or a refusal."""
+def _rest(options: Options) -> Body:
+    """Routes of requests whose head names no endpoint: what is asked of the host, our own two files, or a refusal."""
     wrong_methods = (
         _wrong_method(paths.ANY_INVOCATION, "POST"),
         _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
@@ -179,7 +180,8 @@ def _rest() -> Body:
         _managed({"safe_regex": {"regex": paths.GRPC_HOST_PATHS}, "grpc": {}}),
     ]
     stream, unknown = _refusal("stream", 501, paths.grpc_stream()), _refusal("unknown", 404, {"prefix": "/"})
-    listed = {"routes": [*_public_routes(), *managed, *wrong_methods, stream, unknown]}
+    call = body_based_routing.undecided_call(options)
+    listed = {"routes": [*_public_routes(), *managed, *wrong_methods, stream, call, unknown]}
     return {"action": extension("routes", "envoy.config.route.v3.RouteList", listed)}
 
 
