@@ -53,7 +53,8 @@ ENVOY_STATS_PORT: Final = 9902
 FRONT_PORT: Final = 8080
 """Model pod: the front's HTTP port, for gRPC too, which reaches it over HTTP/1.1."""
 FRONT_ADMIN_PORT: Final = 8002
-"""Model pod: concurrency limit and metrics; only the autoscaler and Prometheus may reach it."""
+"""Model pod: concurrency limit and metrics; only the autoscaler, the management API and Prometheus may reach
+it."""
 
 # --- Paths inside a model image --------------------------------------------------------------------------------
 FRONT_HOME: Final = "/opt/headrace"

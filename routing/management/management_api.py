@@ -13,6 +13,7 @@ from headrace.routing.management.serving_endpoints import Served
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 _ROOT: Final = "/api/2.0/serving-endpoints"
+_DEPLOYMENTS: Final = "/api/2.0/endpoints"
 _VERSION_PATH: Final = re.compile(r"served-models/([^/]+)/(build-logs|logs)")
 
 
@@ -42,11 +43,17 @@ class ManagementApi:
         if path.startswith(f"{_ROOT}/"):
             name, _, rest = path.removeprefix(f"{_ROOT}/").partition("/")
             if name not in endpoints:
-                return _databricks(404, "RESOURCE_DOES_NOT_EXIST", f"No endpoint {name!r} that you may call exists.")
+                return _unknown(name)
             try:
                 return self._about(endpoints[name], rest)
             except TemporaryError as error:
                 return _databricks(503, "TEMPORARILY_UNAVAILABLE", f"{error}.")
+        if path == _DEPLOYMENTS:
+            return _json({"endpoints": [serving_endpoints.deployment_endpoint(each) for each in endpoints.values()]})
+        if path.startswith(f"{_DEPLOYMENTS}/"):
+            name = path.removeprefix(f"{_DEPLOYMENTS}/")
+            found = endpoints.get(name)
+            return _unknown(name) if found is None else _json(serving_endpoints.deployment_endpoint(found))
         if path.startswith("/v2"):
             document = host_protocols.rest(path, endpoints)
             return _json({"error": f"Nothing is at {path}."}, 404) if document is None else _json(document)
@@ -91,6 +98,10 @@ def _openai(path: str, endpoints: Mapping[str, Served]) -> Response:
         return _json(serving_endpoints.openai_model(endpoints[name]))
     words = f"No model {name!r} that you may call exists."
     return _json({"error": {"message": words, "type": "invalid_request_error", "code": "model_not_found"}}, 404)
+
+
+def _unknown(name: str) -> Response:
+    return _databricks(404, "RESOURCE_DOES_NOT_EXIST", f"No endpoint {name!r} that you may call exists.")
 
 
 def _json(document: Mapping[str, Any], status: int = 200) -> Response:

@@ -108,6 +108,18 @@ def detail(served: Served) -> Document:
     }
 
 
+def deployment_endpoint(served: Served) -> Document:
+    """One endpoint as MLflow's client of deployments reads it, `Endpoint` there."""
+    first = served.endpoint.weighted[0]
+    return {
+        "name": served.name,
+        "endpoint_type": first.runtime,
+        "model": {"name": _entity(first)["entity_name"], "provider": "headrace"},
+        "endpoint_url": names.invocations_path(served.name),
+        "limit": None,
+    }
+
+
 def openai_model(served: Served) -> Document:
     """One entry of OpenAI's list of models."""
     created = _milliseconds(served.item["metadata"].get("creationTimestamp")) // 1000

@@ -3,7 +3,7 @@
 | path | what names the endpoint |
 |---|---|
 | `/v1/chat/completions` and siblings; the same under `/serving-endpoints` | `model` in the body |
-| `/v2/models/NAME/…` | the path, at a place where no map of prefixes finds it |
+| `/v2/models/NAME/…`, and `/endpoints/NAME/invocations` | the path, where no map of prefixes finds it |
 | gRPC without metadata | `model_name` in the message, and `model_version` |
 
 Envoy chooses the route twice. By the head alone the route is one that is `undecided`, which enables filters: they
@@ -20,6 +20,7 @@ from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, 
 
 PATH: Final = r"/(v1|serving-endpoints)/(chat/completions|completions|embeddings|responses)/?"
 MODEL_PATH: Final = r"/v2/models/[^/?]+(/.*)?"
+INVOCATION_PATH: Final = r"/endpoints/[^/?]+/invocations/?"
 MODEL_HEADER: Final = "x-headrace-model"
 """Holds the name while the route is chosen. `access.strip_identity` removes it from what clients send."""
 _BODY_FILTER: Final = "headrace.body"
@@ -42,8 +43,15 @@ end
 """Makes the path the pod's own."""
 _NAME_IN_PATH: Final = f"""
 function envoy_on_request(request)
-  local name = request:headers():get(":path"):match("^/v2/models/([^/?]+)")
-  if name then request:headers():replace("{MODEL_HEADER}", name) end
+  local headers = request:headers()
+  local path = headers:get(":path")
+  local name, own = path:match("^/endpoints/([^/?]+)(/.*)$")
+  if own then
+    headers:replace("x-envoy-original-path", path)
+    headers:replace(":path", own)
+  end
+  name = name or path:match("^/v2/models/([^/?]+)")
+  if name then headers:replace("{MODEL_HEADER}", name) end
 end
 """
 _NAME_IN_MESSAGE: Final = f"""
@@ -99,17 +107,20 @@ def filters(options: Options) -> list[Body]:
 
 
 def asks() -> Body:
-    """A matcher's predicate: a request on one of these paths, but for gRPC."""
-    by_body = paths.both(paths.header_is(":path", rf"{PATH}(\?.*)?"), paths.method_is("POST"))
-    return paths.any_of(by_body, _asks_by_path())
+    """A matcher's predicate: a request on one of these paths, but for gRPC, or one whose endpoint was found."""
+    return paths.any_of(_asks_by_body(), _asks_by_path(), _named())
 
 
 def undecided() -> Body:
     """What a matcher does before the name is found, and where it is no endpoint's: every caller with a token may come
     here."""
-    by_path = {"predicate": _asks_by_path(), "on_match": _route("unnamed", {_NAME_FILTER: _script(_OF_PATH)})}
+    routes: tuple[tuple[Body, str, Body], ...] = (
+        (_named(), "unheard-of", {}),
+        (_asks_by_path(), "unnamed", {_NAME_FILTER: _script(_OF_PATH)}),
+    )
     body = {_BODY_FILTER: ENABLED, _NAME_FILTER: _script(_OF_BODY), _MODEL_FILTER: ENABLED}
-    return {"matcher": {"matcher_list": {"matchers": [by_path]}, "on_no_match": _route("undecided", body)}}
+    matchers = [{"predicate": asked, "on_match": _route(name, filters)} for asked, name, filters in routes]
+    return {"matcher": {"matcher_list": {"matchers": matchers}, "on_no_match": _route("undecided", body)}}
 
 
 def undecided_call(options: Options) -> Body:
@@ -119,9 +130,19 @@ def undecided_call(options: Options) -> Body:
     return direct_response("undecided-call", paths.grpc_unnamed(), 404, {**access.authenticated_route(), **named})
 
 
+def _named() -> Body:
+    return paths.header_is(MODEL_HEADER, ".+")
+
+
+def _asks_by_body() -> Body:
+    return paths.both(paths.header_is(":path", rf"{PATH}(\?.*)?"), paths.method_is("POST"))
+
+
 def _asks_by_path() -> Body:
     asked = paths.header_is(":path", rf"{MODEL_PATH}(\?.*)?")
-    return paths.both(asked, paths.method_is(*paths.PROTOCOL_METHODS))
+    spoken = paths.both(asked, paths.method_is(*paths.PROTOCOL_METHODS))
+    scores = paths.both(paths.header_is(":path", rf"{INVOCATION_PATH}(\?.*)?"), paths.method_is("POST"))
+    return paths.any_of(spoken, scores)
 
 
 def _script(name: str) -> Body:

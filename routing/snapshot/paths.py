@@ -25,8 +25,8 @@ ANY_INVOCATION: Final = rf"{_ANY_ENDPOINT}/invocations/?"
 ANY_PROTOCOL: Final = rf"{_ANY_ENDPOINT}({_PROTOCOLS})(/.*)?"
 """Patterns of paths without their query."""
 
-MANAGEMENT: Final = r"/api/2\.0/serving-endpoints(/.*)?"
-"""Pattern of the paths of the management API."""
+MANAGEMENT: Final = r"/api/2\.0/(serving-)?endpoints(/.*)?"
+"""Pattern of the paths of the management API; those without `serving-` are of MLflow's client of deployments."""
 HOST_PATHS: Final = r"/v1/models(/[^/]+)?|/serving-endpoints/models|/v2/?|/v2/models/?|/v2/health/(live|ready)"
 """Pattern of what clients ask the host itself about, in OpenAI's and the Open Inference Protocol."""
 

@@ -73,6 +73,7 @@ def host(served: Any, signer: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(served.ca_file))
     monkeypatch.setenv("DATABRICKS_HOST", address)
     monkeypatch.setenv("DATABRICKS_TOKEN", signer.token())
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", signer.token())
     return address
 
 
@@ -134,6 +135,13 @@ def test_mlflow_deployments(host: str) -> None:
     assert [one["name"] for one in client.list_endpoints()] == ["chat", "iris"]
     assert client.get_endpoint("iris")["state"]["ready"] == "READY"
     assert client.predict(endpoint="iris", inputs={"dataframe_records": records})["predictions"] == [0, 2]
+    plain = deployments.get_deploy_client(host)
+    assert [(one.name, one.endpoint_url) for one in plain.list_endpoints()][1] == (
+        "iris",
+        f"{host}/serving-endpoints/iris/invocations",
+    )
+    assert plain.get_endpoint("iris").model.name == "m"
+    assert plain.predict(endpoint="iris", inputs={"dataframe_records": records})["predictions"] == [0, 2]
     said = {"messages": [{"role": "user", "content": "one two"}]}
     pieces = list(client.predict_stream(endpoint="chat", inputs=said))
     assert "".join(piece["choices"][0]["delta"]["content"] for piece in pieces) == "one two "

@@ -74,6 +74,15 @@ def test_while_no_pod_answers_it_is_to_be_asked_again(make_endpoint: Any) -> Non
     assert document["message"] == "no pod of endpoint 'fraud' answers; try again."
 
 
+def test_mlflows_client_of_deployments_lists_them_too(api: ManagementApi) -> None:
+    root = "/api/2.0/endpoints"
+    (one,) = asked(api, f"{root}/")[1]["endpoints"]
+
+    assert (one["name"], one["endpoint_url"]) == ("fraud", "/serving-endpoints/fraud/invocations")
+    assert asked(api, f"{root}/fraud")[1] == one
+    assert asked(api, f"{root}/private")[0] == 404
+
+
 @pytest.mark.parametrize("base", ["/v1", "/serving-endpoints"])
 def test_openai_lists_the_callers_models(api: ManagementApi, base: str) -> None:
     assert [each["id"] for each in asked(api, f"{base}/models")[1]["data"]] == ["fraud"]

@@ -186,3 +186,25 @@ def test_an_endpoint_may_be_called_like_a_part_of_a_path(platform: Any, make_end
         f"/{name}/invocations",
     ):
         assert platform.request(path).json() == {"predictions": [name]}, path
+
+
+@pytest.mark.parametrize("ending", ["", "/", "?a=b"])
+def test_mlflows_client_of_deployments_has_a_path_of_its_own(
+    platform: Any, make_endpoint: Any, fraud: Any, ending: str
+) -> None:
+    server = platform.server("endpoints")
+    pods = {("fraud", "v1"): (fraud,), ("endpoints", "v1"): (server,)}
+    platform.publish(
+        make_endpoint("fraud"), make_endpoint("endpoints"), make_endpoint("bobs", subjects=("bob",)), pods=pods
+    )
+    body = b'{"model": "endpoints"}'
+
+    assert platform.request(f"/endpoints/fraud/invocations{ending}", body=body).json() == {"predictions": ["fraud-v1"]}
+    seen = fraud.requests[-1]
+    assert (seen.path, seen.body, seen.headers["x-headrace-endpoint"]) == (f"/invocations{ending}", body, "fraud")
+    assert platform.request(f"/endpoints/invocations{ending}").json() == {"predictions": ["endpoints"]}
+    assert platform.request(f"/endpoints/bobs/invocations{ending}", body=body).status == 403
+    absent = platform.request(f"/endpoints/absent/invocations{ending}", body=body)
+    assert (absent.status, absent.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert platform.request(f"/endpoints/fraud/invocations{ending}", method="GET", body=None).headers["allow"] == "POST"
+    assert len(server.requests) == 1
