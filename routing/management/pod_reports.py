@@ -1,6 +1,8 @@
 """What the pods of one endpoint say of themselves: the model's signature, measures and logs."""
 
+import functools
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +15,14 @@ from headrace.contract import metrics, names
 from headrace.contract.errors import TemporaryError
 from headrace.kube.api_server import ApiServer, Object
 
+log = logging.getLogger(__name__)
+
 SECONDS: Final = 3.0
 """Longest wait for one pod."""
 LOG_LINES: Final = 1000
 LOG_BYTES: Final = 1024 * 1024
-"""Of each pod's log, its end."""
 METRICS_BYTES: Final = 4 * 1024 * 1024
+"""Most that is told of all pods of an endpoint together, a model writes what it likes; each pod has an equal part."""
 PODS_AT_ONCE: Final = 8
 _SAMPLE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
 
@@ -47,20 +51,24 @@ class PodReports:
         raise TemporaryError(f"no pod of endpoint {endpoint!r} can be asked for its signature yet; try again")
 
     def measures(self, endpoint: str) -> str:
-        """Measures of all pods in Prometheus' text format; each sample says which pod it is of."""
+        """Measures of all pods in Prometheus' text format, each with its pod. Raises TemporaryError."""
         pods = [pod for pod in self._pods(endpoint) if (pod.get("status") or {}).get("podIP")]
-        texts = self._threads.map(self._scraped, [pod["status"]["podIP"] for pod in pods])
+        scraped = functools.partial(self._scraped, limit=METRICS_BYTES // max(len(pods), 1))
+        texts = self._threads.map(scraped, [pod["status"]["podIP"] for pod in pods])
         return merged({pod["metadata"]["name"]: text for pod, text in zip(pods, texts, strict=True)})
 
     def logs(self, endpoint: str, version: str) -> str:
-        """The end of the log of each pod of the version."""
+        """The end of the log of each pod of the version. Raises TemporaryError."""
         found = []
-        for pod in self._pods(endpoint, f"{names.VERSION_LABEL}={version}"):
+        pods = self._pods(endpoint, f"{names.VERSION_LABEL}={version}")
+        for pod in pods:
             name = pod["metadata"]["name"]
+            # `limitBytes` cuts the end off, which is the part that is wanted: it only bounds what is read.
             query = f"tailLines={LOG_LINES}&limitBytes={LOG_BYTES}"
             path = f"/api/v1/namespaces/{names.endpoint_namespace(endpoint)}/pods/{quote(name)}/log?{query}"
             try:
-                found.append(f"==> {name} <==\n{self._server.text(path, seconds=SECONDS)}")
+                text = self._server.text(path, seconds=SECONDS)
+                found.append(f"==> {name} <==\n{text[-LOG_BYTES // len(pods) :]}")
             except TemporaryError:
                 found.append(f"==> {name} <==\n(its log cannot be read now)\n")
         return "\n".join(found)
@@ -68,17 +76,22 @@ class PodReports:
     def _pods(self, endpoint: str, selector: str = names.ENDPOINT_LABEL) -> list[Object]:
         namespace = names.endpoint_namespace(endpoint)
         pages = self._server.pages(f"/api/v1/namespaces/{namespace}/pods", label_selector=selector)
-        found = [pod for page, _ in pages for pod in page]
+        try:
+            found = [pod for page, _ in pages for pod in page]
+        except TemporaryError as error:
+            log.warning("%s", error)
+            raise TemporaryError(f"the pods of endpoint {endpoint!r} cannot be listed now; try again") from error
         return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
-    def _scraped(self, ip: str) -> str:
-        """Empty for a pod that does not answer: it starts, or it ends."""
+    def _scraped(self, ip: str, limit: int) -> str:
+        """Whole lines; empty for a pod that does not answer: it starts, or it ends."""
         host = f"[{ip}]" if ":" in ip else ip
         address = f"http://{host}:{self._admin_port}{metrics.METRICS_PATH}"
         try:
             answer = self._pool.request("GET", address, timeout=SECONDS, preload_content=False)
             try:
-                return answer.read(METRICS_BYTES).decode(errors="replace") if answer.status == 200 else ""
+                text = answer.read(limit).decode(errors="replace") if answer.status == 200 else ""
+                return str(text[: text.rfind("\n") + 1])
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError:

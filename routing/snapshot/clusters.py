@@ -9,7 +9,9 @@ from headrace.routing.snapshot.resources import ADS_SOURCE, Body, seconds, typed
 from headrace.routing.snapshot.world import PodAddress
 
 MANAGEMENT_IDLE_SECONDS: Final = 5.0
-"""Unused connection to the management API, each of which has a thread there."""
+"""Unused connection to the management API."""
+MANAGEMENT_REQUESTS: Final = 16
+"""Requests of one PopProxy to the management API at once."""
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -49,9 +51,12 @@ def balancer_cluster(options: Options) -> Body:
 
 
 def management_cluster(options: Options) -> Body:
-    """The pods of the management API, seen by the PopProxy."""
+    """The pods of the management API, seen by the PopProxy. Each request has a thread there, so few are sent at once;
+    more are refused here."""
+    bounds = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), MANAGEMENT_REQUESTS)
     return {
         **_common(names.MANAGEMENT, options),
+        "circuit_breakers": {"thresholds": [bounds]},
         **_protocol(
             common_http_protocol_options={"idle_timeout": seconds(MANAGEMENT_IDLE_SECONDS)},
             explicit_http_config={"http_protocol_options": {"enable_trailers": True}},

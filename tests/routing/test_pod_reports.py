@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.contract.errors import TemporaryError
-from headrace.routing.management.pod_reports import PodReports, merged
+from headrace.routing.management.pod_reports import LOG_BYTES, METRICS_BYTES, PodReports, merged
 
 PODS = "/api/v1/namespaces/endpoint-fraud/pods"
 
@@ -75,6 +75,16 @@ def test_measures_of_all_pods_stand_in_one_exposition(api: Any, serve: Any) -> N
     assert text == '# TYPE requests counter\nrequests{pod="a",code="200"} 7\nrequests{pod="c",code="200"} 7\n'
 
 
+def test_what_the_api_server_says_is_not_passed_on(api: Any) -> None:
+    api.down = True
+    reports = PodReports(api.client(), "unused:1")
+
+    for ask in (lambda: reports.measures("fraud"), lambda: reports.logs("fraud", "v1")):
+        with pytest.raises(TemporaryError) as caught:
+            ask()
+        assert str(caught.value) == "the pods of endpoint 'fraud' cannot be listed now; try again"
+
+
 def test_a_pod_that_does_not_answer_leaves_the_others(api: Any, serve: Any) -> None:
     port = int(serve(200, b"up 1\n").rpartition(":")[2])
     put_pod(api, "a", podIP="127.0.0.2")
@@ -95,6 +105,22 @@ def test_the_merged_text_is_what_prometheus_reads() -> None:
     assert found["seconds"].type == "histogram"
     assert [(sample.labels["pod"], sample.value) for sample in found["up"].samples] == [("a", 1), ("b", 1)]
     assert len(found["seconds"].samples) == 8
+
+
+def test_what_models_write_is_bounded_and_ends_with_a_whole_line(api: Any, serve: Any) -> None:
+    endless = b"".join(b"series{at=%d} 123456\n" % at for at in range(METRICS_BYTES // 20)).replace(b"=", b'="')
+    port = int(serve(200, endless.replace(b"}", b'"}')).rpartition(":")[2])
+    for name in ("a", "b"):
+        put_pod(api, name, podIP="127.0.0.1")
+        api.documents[f"{PODS}/{name}/log"] = {"said": "x" * LOG_BYTES + "the end"}
+    reports = PodReports(api.client(), "unused:1", admin_port=port)
+
+    measures = reports.measures("fraud")
+    assert len(measures) < 2 * METRICS_BYTES
+    assert {line.rpartition(" ")[2] for line in measures.splitlines()} == {"123456"}
+    logs = reports.logs("fraud", "v1")
+    assert len(logs) < LOG_BYTES + 100
+    assert logs.count('the end"}') == 2
 
 
 def test_logs_are_those_of_each_pod_of_the_version(api: Any) -> None:
