@@ -106,8 +106,9 @@ class RoutablePods:
         """From discovery.k8s.io/v1 EndpointSlice objects as JSON: the models', and the platform's own that are used."""
         before, new = self.versions, EndpointHealth()
         versions = {version: before.get(version, new).updated(found) for version, found in _by_version(models).items()}
-        managers = [item for item in platform if _service(item) == names.MANAGEMENT]
-        balancers = [item for item in platform if _service(item) != names.MANAGEMENT]
+        own = list(platform)
+        managers = [item for item in own if _service(item) == names.MANAGEMENT]
+        balancers = [item for item in own if _service(item) != names.MANAGEMENT]
         return RoutablePods(
             versions,
             self.balancers.updated(_addresses(balancers, default_port=names.LOAD_BALANCER_PORT)),

@@ -131,9 +131,10 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
     too_large = LocalReply(413, "REQUEST_TOO_LARGE", more)
     token = f"send 'Authorization: Bearer <token>' with a current token for audience '{options.audience}'."
     unauthenticated = LocalReply(401, "UNAUTHENTICATED", f"%LOCAL_REPLY_BODY%; {token}")
-    mixed = f"Authorization holds more than one credential; {token}"
+    mixed = f"Authorization holds something beside one bearer token; {token}"
     asked = body_based_routing.asked()
     managed = paths.caller_path_matches(rf"{paths.MANAGEMENT}(\?.*)?")
+    about_endpoints = paths.caller_path_matches(rf"({paths.MANAGEMENT}|{paths.HOST_PATHS})(\?.*)?")
     overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
     return (
         malformed,
@@ -156,7 +157,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
         LocalReply(501, "NOT_IMPLEMENTED", _UNKNOWN_ENCODING, grpc_message="This method is not served."),
         LocalReply(502, "INTERNAL_ERROR", "The model server's answer was not valid HTTP."),
-        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_MANAGEMENT, asked=managed, retry_seconds=overload),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_MANAGEMENT, asked=about_endpoints, retry_seconds=overload),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_REPLICA, flags=("UH", "NC"), retry_seconds=absent),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NOT_REACHED, retry_seconds=overload),
         LocalReply(504, "DEADLINE_EXCEEDED", "The model did not answer within the endpoint's time limit."),

@@ -1,6 +1,6 @@
 """Paths of requests, and the matchers of them that both proxies share.
 
-gRPC's paths are the same for every endpoint: metadata names the endpoint and, where one is wanted, the version.
+gRPC's paths are the same for every endpoint: metadata or the message names it and, where one is wanted, the version.
 """
 
 import re

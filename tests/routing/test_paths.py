@@ -208,3 +208,54 @@ def test_mlflows_client_of_deployments_has_a_path_of_its_own(
     assert (absent.status, absent.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
     assert platform.request(f"/endpoints/fraud/invocations{ending}", method="GET", body=None).headers["allow"] == "POST"
     assert len(server.requests) == 1
+
+
+MANAGED = [
+    "/api/2.0/serving-endpoints",
+    "/api/2.0/serving-endpoints/bobs/metrics",
+    "/api/2.0/endpoints/",
+    "/v1/models",
+    "/serving-endpoints/models",
+    "/v2",
+    "/v2/health/ready",
+]
+"""What is asked about endpoints or the host, and not of an endpoint."""
+
+
+def test_the_management_api_is_told_the_tokens_subject_and_nobodys_word(
+    platform: Any, make_endpoint: Any, management: Any, objects_of: Any, signer: Any
+) -> None:
+    bobs = make_endpoint("bobs", subjects=("bob",))
+    management.items = [objects_of(bobs)]
+    platform.publish_world(endpoints=(bobs,))
+
+    def listed(**options: Any) -> list[str]:
+        answer = platform.request("/api/2.0/serving-endpoints", method="GET", body=None, **options)
+        return [each["name"] for each in answer.json()["endpoints"]]
+
+    assert listed(token=signer.token(sub="bob")) == ["bobs"]
+    assert listed() == []
+    for spoofed in ({"x-headrace-subject": "bob"}, {"X-Headrace-Subject": "bob", "x-forwarded-user": "bob"}):
+        assert listed(headers=spoofed) == []
+    assert listed(token=signer.token(sub=None)) == []
+
+
+@pytest.mark.parametrize("path", MANAGED)
+def test_what_is_asked_about_endpoints_needs_a_token_and_changes_nothing(
+    platform: Any, fraud: Any, management: Any, path: str
+) -> None:
+    assert platform.request(path, method="GET", token="", body=None).status == 401
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = platform.request(path, method=method)
+        assert (answer.status, answer.headers["allow"]) == (405, "GET")
+        assert ("with Pulumi" in answer.body.decode()) == path.startswith("/api/"), answer.body
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize("path", MANAGED)
+def test_without_the_management_api_endpoints_are_served_all_the_same(platform: Any, fraud: Any, path: str) -> None:
+    answer = platform.request(path, method="GET", body=None)
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert b"management API could not be reached" in answer.body
+    assert platform.request("/v2/models/fraud/infer").status == 200
