@@ -172,7 +172,6 @@ def _rest(options: Options) -> Body:
         _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
         _wrong_method(body_based_routing.PATH, "POST"),
         _wrong_method(paths.MANAGEMENT, "GET"),
-        _wrong_method(paths.HOST_PATHS, "GET"),
         _wrong_method(body_based_routing.INVOCATION_PATH, "POST"),
         _wrong_method(body_based_routing.MODEL_PATH, *paths.PROTOCOL_METHODS),
     )
