@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headrace.components.platform.autoscaler import Autoscaler as Autoscaler
     from headrace.components.platform.control_plane import ControlPlane as ControlPlane
     from headrace.components.platform.load_balancer import LoadBalancer as LoadBalancer
+    from headrace.components.platform.management import Management as Management
     from headrace.components.platform.observability import Observability as Observability
     from headrace.components.platform.platform_image import PlatformImage as PlatformImage
     from headrace.components.platform.pop_proxy import PopProxy as PopProxy
@@ -24,6 +25,7 @@ _MODULES: Final = {
     "Autoscaler": "platform.autoscaler",
     "ControlPlane": "platform.control_plane",
     "LoadBalancer": "platform.load_balancer",
+    "Management": "platform.management",
     "ModelEndpoint": "endpoint.model_endpoint",
     "ModelImage": "endpoint.model_image",
     "Observability": "platform.observability",

@@ -40,6 +40,11 @@ class CustomObject:
     """All that `status.conditions` may hold."""
     columns: tuple[Column, ...]
 
+    @property
+    def path(self) -> str:
+        """Where the API server lists the objects of all namespaces."""
+        return f"/apis/{names.API_GROUP}/{names.API_VERSION}/{self.plural}"
+
     def crd(self) -> dict[str, Any]:
         """The CustomResourceDefinition, as plain data."""
         schema = {

@@ -24,6 +24,7 @@ POP_PROXY: Final = "pop-proxy"
 LOAD_BALANCER: Final = "load-balancer"
 ROUTING: Final = "routing"
 AUTOSCALER: Final = "autoscaler"
+MANAGEMENT: Final = "management"
 """Names of the platform's Deployments and Services, and values of COMPONENT_LABEL."""
 CONTROL_PLANE_HOST: Final = f"{ROUTING}.{SYSTEM_NAMESPACE}.svc.cluster.local"
 """Where the proxies find the control plane, and the name in its certificate."""
@@ -46,8 +47,10 @@ LOAD_BALANCER_PORT: Final = 8080
 """LoadBalancer: HTTP/2 without TLS inside the cluster."""
 XDS_PORT: Final = 18000
 """Control plane: ADS over gRPC and TLS, for callers with a certificate of the proxies."""
+MANAGEMENT_PORT: Final = 8082
+"""Management API: HTTP without TLS inside the cluster."""
 CONTROL_HEALTH_PORT: Final = 8081
-"""Control plane and autoscaler: /healthz, /readyz, /metrics."""
+"""Control plane, management API and autoscaler: /healthz, /readyz, /metrics."""
 ENVOY_ADMIN_PORT: Final = 9901
 """Envoy's admin interface, on the pod's loopback only."""
 ENVOY_STATS_PORT: Final = 9902
@@ -55,8 +58,8 @@ ENVOY_STATS_PORT: Final = 9902
 FRONT_PORT: Final = 8080
 """Model pod: the front's HTTP port, for gRPC too, which reaches it over HTTP/1.1."""
 FRONT_ADMIN_PORT: Final = 8002
-"""Model pod: concurrency limit, metrics and proof; only the autoscaler, Prometheus and the control plane may reach
-it."""
+"""Model pod: concurrency limit, metrics and proof; only the autoscaler, the management API, Prometheus and the control
+plane may reach it."""
 
 # --- Paths inside a model image --------------------------------------------------------------------------------
 FRONT_HOME: Final = "/opt/headrace"
@@ -94,6 +97,8 @@ SERVED_MODEL_HEADER: Final = "served-model-name"
 REQUEST_ID_HEADER: Final = "x-request-id"
 ENDPOINT_HEADER: Final = "x-headrace-endpoint"
 """Set by the PopProxy after authentication, stripped from clients."""
+SUBJECT_HEADER: Final = "x-headrace-subject"
+"""The verified `sub` of the caller's token: set by the PopProxy, stripped from clients."""
 
 UNPROCESSED_HEADER: Final = "x-headrace-unprocessed"
 """Set by the front on a refusal of a request that no worker has seen: the LoadBalancer may try another pod."""

@@ -66,6 +66,11 @@ class ApiServer:
             document: Object = json.loads(response.read())
             return document
 
+    def text(self, path: str, *, seconds: float = 30.0) -> str:
+        """One document that is no JSON. Raises TemporaryError when it does not come within `seconds`."""
+        with self._open("GET", path, seconds=seconds, headers={"accept": "text/plain, */*"}) as response:
+            return str(response.read().decode(errors="replace"))
+
     def send(self, method: str, path: str, body: Mapping[str, Any], *, kind: str = "application/json") -> Object:
         """Sends one JSON document and returns the one in the response."""
         text = json.dumps(body).encode()

@@ -34,6 +34,7 @@ from headrace.components.endpoint.runtime_choice import choose
 from headrace.components.kubernetes import checks, manifests, network_policies
 from headrace.components.kubernetes.network_policies import CILIUM
 from headrace.components.kubernetes.object import KubernetesObject, ObjectStatus, ServedApi
+from headrace.components.platform.management import pods_grant
 from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import ServedVersion
@@ -94,6 +95,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         # Deleted by itself, so that the autoscaler lets go of the Deployment before that goes.
         scaled = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=ready))
         KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
+        KubernetesObject(f"{name}-pods-binding", pods_grant(namespace, labels=labels), inside)
         KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
         served = partial(
             ServedVersion, name=version, model_uri=spec.model_uri, runtime=image.choice.runtime, reasons=reasons

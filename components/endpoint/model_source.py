@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from headrace.components.endpoint import registry_faults
-from headrace.contract.errors import HeadraceError, InputError, PermanentError, TemporaryError
+from headrace.contract.errors import HeadraceError, InputError, PermanentError
 from headrace.images import logged_environment, tracking_server
 from headrace.images.model import directory_listing, local_directory, model_identity
 from headrace.images.tracking import LoggedModel, TrackingServer

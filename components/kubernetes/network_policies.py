@@ -28,10 +28,11 @@ def deny_all(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
-    """Anyone reaches the TLS port; the proxy reaches the load balancer and the control plane."""
+    """Anyone reaches the TLS port; the proxy reaches the load balancer, the management API and the control plane."""
     ingress = [{"ports": tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)]
     egress = [
         {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+        {"to": [_pods(names.MANAGEMENT)], "ports": tcp(names.MANAGEMENT_PORT)},
         {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
         _name_resolution(),
     ]
@@ -39,9 +40,9 @@ def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
-    """Only the PopProxy reaches it; it reaches model pods in endpoint namespaces and the control plane."""
+    """PopProxy and management API reach it; it reaches model pods in endpoint namespaces and the control plane."""
     ingress = [
-        {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.LOAD_BALANCER_PORT)},
+        {"from": [_pods(names.POP_PROXY), _pods(names.MANAGEMENT)], "ports": tcp(names.LOAD_BALANCER_PORT)},
         _metrics_readers(names.ENVOY_STATS_PORT),
     ]
     egress = [
@@ -62,6 +63,18 @@ def control_plane(namespace: str, *, labels: Labels, api_server: pulumi.Input[Se
     proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
     egress = _with_api_server(api_server, proofs, _name_resolution())
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def management(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """The PopProxy reaches it; it reaches the API server, the load balancer and the admin ports of model pods."""
+    ingress = [
+        {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.MANAGEMENT_PORT)},
+        _metrics_readers(names.CONTROL_HEALTH_PORT),
+    ]
+    balancers: Manifest = {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)}
+    pods: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
+    egress = _with_api_server(api_server, balancers, pods, _name_resolution())
+    return _policy(names.MANAGEMENT, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
 def autoscaler(
@@ -101,14 +114,14 @@ def prometheus(namespace: str, *, labels: Labels) -> Manifest:
 def model_pods(
     namespace: str, *, labels: Labels, egress: Sequence[Manifest] = (), resolves_names: bool = False
 ) -> Manifest:
-    """The load balancer reaches the model's ports; autoscaler, Prometheus and control plane its admin port.
+    """The load balancer reaches the model's ports, and who reads measures and proofs its admin port.
 
     The model reaches nobody but whom `egress` permits, and the cluster's DNS where it `resolves_names`.
     """
-    administering = [_platform_pods(name) for name in (names.AUTOSCALER, PROMETHEUS, names.ROUTING)]
+    readers = [_platform_pods(name) for name in (names.AUTOSCALER, names.MANAGEMENT, PROMETHEUS, names.ROUTING)]
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
-        {"from": administering, "ports": tcp(names.FRONT_ADMIN_PORT)},
+        {"from": readers, "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
     permitted = [*egress, *([_name_resolution()] if resolves_names else [])]
     return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=permitted)

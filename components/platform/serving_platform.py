@@ -1,8 +1,8 @@
 """ServingPlatform: everything that endpoints share, in the namespace headrace-system of one cluster.
 
-It composes ControlPlane, LoadBalancer, PopProxy, Autoscaler and Observability, and installs our CRDs. Not created here:
-the cluster and its provider, which belong to the program (ServingCluster), and endpoints: a ModelEndpoint takes `ref`,
-in this stack or another.
+It composes ControlPlane, LoadBalancer, PopProxy, Management, Autoscaler and Observability, and installs our CRDs. Not
+created here: the cluster and its provider, which belong to the program (ServingCluster), and endpoints: a ModelEndpoint
+takes `ref`, in this stack or another.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.autoscaler import SCALE_ROLE, SCALE_RULES, Autoscaler, AutoscalerArgs
 from headrace.components.platform.control_plane import ControlPlane, ControlPlaneArgs
 from headrace.components.platform.load_balancer import LoadBalancer
+from headrace.components.platform.management import PODS_ROLE, PODS_RULES, Management, ManagementArgs
 from headrace.components.platform.observability import URL, Observability
 from headrace.components.platform.platform_image import PlatformImage, PlatformImageArgs
 from headrace.components.platform.platform_ref import (
@@ -57,7 +58,7 @@ class ServingPlatformArgs(TypedDict):
     """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
     Absent: its addresses at the time of the update."""
     replicas: NotRequired[int]
-    """Copies of each proxy and of the control plane. Default 2, so that a lost node does not stop traffic."""
+    """Copies of each program but Prometheus. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
 
@@ -109,6 +110,8 @@ class ServingPlatform(pulumi.ComponentResource):
         scalers = KubernetesObject(f"{name}-pod-autoscalers", scaler_kind, child)
         rights = manifests.cluster_role(SCALE_ROLE, labels=labels, rules=SCALE_RULES)
         role = KubernetesObject(f"{name}-scale-role", rights, child)
+        readable = manifests.cluster_role(PODS_ROLE, labels=labels, rules=PODS_RULES)
+        pods_role = KubernetesObject(f"{name}-pods-role", readable, child)
         # Before the first pod: a policy that came later would not restrict the pod in its first second.
         deny_all = network_policies.deny_all(names.SYSTEM_NAMESPACE, labels=labels)
         closed = KubernetesObject(f"{name}-deny-all", deny_all, pulumi.ResourceOptions(parent=self, depends_on=[space]))
@@ -123,6 +126,9 @@ class ServingPlatform(pulumi.ComponentResource):
         routing: ControlPlaneArgs = {"image": control, "replicas": replicas, "labels": own}
         routing.update(way)  # type: ignore[typeddict-item]
         known = ControlPlane(f"{name}-routing", routing, inside).identities
+        managing: ManagementArgs = {"image": control, "replicas": replicas, "labels": own}
+        managing.update(way)  # type: ignore[typeddict-item]
+        Management(f"{name}-management", managing, inside)
         proxies = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=known))
         LoadBalancer(f"{name}-load-balancer", {"image": envoy, "replicas": replicas, "labels": own}, proxies)
         if scales:
@@ -140,7 +146,8 @@ class ServingPlatform(pulumi.ComponentResource):
         self.address = pop.address
         self.ca_certificate = pop.ca_certificate
         # The URNs carry the dependency: an endpoint's objects wait for the namespace and the kinds, and for no pod.
-        self.ref = pulumi.Output.all(pop.url, delivery, space.urn, kinds.urn, scalers.urn, role.urn).apply(
+        urns = (made.urn for made in (space, kinds, scalers, role, pods_role))
+        self.ref = pulumi.Output.all(pop.url, delivery, *urns).apply(
             lambda known: PlatformRef(
                 namespace=names.SYSTEM_NAMESPACE,
                 url=known[0],

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from headrace.contract import names
+from headrace.contract.model_endpoint import MODEL_ENDPOINT
 from headrace.kube.api_server import ApiServer, Object
 from headrace.kube.informer import Informer, whole
 from headrace.routing.ads import telemetry
+from headrace.routing.snapshot.endpoint_health import SERVICE_LABEL
 
 MANAGER = "headrace-routing"
 """Field manager of what the control plane writes."""
 
-MODEL_ENDPOINTS = f"/apis/{names.API_GROUP}/{names.API_VERSION}/{names.MODEL_ENDPOINT_PLURAL}"
+MODEL_ENDPOINTS = MODEL_ENDPOINT.path
 ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 BALANCER_SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices"
-BALANCER_SELECTOR = f"kubernetes.io/service-name={names.LOAD_BALANCER}"
+BALANCER_SELECTOR = f"{SERVICE_LABEL} in ({names.LOAD_BALANCER},{names.MANAGEMENT})"
 
 
 def informer(server: ApiServer, changed: Callable[[], None], path: str, *, selector: str = "") -> Informer[Object]:

@@ -53,9 +53,9 @@ class ControlLoop:
         informer = functools.partial(kubernetes_api.informer, server, self._notice)
         self.endpoints = informer(kubernetes_api.MODEL_ENDPOINTS)
         self.slices = informer(kubernetes_api.ENDPOINT_SLICES, selector=names.ENDPOINT_LABEL)
-        self.balancers = informer(kubernetes_api.BALANCER_SLICES, selector=kubernetes_api.BALANCER_SELECTOR)
+        self.platform = informer(kubernetes_api.BALANCER_SLICES, selector=kubernetes_api.BALANCER_SELECTOR)
         self.keys = IssuerKeys(server, self._notice)
-        self._sources = (self.endpoints, self.slices, self.balancers, self.keys)
+        self._sources = (self.endpoints, self.slices, self.platform, self.keys)
         self._reader = None if ask is None else ProofReader(self._notice_proof, ask=ask)
         self._status_writer = StatusWriter(server, self._reader)
 
@@ -86,7 +86,7 @@ class ControlLoop:
         waits = {
             "ModelEndpoint objects": self.endpoints.synced,
             "EndpointSlices of models": self.slices.synced,
-            "EndpointSlices of the LoadBalancer": self.balancers.synced,
+            "EndpointSlices of the LoadBalancer": self.platform.synced,
             "the token issuer's keys": self.keys.found is not None,
         }
         return [what for what, known in waits.items() if not known]
@@ -143,7 +143,7 @@ class ControlLoop:
         observed = ObservedObjects(self.endpoints.all(), self.slices.all())
         endpoints, refused = accepted_endpoints(observed.endpoints)
         kept_before = self._routable.unready_but_kept
-        self._routable = self._routable.updated(observed.slices, self.balancers.all())
+        self._routable = self._routable.updated(observed.slices, self.platform.all())
         kept = self._routable.unready_but_kept
         if kept != kept_before:
             log.warning("%d pods get requests although all of their version are called unready", kept)
@@ -160,6 +160,7 @@ class ControlLoop:
             endpoints=tuple(map(serving, endpoints)),
             pods=pods,
             balancers=tuple(sorted(self._routable.balancers.routable)),
+            managers=tuple(sorted(self._routable.managers.routable)),
         )
         try:
             snapshot = await asyncio.to_thread(self._encoded, world)

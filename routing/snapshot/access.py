@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.contract import names
 from headrace.routing.snapshot import paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import DISABLED, ENABLED, Body, direct_response, extension, typed
@@ -9,7 +10,7 @@ from headrace.routing.snapshot.world import Endpoint, Keys
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 RBAC_FILTER: Final = "envoy.filters.http.rbac"
-SUBJECT_HEADER: Final = "x-headrace-subject"
+SUBJECT_HEADER: Final = names.SUBJECT_HEADER
 """The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
 `strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
 REFUSED_HEADER: Final = "x-headrace-refused"
@@ -49,6 +50,7 @@ def strip_identity() -> Body:
 SHAPE_FILTER: Final = "headrace.shape"
 TOO_LARGE: Final = "content-length"
 TWO_HOSTS: Final = ":authority"
+CREDENTIALS: Final = "authorization"
 
 
 def too_large(options: Options, header: str = TOO_LARGE) -> Body:
@@ -61,10 +63,21 @@ def two_hosts() -> Body:
     return {"name": TWO_HOSTS, "string_match": {"contains": ","}}
 
 
+def mixed_credentials() -> Body:
+    """Matches a request with an Authorization header that is not one bearer token and nothing else."""
+    one = paths.header_matches(CREDENTIALS, rf"({'|'.join(_SCHEMES)}) [^,]*")
+    return {**one, "invert_match": True}
+
+
 def misshapen(options: Options) -> Body:
-    """A matcher's predicate that holds for the requests that `shape_filter` refuses; it costs less than the filter."""
+    """A matcher's predicate that holds for the requests that `shape_filter` refuses."""
     large = paths.header_is(TOO_LARGE, above(options.body_bytes))
-    return {"or_matcher": {"predicate": [large, paths.header_has(TWO_HOSTS, ",")]}}
+    # Envoy joins several headers of one name with a comma. Its token filter looks for a scheme anywhere in each.
+    schemes = [f"{word} " for word in _SCHEMES]
+    hidden = paths.any_of(*(paths.header_has(CREDENTIALS, scheme) for scheme in schemes))
+    after_another = paths.both(paths.not_(paths.header_begins(CREDENTIALS, *schemes)), hidden)
+    several = paths.header_has(CREDENTIALS, ",")
+    return paths.any_of(large, paths.header_has(TWO_HOSTS, ","), several, after_another)
 
 
 def above(number: int) -> str:
@@ -79,14 +92,12 @@ def above(number: int) -> str:
     return "0*(" + "|".join([longer, *as_long]) + ")"
 
 
-def shape_filter(options: Options) -> Body:
+def shape_filter() -> Body:
     """Refuses a request by its headers alone, before a token is checked or a body is read.
 
-    Only `misshapen_route` enables it; `local_replies` gives the statuses.
+    Only `misshapen_route` enables it; `local_replies` tells the requests apart and gives the statuses.
     """
-    shapes = (too_large(options), too_large(options, REFUSED_HEADER), two_hosts())
-    rules = [{"header": shape} for shape in shapes]
-    policy = {"permissions": rules, "principals": [{"any": True}]}
+    policy = {"permissions": [{"any": True}], "principals": [{"any": True}]}
     return {**extension(SHAPE_FILTER, _RBAC, _rules("DENY", shape=policy)), "disabled": True}
 
 

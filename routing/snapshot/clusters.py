@@ -8,6 +8,10 @@ from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ADS_SOURCE, Body, seconds, typed
 from headrace.routing.snapshot.world import PodAddress
 
+MANAGEMENT_IDLE_SECONDS: Final = 5.0
+"""Unused connection to the management API."""
+MANAGEMENT_REQUESTS: Final = 16
+"""Requests of one PopProxy to the management API at once."""
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -42,6 +46,21 @@ def balancer_cluster(options: Options) -> Body:
         **_common(names.LOAD_BALANCER, options),
         **_protocol(explicit_http_config={"http2_protocol_options": http2}),
         # A 503 from a LoadBalancer is about a model, not about the LoadBalancer: only failed connections count.
+        "outlier_detection": _ejection(gateway_failures=None),
+    }
+
+
+def management_cluster(options: Options) -> Body:
+    """The pods of the management API, seen by the PopProxy. Each request has a thread there, so few are sent at once;
+    more are refused here."""
+    bounds = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), MANAGEMENT_REQUESTS)
+    return {
+        **_common(names.MANAGEMENT, options),
+        "circuit_breakers": {"thresholds": [bounds]},
+        **_protocol(
+            common_http_protocol_options={"idle_timeout": seconds(MANAGEMENT_IDLE_SECONDS)},
+            explicit_http_config={"http_protocol_options": {"enable_trailers": True}},
+        ),
         "outlier_detection": _ejection(gateway_failures=None),
     }
 

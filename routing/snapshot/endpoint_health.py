@@ -8,6 +8,8 @@ from typing import Any
 from headrace.contract import names
 from headrace.routing.snapshot.world import PodAddress
 
+SERVICE_LABEL = "kubernetes.io/service-name"
+"""On every EndpointSlice that Kubernetes makes: its Service."""
 PORT_NAME = "http"
 """Name of the front's port in the version's Service; a slice with a single port may name it anything."""
 
@@ -82,6 +84,8 @@ class RoutablePods:
     versions: Mapping[Version, EndpointHealth] = field(default_factory=dict)
     balancers: EndpointHealth = EndpointHealth()
     """The LoadBalancer's own Service."""
+    managers: EndpointHealth = EndpointHealth()
+    """The management API's Service."""
 
     @property
     def pods(self) -> Pods:
@@ -98,12 +102,18 @@ class RoutablePods:
         """How many pods of models get requests although their slices call them unready."""
         return sum(len(health.unready_but_kept) for health in self.versions.values())
 
-    def updated(self, models: Iterable[Mapping[str, Any]], balancers: Iterable[Mapping[str, Any]]) -> "RoutablePods":
-        """From discovery.k8s.io/v1 EndpointSlice objects as JSON: the models' and the LoadBalancer's."""
+    def updated(self, models: Iterable[Mapping[str, Any]], platform: Iterable[Mapping[str, Any]]) -> "RoutablePods":
+        """From discovery.k8s.io/v1 EndpointSlice objects as JSON: the models', and the platform's own that are used."""
         before, new = self.versions, EndpointHealth()
         versions = {version: before.get(version, new).updated(found) for version, found in _by_version(models).items()}
-        found = _addresses(balancers, default_port=names.LOAD_BALANCER_PORT)
-        return RoutablePods(versions, self.balancers.updated(found))
+        own = list(platform)
+        managers = [item for item in own if _service(item) == names.MANAGEMENT]
+        balancers = [item for item in own if _service(item) != names.MANAGEMENT]
+        return RoutablePods(
+            versions,
+            self.balancers.updated(_addresses(balancers, default_port=names.LOAD_BALANCER_PORT)),
+            self.managers.updated(_addresses(managers, default_port=names.MANAGEMENT_PORT)),
+        )
 
 
 def slices_of_versions(slices: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Version, Mapping[str, Any]]]:
@@ -133,6 +143,11 @@ def _by_version(slices: Iterable[Mapping[str, Any]]) -> dict[Version, Mapping[St
     for version, item in slices_of_versions(slices):
         of_version.setdefault(version, []).append(item)
     return {version: _addresses(items, default_port=names.FRONT_PORT) for version, items in sorted(of_version.items())}
+
+
+def _service(item: Mapping[str, Any]) -> str:
+    """The Service that a slice is of."""
+    return str((item["metadata"].get("labels") or {}).get(SERVICE_LABEL, ""))
 
 
 def _addresses(slices: Iterable[Mapping[str, Any]], *, default_port: int) -> Mapping[State, Addresses]:

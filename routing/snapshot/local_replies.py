@@ -11,7 +11,7 @@ A gRPC call gets `grpc-status` and `grpc-message`, whatever its path.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -19,11 +19,31 @@ from headrace.routing.snapshot import access, body_based_routing, paths
 from headrace.routing.snapshot.options import MEBIBYTE, Options
 from headrace.routing.snapshot.resources import Body, header_option
 
-_PREFIX: Final = r"(/serving-endpoints)?(/[^/]+)?(/served-models/[^/]+)?"
-OPEN_INFERENCE_PATH: Final = rf"^{_PREFIX}/v2([/?].*)?$"
-OPENAI_PATH: Final = (
-    rf"^({_PREFIX}/v1([/?].*)?|/serving-endpoints/(chat/completions|completions|embeddings|responses).*)$"
+
+class Dialect(Enum):
+    """How a refusal is written."""
+
+    DATABRICKS = "databricks"
+    OPEN_INFERENCE = "open inference"
+    OPENAI = "openai"
+
+
+_VERSION: Final = r"(/served-models/[^/?]+)?"
+_LONG, _SHORT = (rf"{pattern}{_VERSION}" for pattern in (r"/serving-endpoints/[^/?]+", r"/[^/?]+"))
+_INNER: Final = r"/served-models/[^/?]+"
+"""What the LoadBalancer gets of an address of a version, and keeps as the caller's when it rewrites that in turn."""
+_BELOW: Final = r"([/?].*)?"
+DIALECTS: Final = (
+    (rf"({_LONG}|{_INNER}|{_SHORT})/invocations/?(\?.*)?", Dialect.DATABRICKS),
+    (rf"({_LONG}|{_INNER})/v2{_BELOW}", Dialect.OPEN_INFERENCE),
+    (rf"({_LONG}|{_INNER})/v1{_BELOW}", Dialect.OPENAI),
+    (rf"{_SHORT}/v2{_BELOW}", Dialect.OPEN_INFERENCE),
+    (rf"{_SHORT}/v1{_BELOW}", Dialect.OPENAI),
+    (rf"/v2{_BELOW}", Dialect.OPEN_INFERENCE),
+    (rf"/v1{_BELOW}|{body_based_routing.PATH}(\?.*)?", Dialect.OPENAI),
 )
+"""Patterns of callers' paths, each with its dialect; the first that fits counts, as endpoints and versions may be
+called `v1`, `v2` and `serving-endpoints`. What fits none is Databricks'."""
 
 
 class GrpcStatus(IntEnum):
@@ -59,9 +79,17 @@ _KINDS: Final = {
 _UNKNOWN_MODEL: Final = "No endpoint has the name that the request's body gives as 'model', a text."
 _UNKNOWN_PATH: Final = "No endpoint or version is served at this path."
 _UNKNOWN_METADATA: Final = (
-    "No endpoint, or no version of it, is served under the name in the metadata: say "
-    f"{paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA}."
+    "No endpoint, or no version of it, is served under the name in the message or in the "
+    f"metadata: say {paths.ENDPOINT_METADATA} and, where a version is wanted, {paths.VERSION_METADATA} there."
 )
+_TWO_HOSTS: Final = "The request names more than one host."
+_UNKNOWN_ENCODING: Final = (
+    "The request's Transfer-Encoding is not 'chunked' and nothing else; send that, or a Content-Length."
+)
+_WITH_PULUMI: Final = (
+    "Endpoints are made, changed and deleted with Pulumi (headrace.components.ModelEndpoint); here they can be read."
+)
+_NO_MANAGEMENT: Final = "The management API could not be reached; send the request again."
 _NO_REPLICA: Final = "No replica of the model is ready yet."
 _FULL: Final = "Too many large request bodies are on their way at once; send it again, or send less in one."
 _NOT_REACHED: Final = "The model could not be reached; send the request again."
@@ -80,8 +108,8 @@ class LocalReply:
     retry_seconds: int | None = None
     token_failed: bool = False
     """Match only when the token filter refused: it answers 403 to a wrong audience, where 401 is right."""
-    header: Body | None = None
-    """Match only requests with this header: what `access.shape_filter` refuses has no status of its own."""
+    asked: Body | None = None
+    """An access log filter. Match only these requests: what `access.shape_filter` refuses has no status of its own."""
     answered_as: int | None = None
     """Status to send instead of `status`."""
     grpc_message: str | None = None
@@ -102,37 +130,40 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         "endpoint's own address."
     )
     too_large = LocalReply(413, "REQUEST_TOO_LARGE", more)
-    token = (
-        "%LOCAL_REPLY_BODY%; send 'Authorization: Bearer <token>' with a current token for audience "
-        f"'{options.audience}'."
-    )
-    unauthenticated = LocalReply(401, "UNAUTHENTICATED", token)
-    two_hosts, asked = access.two_hosts(), body_based_routing.asked()
+    token = f"send 'Authorization: Bearer <token>' with a current token for audience '{options.audience}'."
+    unauthenticated = LocalReply(401, "UNAUTHENTICATED", f"%LOCAL_REPLY_BODY%; {token}")
+    mixed = f"Authorization holds something beside one bearer token; {token}"
+    asked = body_based_routing.asked()
+    managed = paths.caller_path_matches(rf"{paths.MANAGEMENT}(\?.*)?")
+    about_endpoints = paths.caller_path_matches(rf"({paths.MANAGEMENT}|{paths.HOST_PATHS})(\?.*)?")
     overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
     upgrade = LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served.")
     return (
         malformed,
-        *(replace(upgrade, status=403, header=asks, answered_as=426) for asks in paths.upgrades()),
-        LocalReply(403, "BAD_REQUEST", "The request names more than one host.", header=two_hosts, answered_as=400),
-        LocalReply(413, "REQUEST_TOO_LARGE", more_than_routed, header=asked),
+        *(replace(upgrade, status=403, asked=_with(asks), answered_as=426) for asks in paths.upgrades()),
+        LocalReply(403, "BAD_REQUEST", _TWO_HOSTS, asked=_with(access.two_hosts()), answered_as=400),
+        LocalReply(413, "REQUEST_TOO_LARGE", more_than_routed, asked=asked),
         too_large,
         *(
-            replace(too_large, status=403, header=access.too_large(options, header), answered_as=413)
+            replace(too_large, status=403, asked=_with(access.too_large(options, header)), answered_as=413)
             for header in (access.TOO_LARGE, access.REFUSED_HEADER)
         ),
+        LocalReply(403, "UNAUTHENTICATED", mixed, asked=_with(access.mixed_credentials()), answered_as=401),
         unauthenticated,
         replace(unauthenticated, status=403, token_failed=True, answered_as=401),
         LocalReply(403, "PERMISSION_DENIED", "The token's subject may not call this endpoint."),
-        LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_MODEL, header=asked),
+        LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_MODEL, asked=asked),
         LocalReply(404, "RESOURCE_DOES_NOT_EXIST", _UNKNOWN_PATH, grpc_message=_UNKNOWN_METADATA),
+        LocalReply(405, "METHOD_NOT_ALLOWED", _WITH_PULUMI, asked=managed),
         LocalReply(405, "METHOD_NOT_ALLOWED", "This method is not allowed here; Allow says which are."),
         LocalReply(408, "REQUEST_TIMEOUT", "The request did not arrive completely in time; send it again."),
         upgrade,
         LocalReply(429, "REQUEST_LIMIT_EXCEEDED", _FULL, retry_seconds=overload),
         LocalReply(431, "REQUEST_HEADERS_TOO_LARGE", "The request's line and headers are too large."),
         LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
-        LocalReply(501, "NOT_IMPLEMENTED", "This method is not served."),
+        LocalReply(501, "NOT_IMPLEMENTED", _UNKNOWN_ENCODING, grpc_message="This method is not served."),
         LocalReply(502, "INTERNAL_ERROR", "The model server's answer was not valid HTTP."),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_MANAGEMENT, asked=about_endpoints, retry_seconds=overload),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_REPLICA, flags=("UH", "NC"), retry_seconds=absent),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NOT_REACHED, retry_seconds=overload),
         LocalReply(504, "DEADLINE_EXCEEDED", "The model did not answer within the endpoint's time limit."),
@@ -168,23 +199,30 @@ def _mappers(reply: LocalReply) -> list[Body]:
     status = {"grpc-status": str(grpc_status.value)}
     if reply.retry_seconds is not None:
         status["grpc-retry-pushback-ms"] = str(1000 * reply.retry_seconds)
-    openai = {"message": reply.message, "type": openai_type, "code": reply.error_code.lower()}
-    plain = {"error_code": reply.error_code, "message": reply.message}
+    documents = {
+        Dialect.DATABRICKS: {"error_code": reply.error_code, "message": reply.message},
+        Dialect.OPEN_INFERENCE: {"error": reply.message},
+        Dialect.OPENAI: {"error": {"message": reply.message, "type": openai_type, "code": reply.error_code.lower()}},
+    }
     return [
-        _mapper(reply, [grpc_request()], {"text_format_source": {"inline_string": told}}, status),
-        _mapper(reply, [paths.header_matches(":path", OPEN_INFERENCE_PATH)], {"json_format": {"error": reply.message}}),
-        _mapper(reply, [paths.header_matches(":path", OPENAI_PATH)], {"json_format": {"error": openai}}),
-        _mapper(reply, [], {"json_format": plain}),
+        _mapper(reply, [_with(grpc_request())], {"text_format_source": {"inline_string": told}}, status),
+        *(
+            _mapper(reply, [paths.caller_path_matches(pattern)], {"json_format": documents[dialect]})
+            for pattern, dialect in DIALECTS
+        ),
+        _mapper(reply, [], {"json_format": documents[Dialect.DATABRICKS]}),
     ]
 
 
-def _mapper(
-    reply: LocalReply, headers: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})
-) -> Body:
+def _with(header: Body) -> Body:
+    """An access log filter of requests with this header."""
+    return {"header_filter": {"header": header}}
+
+
+def _mapper(reply: LocalReply, asked: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})) -> Body:
     status = {"default_value": reply.status, "runtime_key": "headrace.unused"}
     filters: list[Body] = [{"status_code_filter": {"comparison": {"op": "EQ", "value": status}}}]
-    matched = headers if reply.header is None else [*headers, reply.header]
-    filters += [{"header_filter": {"header": header}} for header in matched]
+    filters += asked if reply.asked is None else [*asked, reply.asked]
     if reply.token_failed:
         failed = {"filter": access.JWT_FILTER, "path": [{"key": access.FAILED_KEY}], "value": {"present_match": True}}
         filters.append({"metadata_filter": {"matcher": failed, "match_if_key_not_found": False}})
@@ -194,7 +232,10 @@ def _mapper(
     mapper: Body = {"filter": all_match, "body_format_override": body}
     if reply.answered_as is not None:
         mapper["status_code"] = reply.answered_as
-    retry = {} if reply.retry_seconds is None else {"retry-after": str(reply.retry_seconds)}
-    if retry or added:
-        mapper["headers_to_add"] = [header_option(*header) for header in {**retry, **added}.items()]
+    told = {} if reply.retry_seconds is None else {"retry-after": str(reply.retry_seconds)}
+    if reply.error_code == "UNAUTHENTICATED":
+        # Envoy's own repeats the address that was asked, with its query, where people put tokens.
+        told["www-authenticate"] = 'Bearer realm="headrace"'
+    if told or added:
+        mapper["headers_to_add"] = [header_option(*header) for header in {**told, **added}.items()]
     return mapper

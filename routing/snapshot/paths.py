@@ -1,6 +1,6 @@
 """Paths of requests, and the matchers of them that both proxies share.
 
-gRPC's paths are the same for every endpoint: metadata names the endpoint and, where one is wanted, the version.
+gRPC's paths are the same for every endpoint: metadata or the message names it and, where one is wanted, the version.
 """
 
 import re
@@ -25,13 +25,22 @@ ANY_INVOCATION: Final = rf"{_ANY_ENDPOINT}/invocations/?"
 ANY_PROTOCOL: Final = rf"{_ANY_ENDPOINT}({_PROTOCOLS})(/.*)?"
 """Patterns of paths without their query."""
 
+MANAGEMENT: Final = r"/api/2\.0/(serving-)?endpoints(/.*)?"
+"""Pattern of the paths of the management API; those without `serving-` are of MLflow's client of deployments."""
+HOST_PATHS: Final = r"/v1/models(/[^/]+)?|/serving-endpoints/models|/v2/?|/v2/models/?|/v2/health/(live|ready)"
+"""Pattern of what clients ask the host itself about, in OpenAI's and the Open Inference Protocol."""
+
 ENDPOINT_METADATA: Final = "headrace-endpoint"
 """Metadata key of the endpoint's name. Not `x-headrace-…`: the PopProxy removes those from what clients send."""
 VERSION_METADATA: Final = "headrace-version"
 """Metadata key of the version's name, for a client that wants one version whatever its weight."""
+_CALLER_PATH: Final = "x-envoy-original-path"
+"""Header that Envoy writes when it rewrites a path: what the path was before."""
 GRPC_PREFIX: Final = f"/{names.GRPC_SERVICE}/"
 GRPC_CONTENT: Final = r"application/grpc(\+.*)?"
 """Pattern of the content types of gRPC calls."""
+GRPC_HOST_PATHS: Final = rf"{re.escape(GRPC_PREFIX)}Server[A-Za-z]+"
+"""Pattern of the methods that ask about a server; without metadata that is the platform."""
 GRPC_STREAM_PATH: Final = f"{GRPC_PREFIX}ModelStreamInfer"
 """A method that is not served: the PopProxy buffers whole requests, and a stream has no end to wait for."""
 
@@ -52,6 +61,17 @@ def upgrades() -> tuple[Body, ...]:
     return {"name": "upgrade", "present_match": True}, {"name": ":method", "string_match": {"exact": "CONNECT"}}
 
 
+def caller_path_matches(pattern: str) -> Body:
+    """An access log filter: the path that the caller asked for, with its query, matches the pattern from end to end.
+
+    A proxy that rewrites a path keeps the caller's in a header; clients cannot set that (`access.STRIPPED_PREFIXES`).
+    """
+    rewritten = {"header_filter": {"header": {"name": _CALLER_PATH, "present_match": True, "invert_match": True}}}
+    as_it_came = [rewritten, {"header_filter": {"header": header_matches(":path", pattern)}}]
+    kept = {"header_filter": {"header": header_matches(_CALLER_PATH, pattern)}}
+    return {"or_filter": {"filters": [kept, {"and_filter": {"filters": as_it_came}}]}}
+
+
 def header_is(name: str, pattern: str) -> Body:
     """A matcher's predicate: a header, or the whole path with its query, matches this pattern from end to end."""
     return _header(name, {"safe_regex": {"google_re2": {}, "regex": pattern}})
@@ -62,10 +82,14 @@ def header_has(name: str, part: str) -> Body:
     return _header(name, {"contains": part})
 
 
+def header_begins(name: str, *starts: str) -> Body:
+    """A matcher's predicate: a header begins with one of these texts."""
+    return any_of(*(_header(name, {"prefix": start}) for start in starts))
+
+
 def method_is(*methods: str) -> Body:
     """A matcher's predicate: the method is one of these."""
-    several = [_header(":method", {"exact": method}) for method in methods]
-    return several[0] if len(several) == 1 else {"or_matcher": {"predicate": several}}
+    return any_of(*(_header(":method", {"exact": method}) for method in methods))
 
 
 def _header(name: str, match: Body) -> Body:
@@ -83,23 +107,39 @@ def both(*predicates: Body) -> Body:
     return {"and_matcher": {"predicate": list(predicates)}}
 
 
+def any_of(*predicates: Body) -> Body:
+    """A matcher's predicate: at least one of these holds."""
+    return predicates[0] if len(predicates) == 1 else {"or_matcher": {"predicate": list(predicates)}}
+
+
+def not_(predicate: Body) -> Body:
+    """A matcher's predicate: this one does not hold."""
+    return {"not_matcher": predicate}
+
+
 def asks_endpoint(pattern: str) -> Body:
     """A matcher's predicate: a request to an endpoint at the address that the pattern describes."""
     scores = both(header_is(":path", rf"{pattern}/invocations/?(\?.*)?"), method_is("POST"))
     protocol = header_is(":path", rf"{pattern}({_PROTOCOLS})([/?].*)?")
     spoken = both(protocol, method_is(*PROTOCOL_METHODS))
-    return {"or_matcher": {"predicate": [scores, spoken]}}
+    return any_of(scores, spoken)
 
 
 def asks_grpc() -> Body:
     """A matcher's predicate: a call of the service, but for the method that is not served."""
     called = both(header_is(":path", rf"{re.escape(GRPC_PREFIX)}.*"), header_is("content-type", GRPC_CONTENT))
-    return both(called, {"not_matcher": header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")})
+    return both(called, not_(header_is(":path", rf"{re.escape(GRPC_STREAM_PATH)}(\?.*)?")))
 
 
 def grpc_call() -> Body:
     """The `match` of every gRPC call."""
     return {"prefix": GRPC_PREFIX, "grpc": {}}
+
+
+def grpc_unnamed() -> Body:
+    """The `match` of calls about a model without metadata, so that only the message says which model is meant."""
+    absent = {"name": ENDPOINT_METADATA, "present_match": True, "invert_match": True}
+    return {"safe_regex": {"regex": rf"{re.escape(GRPC_PREFIX)}Model[A-Za-z]+"}, "grpc": {}, "headers": [absent]}
 
 
 def grpc_stream() -> Body:

@@ -14,7 +14,7 @@ from headrace.routing.snapshot import (
     refused_body,
     resources,
 )
-from headrace.routing.snapshot.clusters import addresses, balancer_cluster
+from headrace.routing.snapshot.clusters import addresses, balancer_cluster, management_cluster
 from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, Resource, RoleResources, Tree, extension, typed
@@ -26,6 +26,8 @@ CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
 """Databricks and MLflow clients request it first, without a token, and wait for the response."""
 PUBLIC_PATHS: Final = {HEALTH_PATH: 200, CLIENT_CONFIG_PATH: 404}
 """The only paths that need no token, with the statuses of their responses."""
+MANAGEMENT_SECONDS: Final = 30.0
+"""Longest time that an answer about endpoints may take."""
 _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 _BUFFER: Final = "envoy.extensions.filters.http.buffer.v3.Buffer"
 
@@ -33,8 +35,14 @@ _BUFFER: Final = "envoy.extensions.filters.http.buffer.v3.Buffer"
 def pop_proxy_resources(world: World, options: Options, cache: GenerationalCache) -> RoleResources:
     """Everything an Envoy of role names.POP_PROXY holds."""
     return resources.role_resources(
-        cluster=[Resource.of(names.LOAD_BALANCER, balancer_cluster(options))],
-        endpoints=[Resource.of(names.LOAD_BALANCER, addresses(names.LOAD_BALANCER, world.balancers))],
+        cluster=[
+            Resource.of(names.LOAD_BALANCER, balancer_cluster(options)),
+            Resource.of(names.MANAGEMENT, management_cluster(options)),
+        ],
+        endpoints=[
+            Resource.of(names.LOAD_BALANCER, addresses(names.LOAD_BALANCER, world.balancers)),
+            Resource.of(names.MANAGEMENT, addresses(names.MANAGEMENT, world.managers)),
+        ],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
         listener=[cache(_listener, world.keys, options)],
         routes=[_route_table(world, options, cache)],
@@ -66,7 +74,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
     )
     filters = [
         *refused_body.filters(keys, options),
-        access.shape_filter(options),
+        access.shape_filter(),
         access.jwt_filter(keys, options),
         large_bodies.large_bodies_filter(options),
         *body_based_routing.filters(options),
@@ -121,7 +129,10 @@ def _route_table(world: World, options: Options, cache: GenerationalCache) -> Re
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         # Larger bodies are given on and not copied for a retry, which would need their size twice.
         "request_body_buffer_limit": options.large_body_bytes,
-        "matcher": {"matcher_list": {"matchers": [misshapen]}, "on_no_match": {"matcher": {"on_no_match": _rest()}}},
+        "matcher": {
+            "matcher_list": {"matchers": [misshapen]},
+            "on_no_match": {"matcher": {"on_no_match": _rest(options)}},
+        },
     }
     shapes = _shapes(world, options, cache) if world.endpoints else []
     tree = Tree.of(host, "matcher.on_no_match.matcher.matcher_list.matchers", shapes) if shapes else Tree.of(host)
@@ -138,7 +149,7 @@ def _shapes(world: World, options: Options, cache: GenerationalCache) -> list[Tr
         for found, (prefix, _), route in zip(by_address, paths.ADDRESSES, addresses, strict=True):
             found[f"{prefix}{endpoint.name}/"] = route
         by_metadata[endpoint.name], by_body[endpoint.name] = metadata, body
-    asks_model, undecided = body_based_routing.asks(), _to(Tree.of(body_based_routing.undecided())).whole()
+    asks_model, undecided = body_based_routing.asks(), body_based_routing.undecided()
     return [
         *(
             _shape(paths.asks_endpoint(pattern), ":path", "prefix_match_map", found)
@@ -174,21 +185,39 @@ def _refusal(name: str, status: int, match: Body, *, public: bool = False, at_on
 
 
 @lru_cache(maxsize=1)
-def _rest() -> Body:
-    """Routes of requests that name no endpoint: our own two files, or a refusal."""
+def _rest(options: Options) -> Body:
+    """Routes of requests whose head names no endpoint: what is asked of the host, our own two files, or a refusal."""
     wrong_methods = (
         _wrong_method(paths.ANY_INVOCATION, "POST"),
         _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
         _wrong_method(body_based_routing.PATH, "POST"),
+        _wrong_method(paths.MANAGEMENT, "GET"),
+        _wrong_method(body_based_routing.INVOCATION_PATH, "POST"),
+        _wrong_method(body_based_routing.MODEL_PATH, *paths.PROTOCOL_METHODS),
     )
+    managed = [
+        _managed({"safe_regex": {"regex": f"{paths.MANAGEMENT}|{paths.HOST_PATHS}"}, "headers": [_methods("GET")]}),
+        _managed({"safe_regex": {"regex": paths.GRPC_HOST_PATHS}, "grpc": {}}),
+    ]
     # These have no end to wait for, and who sends them reads an early answer.
-    streams = (
-        _refusal("tunnel", 426, {"connect_matcher": {}}, at_once=True),
-        _refusal("stream", 501, paths.grpc_stream(), at_once=True),
-        _refusal("unknown-call", 404, {"prefix": "/", "grpc": {}}, at_once=True),
-    )
-    listed = {"routes": [*streams, *_public_routes(), *wrong_methods, _refusal("unknown", 404, {"prefix": "/"})]}
+    tunnel = _refusal("tunnel", 426, {"connect_matcher": {}}, at_once=True)
+    stream = _refusal("stream", 501, paths.grpc_stream(), at_once=True)
+    unknown_call = _refusal("unknown-call", 404, {"prefix": "/", "grpc": {}}, at_once=True)
+    refused = [
+        stream,
+        body_based_routing.undecided_call(options),
+        unknown_call,
+        _refusal("unknown", 404, {"prefix": "/"}),
+    ]
+    listed = {"routes": [tunnel, *_public_routes(), *managed, *wrong_methods, *refused]}
     return {"action": extension("routes", "envoy.config.route.v3.RouteList", listed)}
+
+
+def _managed(match: Body) -> Body:
+    """A route to the program that answers about endpoints, and shows each caller those that it may call."""
+    action = {"cluster": names.MANAGEMENT, **http_settings.route_times(MANAGEMENT_SECONDS)}
+    rules = access.authenticated_route()
+    return {"name": names.MANAGEMENT, "match": match, "route": action, "typed_per_filter_config": rules}
 
 
 def _wrong_method(path: str, *allowed: str) -> Body:
@@ -208,7 +237,7 @@ def _public_routes() -> list[Body]:
 
 
 def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
-    """The endpoint's routes: by each of paths.ADDRESSES, by gRPC's metadata, and by the body, in this order.
+    """The endpoint's routes: by each of paths.ADDRESSES, by gRPC's metadata, and by the name found in the request.
 
     The LoadBalancer finds the endpoint by the authority, and gets the rest of the path. Versions are known to the
     LoadBalancer alone, so a rollout changes nothing here.
@@ -229,9 +258,8 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
         body: Body = {"name": name, "match": match, "route": {**action, **rewrite}, **common}
         return _to(Tree.of({**body, "request_headers_to_remove": list(removed)} if removed else body))
 
-    by_body: Body = {"path_separated_prefix": body_based_routing.PREFIX}
     return (
         *(route({"prefix": address}, prefix_rewrite="/") for address in addresses),
         route(paths.grpc_call()),
-        route(by_body, (body_based_routing.MODEL_HEADER,), prefix_rewrite=body_based_routing.OWN_PREFIX),
+        route({"prefix": "/"}, (body_based_routing.MODEL_HEADER,)),
     )

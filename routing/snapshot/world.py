@@ -64,6 +64,8 @@ class World:
     """(endpoint, version) → its ready pods."""
     balancers: tuple[PodAddress, ...] = ()
     """The LoadBalancer's own ready pods."""
+    managers: tuple[PodAddress, ...] = ()
+    """Ready pods of the management API."""
 
 
 def faults_of(name: str, namespace: str, given: Mapping[str, Any]) -> tuple[ModelEndpointSpec | None, list[str]]:

@@ -11,6 +11,7 @@ NO_TEST_OF_THEIR_NAME = {
     "components/endpoint/selection/__main__.py": "tests/components/endpoint/test_selection.py",
     "local/__main__.py": "tests/e2e/test_demo.py",
     "routing/ads/__main__.py": "tests/e2e/test_demo.py",
+    "routing/management/__main__.py": "tests/e2e/test_access.py",
     # Declarations without logic: tested where they are read.
     "autoscaler/engine/memory/profile.py": "tests/autoscaler/test_status.py",
     "autoscaler/engine/observation.py": "tests/autoscaler/test_counter_aggregation.py",

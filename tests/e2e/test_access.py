@@ -3,10 +3,12 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from live_platform import Platform
+from live_platform import Platform, eventually
 
+from headrace.contract import names
 from headrace.local import demo_identity
 
 
@@ -54,3 +56,51 @@ def test_the_short_path_and_the_versions_own_path_reach_the_same_model(platform:
         answer = platform.ask(platform.model.request, path=path)
         assert answer.status == 200, answer.body
         assert answer.json == {"predictions": platform.model.expected}
+
+
+def test_a_caller_is_told_of_the_endpoints_that_it_may_call(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Databricks' own client lists, reads and asks through the PoP; another subject sees that there is nothing."""
+    sdk = pytest.importorskip("databricks.sdk")
+    from databricks.sdk.errors import DatabricksError, NotFound  # noqa: PLC0415 -- optional
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", platform.description["ca_file"])
+    name, version, url = platform.description["endpoint"], "v1", platform.description["url"]
+    stranger = platform.kubectl("create", "token", "default", "-n", "default", "--audience", names.TOKEN_AUDIENCE)
+
+    def client(token: str) -> Any:
+        return sdk.WorkspaceClient(host=url, token=token.strip()).serving_endpoints
+
+    def admit(*subjects: str) -> None:
+        kind, space = f"{names.MODEL_ENDPOINT_PLURAL}.{names.API_GROUP}", names.endpoint_namespace(name)
+        change = json.dumps({"spec": {"access": {"subjects": subjects}}})
+        platform.kubectl("-n", space, "patch", kind, name, "--type", "merge", "-p", change)
+
+    mine, theirs = client(platform.description["token"]), client(stranger)
+    assert [one.name for one in theirs.list()] == [name], "a token of the cluster is enough where nobody is listed"
+    assert mine.get(name).state.ready.value == "READY"
+    assert json.load(mine.get_open_api(name).contents)["paths"].keys() == {"/invocations"}
+    assert b'headrace_requests_completed_total{pod="' in mine.export_metrics(name).contents.read()
+    assert mine.logs(name, version).logs.startswith("==> ")
+    with pytest.raises(DatabricksError, match="with Pulumi"):
+        mine.delete(name)
+
+    admit(f"system:serviceaccount:{demo_identity.NAMESPACE}:{demo_identity.NAME}")
+    try:
+        eventually(lambda: list(theirs.list()) == [])
+        eventually(lambda: platform.ask(platform.model.request, token=stranger.strip()).status == 403)
+        with pytest.raises(NotFound, match="that you may call"):
+            theirs.get(name)
+        assert [one.name for one in mine.list()] == [name]
+        assert platform.ask(platform.model.request).status == 200
+    finally:
+        admit()
+
+
+def test_the_host_itself_serves_models_by_their_endpoints_names(platform: Platform) -> None:
+    asked = f"/v2/models/{platform.description['endpoint']}"
+
+    assert platform.ask({}, path=f"{asked}/infer").status == 400, "the pod's own refusal of no inputs"
+    assert platform.ask({}, path="/v2/models/unheard-of/infer").status == 404
+    assert platform.ask({}, path=f"{asked}/infer", token=None).status == 401

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clients import Load, Platform
 from grpc_server import Caller, GrpcServer
 from issuer import ISSUER, Signer, write_certificate
+from management_server import ManagementServer, item_of
 from patience import free_port
 from proxies import ControlPlane, Envoy
 
@@ -94,6 +96,21 @@ def make_grpc_server() -> Iterator[Callable[[str], GrpcServer]]:
         server.stop()
 
 
+@pytest.fixture
+def management(platform: Platform) -> Iterator[ManagementServer]:
+    """A pod of the management API, which knows the objects in `items`."""
+    server = ManagementServer()
+    platform.publish_world(managers=(server.address,))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def objects_of() -> Callable[..., Any]:
+    """The object of an endpoint."""
+    return item_of
+
+
 @pytest.fixture(scope="session")
 def renew_certificate() -> Callable[[Path], None]:
     return write_certificate
@@ -155,4 +172,4 @@ def platform(running_platform: Platform) -> Iterator[Platform]:
     for server in running_platform.servers:
         server.stop()
     running_platform.servers.clear()
-    running_platform.world = replace(before, endpoints=(), pods={})
+    running_platform.world = replace(before, endpoints=(), pods={}, managers=())

@@ -145,10 +145,42 @@ def test_a05_two_authorization_headers_are_refused(platform: Any, fraud: Any, si
     assert not fraud.requests
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Authorization: Basic eDp5\r\nAuthorization: Bearer {token}",
+        "Authorization: Bearer {token}\r\nAuthorization: Basic eDp5",
+        "Authorization: Bearer not.a.token\r\nAuthorization: bearer {token}",
+        "authorization: Bearer {token}\r\nAUTHORIZATION: Bearer {token}",
+        "Authorization: Negotiate eA==, Bearer {token}",
+        "Authorization: Bearer {token}, Basic eDp5",
+        "Authorization: Basic eDp5 Bearer {token}",
+        "Authorization: XBearer {token}",
+        "Authorization: Bearer {token} Basic eDp5",
+    ],
+)
+@pytest.mark.parametrize("path", [INVOKE, "/private/invocations"])
+def test_a05_a_good_token_beside_another_credential_is_refused(
+    platform: Any, fraud: Any, signer: Any, fields: str, path: str
+) -> None:
+    """Two parts of a system could each believe another one of them."""
+    sent = fields.format(token=signer.token(sub="bob"))
+    answer = platform.raw(f"POST {path} HTTP/1.1\r\nHost: x\r\n{sent}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+    assert answer.split(b" ")[1] == b"401", answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error_code"] == "UNAUTHENTICATED"
+    assert not fraud.requests
+    assert not platform.other_server.requests
+
+
 def test_a07_a_token_in_the_query_is_no_token(platform: Any, fraud: Any, signer: Any) -> None:
     token = signer.token()
     for name in ("access_token", "token", "jwt"):
-        refused(platform, fraud, 401, platform.request(f"{INVOKE}?{name}={token}", token=""))
+        for sent in ("", "not.a.token", token.removesuffix(token[-9:]), signer.token(aud="else")):
+            answer = platform.request(f"{INVOKE}?{name}={token}", token=sent)
+            refused(platform, fraud, 401, answer)
+            assert answer.headers["www-authenticate"] == 'Bearer realm="headrace"'
+            assert token[-40:] not in str(answer), "no part of the answer repeats the query"
     assert token[-40:] not in platform.pop.log.read_text(errors="replace")
 
 

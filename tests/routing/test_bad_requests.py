@@ -139,7 +139,6 @@ def test_f82_headers_that_never_end_are_408(platform: Any, fraud: Any, head: str
         pytest.param(
             "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n", id="F61 length and chunks"
         ),
-        pytest.param("Transfer-Encoding: xchunked\r\n", "{}", id="F62 unknown coding"),
         pytest.param("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n", id="F63 bad chunk size"),
         pytest.param("Content-Length: -1\r\n", "{}", id="F71 negative length"),
         pytest.param("Host: other\r\nContent-Length: 2\r\n", "{}", id="F66 two hosts"),
@@ -153,6 +152,19 @@ def test_f60_to_f71_what_could_be_read_in_two_ways_is_refused(
 ) -> None:
     answer = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}{fields}\r\n{body}".encode("latin-1"))
     assert status_of(answer) in (400, 501), answer
+    assert not fraud.requests
+
+
+@pytest.mark.parametrize(
+    "encoding", ["xchunked", "gzip", "chunked, gzip", "gzip, chunked", "identity", "chunked;q=1", "chunked, chunked"]
+)
+def test_f62_a_coding_that_is_not_served_is_named(platform: Any, fraud: Any, head: str, encoding: str) -> None:
+    fields = f"{head}Transfer-Encoding: {encoding}\r\n"
+    answer = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{fields}\r\n2\r\n{{}}\r\n0\r\n\r\n".encode())
+    assert status_of(answer) == 501
+    document = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert document["error_code"] == "NOT_IMPLEMENTED"
+    assert "Transfer-Encoding is not 'chunked'" in document["message"]
     assert not fraud.requests
 
 
@@ -288,3 +300,35 @@ def test_refusals_speak_the_dialect_of_the_path(
         assert document["error"]["message"]
     elif "v2" in path:
         assert isinstance(document["error"], str)
+
+
+DIALECTS = {
+    frozenset({"error_code", "message"}): ["invocations", "invocations/", "invocations?a=/v2/b"],
+    "a text": ["v2", "v2/", "v2/models/m/infer", "v2/models/m/versions/v1/infer", "v2/health/ready?a=b"],
+    "a document": ["v1/models", "v1/chat/completions", "v1/embeddings?x=/v2"],
+}
+"""How a refusal is written, and the paths below an endpoint's address that get it."""
+
+
+def written(document: dict[str, Any]) -> Any:
+    """Which of DIALECTS it is."""
+    error = document.get("error")
+    return frozenset(document) if error is None else "a text" if isinstance(error, str) else "a document"
+
+
+@pytest.mark.parametrize("name", ["fraud", "v1", "v2", "served-models", "serving-endpoints"])
+@pytest.mark.parametrize("version", [None, "v1", "v2", "absent"])
+def test_no_name_of_an_endpoint_or_a_version_changes_the_dialect(
+    platform: Any, make_endpoint: Any, make_version: Any, name: str, version: str | None
+) -> None:
+    """The proxies rewrite paths, and an endpoint or a version may be called like a protocol."""
+    platform.publish(make_endpoint(name, make_version("v1", 100), make_version("v2", 0)), pods={})
+    address = f"/serving-endpoints/{name}" + ("" if version is None else f"/served-models/{version}")
+
+    for dialect, paths in DIALECTS.items():
+        for path in paths:
+            answer = platform.request(f"{address}/{path}")
+            assert answer.status == (404 if version == "absent" else 503), path
+            assert written(answer.json()) == dialect, path
+            refused = platform.request(f"{address}/{path}", token="")
+            assert (refused.status, written(refused.json())) == (401, dialect), path

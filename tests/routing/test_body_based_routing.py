@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.slow  # many bodies and paths, each through both proxies
 
 PATHS = ["chat/completions", "completions", "embeddings", "responses"]
+BASES = ["/serving-endpoints", "/v1"]
 
 
 @pytest.fixture
@@ -23,12 +24,15 @@ def _asked(model: Any, **more: Any) -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": "x"}], "model": model, **more}).encode()
 
 
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", ["chat", "completions-b"])
 @pytest.mark.parametrize("ending", ["", "/", "?a=b"])
-def test_the_body_names_the_endpoint(platform: Any, served: Any, path: str, name: str, ending: str) -> None:
+def test_the_body_names_the_endpoint(  # noqa: PLR0917 -- fixtures and parameters
+    platform: Any, served: Any, base: str, path: str, name: str, ending: str
+) -> None:
     body = _asked(name)
-    answer = platform.request(f"/serving-endpoints/{path}{ending}", body=body)
+    answer = platform.request(f"{base}/{path}{ending}", body=body)
 
     assert (answer.status, answer.json()) == (200, {"predictions": [name]})
     assert answer.headers["served-model-name"] == "v1"
@@ -47,8 +51,9 @@ def test_the_endpoints_own_addresses_stay(platform: Any, served: Any) -> None:
     assert not served["closed"].requests
 
 
-def test_an_access_list_holds(platform: Any, served: Any, signer: Any) -> None:
-    path = "/serving-endpoints/chat/completions"
+@pytest.mark.parametrize("base", BASES)
+def test_an_access_list_holds(platform: Any, served: Any, signer: Any, base: str) -> None:
+    path = f"{base}/chat/completions"
 
     assert platform.request(path, body=_asked("closed"), token="").status == 401
     refused = platform.request(path, body=_asked("closed"))
@@ -57,6 +62,7 @@ def test_an_access_list_holds(platform: Any, served: Any, signer: Any) -> None:
     assert platform.request(path, body=_asked("closed"), token=signer.token(sub="bob")).status == 200
 
 
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize(
     "body",
     [
@@ -77,8 +83,8 @@ def test_an_access_list_holds(platform: Any, served: Any, signer: Any) -> None:
     ],
     ids=range(14),
 )
-def test_a_body_that_names_no_endpoint_is_404(platform: Any, served: Any, body: bytes) -> None:
-    answer = platform.request("/serving-endpoints/chat/completions", body=body)
+def test_a_body_that_names_no_endpoint_is_404(platform: Any, served: Any, base: str, body: bytes) -> None:
+    answer = platform.request(f"{base}/chat/completions", body=body)
 
     assert answer.status == 404
     assert answer.json()["error"] == {
@@ -109,10 +115,11 @@ def test_a_body_that_is_too_large_to_be_looked_into_is_413(platform: Any, served
     assert platform.request("/serving-endpoints/chat/v1/chat/completions", body=body).status == 200
 
 
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_other_methods_are_405(platform: Any, served: Any, path: str, method: str) -> None:
-    answer = platform.request(f"/serving-endpoints/{path}", method=method, body=None)
+def test_other_methods_are_405(platform: Any, served: Any, base: str, path: str, method: str) -> None:
+    answer = platform.request(f"{base}/{path}", method=method, body=None)
 
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 

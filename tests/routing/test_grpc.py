@@ -13,6 +13,7 @@ from patience import eventually
 
 from headrace.contract import names
 from headrace.routing.snapshot import paths
+from headrace.runtimes.protocols import messages
 
 
 @pytest.fixture
@@ -82,6 +83,83 @@ def test_a_call_that_names_no_endpoint_is_not_found(ask: Any, fraud: Any, metada
     assert paths.ENDPOINT_METADATA in told.details
     assert told.metadata["x-request-id"]
     assert not fraud.calls
+
+
+@pytest.mark.parametrize("method", ["ModelInfer", "ModelReady", "ModelMetadata"])
+def test_the_message_names_the_endpoint_where_metadata_does_not(  # noqa: PLR0917 -- fixtures
+    platform: Any, make_endpoint: Any, pods: Any, ask: Any, caller: Any, signer: Any, method: str
+) -> None:
+    servers = {name: pods(name) for name in ("a", "a-b")}
+    endpoints = (make_endpoint("a"), make_endpoint("a-b", subjects=("bob",)))
+    platform.publish_world(endpoints=endpoints, pods={(name, "v1"): (pod.address,) for name, pod in servers.items()})
+
+    def message(name: str) -> bytes:
+        field = "model_name" if method == "ModelInfer" else "name"
+        return bytes(messages.made(f"{method}Request", **{field: name}).SerializeToString())
+
+    assert ask(message("a"), method=method).answer == "a"
+    assert servers["a"].calls[-1].message == message("a")
+    assert ask(message("a-b"), method=method).code == "PERMISSION_DENIED"
+    assert caller("", message("a"), method=method).code == "UNAUTHENTICATED"
+    assert caller(signer.token(sub="bob"), message("a-b"), method=method).answer == "a-b"
+    assert ask(message("a-b"), method=method, headrace_endpoint="a").answer == "a", "metadata comes first"
+
+
+def test_the_message_names_the_version_too(serve: Any, pods: Any, ask: Any) -> None:
+    serve({"v1": (100, 0, [pods("v1")]), "v2": (0, 0, [pods("v2")])})
+
+    def answer(version: str, **metadata: str) -> Any:
+        made = messages.made("ModelInferRequest", model_name="fraud", model_version=version, id="7")
+        return ask(made.SerializeToString(), **metadata)
+
+    assert [answer(version).answer for version in ("", "v1", "v2")] == ["v1", "v1", "v2"]
+    assert answer("v9").code == "NOT_FOUND"
+    assert answer("v1", headrace_version="v2").answer == "v2", "metadata comes first"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x0a",
+        b"\x0a\xff",
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x0a\x06fraud",
+        b"\x0a\x05FRAUD",
+        b"\x0a\x05fra\r\n",
+        b"\x0a\x0dfraud\x00\xff-x-yz",
+        b"\x0b" * 2000,
+        b"\xff" * 2000,
+        b"\x08\x05\x0a\x05fraud",
+        b"\x32" + b"\x80" * 1000,
+    ],
+    ids=range(12),
+)
+def test_a_message_that_names_no_endpoint_is_not_found(ask: Any, fraud: Any, message: bytes) -> None:
+    told = ask(message)
+
+    assert told.code == "NOT_FOUND"
+    assert paths.ENDPOINT_METADATA in told.details
+    assert not fraud.calls
+    assert ask(b"\x0a\x05fraud" + message[:1]).answer == "fraud-v1"
+
+
+def test_a_large_message_needs_no_metadata(platform: Any, ask: Any, fraud: Any) -> None:
+    tensors = [b"x" * (platform.options.body_bytes - 1000)]
+    made = messages.made("ModelInferRequest", model_name="fraud", raw_input_contents=tensors).SerializeToString()
+
+    assert ask(made).answer == "fraud-v1"
+    assert fraud.calls[-1].message == made
+    assert ask(made + b"x" * 2000).code == "RESOURCE_EXHAUSTED"
+
+
+def test_the_host_answers_for_itself(ask: Any, caller: Any, fraud: Any, management: Any) -> None:
+    for method in ("ServerLive", "ServerReady"):
+        assert ask(b"", method=method).answer == "\x08\x01"
+        assert caller("", b"", method=method).code == "UNAUTHENTICATED"
+    assert ask(b"", method="ServerElsewhere").code == "UNIMPLEMENTED"
+    assert not fraud.calls
+    assert ask(b"", method="ServerLive", headrace_endpoint="fraud").answer == "fraud-v1", "metadata names the pod's"
 
 
 def test_a_version_is_asked_by_its_name_or_by_weight(serve: Any, pods: Any, ask: Any) -> None:

@@ -310,9 +310,9 @@ def put_balancers(api: Any, *, ready: bool) -> None:
     )
 
 
-def balancers(running: Running) -> list[str]:
+def balancers(running: Running, program: str = names.LOAD_BALANCER) -> list[str]:
     """What the PopProxy is told."""
-    body = running.resources(names.POP_PROXY, ENDPOINTS).get(names.LOAD_BALANCER, {"endpoints": []})
+    body = running.resources(names.POP_PROXY, ENDPOINTS).get(program, {"endpoints": []})
     return [
         item["endpoint"]["address"]["socket_address"]["address"]
         for group in body["endpoints"]
@@ -324,6 +324,21 @@ def test_the_load_balancers_own_pods_are_told_to_the_pop(cluster: Any, start: An
     put_balancers(cluster, ready=True)
     running = start()
     eventually(lambda: balancers(running) == ["10.1.0.1"], "told")
+
+
+def test_the_management_apis_pods_are_told_to_the_pop_and_are_no_balancers(cluster: Any, start: Any) -> None:
+    put_balancers(cluster, ready=True)
+    cluster.put(
+        BALANCER_SLICES,
+        "management-slice",
+        namespace=names.SYSTEM_NAMESPACE,
+        labels={"kubernetes.io/service-name": names.MANAGEMENT},
+        ports=[{"name": "http", "port": names.MANAGEMENT_PORT}],
+        endpoints=[{"addresses": ["10.1.0.9"], "conditions": {"ready": True}}],
+    )
+    running = start()
+    eventually(lambda: balancers(running, names.MANAGEMENT) == ["10.1.0.9"], "told")
+    assert balancers(running) == ["10.1.0.1"]
 
 
 def test_an_api_server_that_comes_back_and_calls_every_pod_unready_takes_nothing_away(cluster: Any, start: Any) -> None:

@@ -15,8 +15,8 @@ from headrace.routing.snapshot.pop_proxy import PUBLIC_PATHS
 from headrace.routing.snapshot.resources import LISTENER
 
 
-def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], dict[str, Any] | None]]:
-    """The PopProxy's matchers in order: the header that is looked at, its values' routes, and the route otherwise."""
+def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], list[dict[str, Any]]]]:
+    """The PopProxy's matchers in order: the header that is looked at, its values' routes, and the routes otherwise."""
     (host,) = hosts(world, names.POP_PROXY)
     assert "routes" not in host
     found = []
@@ -25,9 +25,19 @@ def pop_shapes(world: World) -> list[tuple[str, dict[str, dict[str, Any]], dict[
         tree = matcher["matcher_tree"]
         (choices,) = (tree[kind]["map"] for kind in ("prefix_match_map", "exact_match_map") if kind in tree)
         routes = {value: choice["action"]["typed_config"] for value, choice in choices.items()}
-        otherwise = matcher["on_no_match"]["action"]["typed_config"] if "on_no_match" in matcher else None
+        otherwise = list(_actions(matcher["on_no_match"])) if "on_no_match" in matcher else []
         found.append((tree["input"]["typed_config"]["header_name"], routes, otherwise))
     return found
+
+
+def _actions(on: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Routes at the ends of a matcher."""
+    if "action" in on:
+        yield on["action"]["typed_config"]
+        return
+    for matcher in on["matcher"]["matcher_list"]["matchers"]:
+        yield from _actions(matcher["on_match"])
+    yield from _actions(on["matcher"]["on_no_match"])
 
 
 def pop_rest(world: World) -> list[dict[str, Any]]:
@@ -52,8 +62,7 @@ def pop_routes(world: World) -> Iterator[dict[str, Any]]:
     yield pop_misshapen(world)
     for _, routes, otherwise in pop_shapes(world):
         yield from routes.values()
-        if otherwise is not None:
-            yield otherwise
+        yield from otherwise
     yield from pop_rest(world)
 
 
@@ -96,6 +105,9 @@ def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: Wo
             continue
         policies = route["typed_per_filter_config"][RBAC_FILTER]["rbac"]["rules"]["policies"]
         principals = policies["callers"]["principals"]
+        if route["route"]["cluster"] == names.MANAGEMENT:
+            assert principals == [{"any": True}], "it tells each caller of what that may call"
+            continue
         endpoint = route["route"]["host_rewrite_literal"]
         assert route["request_headers_to_add"][0]["header"]["value"] == endpoint
         if allowed[endpoint]:
@@ -126,10 +138,10 @@ def test_a_name_leads_to_its_endpoint_and_to_no_other_by_path_metadata_and_body(
 @given(worlds())
 def test_a_body_that_names_no_endpoint_leads_to_a_refusal(world: World) -> None:
     for header, _, otherwise in pop_shapes(world):
-        assert (otherwise is not None) == (header == body_based_routing.MODEL_HEADER)
-        if otherwise is not None:
+        assert bool(otherwise) == (header == body_based_routing.MODEL_HEADER)
+        for route in otherwise:
             assert header.startswith(STRIPPED_PREFIXES), "clients cannot send it"
-            assert otherwise["direct_response"] == {"status": 404}
+            assert route["direct_response"] == {"status": 404}
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

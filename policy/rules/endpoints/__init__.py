@@ -2,4 +2,13 @@
 
 from rules.endpoints import access, budget, ceiling, egress, namespace, pinned_model, quota, replicas
 
-RULES = (replicas.RULE, namespace.RULE, access.RULE, egress.RULE, pinned_model.RULE, ceiling.RULE, budget.RULE, quota.RULE)
+RULES = (
+    replicas.RULE,
+    namespace.RULE,
+    access.RULE,
+    egress.RULE,
+    pinned_model.RULE,
+    ceiling.RULE,
+    budget.RULE,
+    quota.RULE,
+)

@@ -14,7 +14,10 @@ _ANYWHERE = frozenset(("world", "all", "world-ipv4", "world-ipv6"))
 
 
 def _judge(resource: Resource, _: Settings) -> Iterator[str]:
-    if not resource.namespace.startswith(labels.ENDPOINT_NAMESPACE) or resource.kind not in ("NetworkPolicy", "CiliumNetworkPolicy"):
+    if not resource.namespace.startswith(labels.ENDPOINT_NAMESPACE) or resource.kind not in (
+        "NetworkPolicy",
+        "CiliumNetworkPolicy",
+    ):
         return
     rules = [rule or {} for rule in resource.spec.get("egress") or ()]
     found = _by_address(rules) if resource.kind == "NetworkPolicy" else _by_name(rules)

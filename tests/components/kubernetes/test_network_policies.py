@@ -31,6 +31,7 @@ PODS = {
     "pop": component(names.POP_PROXY),
     "balancer": component(names.LOAD_BALANCER),
     "control": component(names.ROUTING),
+    "management": component(names.MANAGEMENT),
     "autoscaler": component(names.AUTOSCALER),
     "prometheus": component(network_policies.PROMETHEUS),
     "model a": model("a"),
@@ -48,6 +49,7 @@ POLICIES = [
     network_policies.pop_proxy(SYSTEM, labels={}),
     network_policies.load_balancer(SYSTEM, labels={}),
     network_policies.control_plane(SYSTEM, labels={}, api_server=API_SERVER),
+    network_policies.management(SYSTEM, labels={}, api_server=API_SERVER),
     network_policies.autoscaler(SYSTEM, labels={}, api_server=API_SERVER),
     network_policies.prometheus(SYSTEM, labels={}),
     *(
@@ -65,12 +67,18 @@ OPEN = {
     ("stranger", "pop", names.POP_PORT),
     ("pop", "balancer", names.LOAD_BALANCER_PORT),
     ("pop", "control", names.XDS_PORT),
+    ("pop", "management", names.MANAGEMENT_PORT),
+    ("management", "balancer", names.LOAD_BALANCER_PORT),
+    ("management", "model a", names.FRONT_ADMIN_PORT),
+    ("management", "model b", names.FRONT_ADMIN_PORT),
+    ("management", "dns", 53),
     ("balancer", "control", names.XDS_PORT),
     ("balancer", "model a", names.FRONT_PORT),
     ("balancer", "model b", names.FRONT_PORT),
     ("control", "api server", 6443),
     ("control", "model a", names.FRONT_ADMIN_PORT),
     ("control", "model b", names.FRONT_ADMIN_PORT),
+    ("management", "api server", 6443),
     ("autoscaler", "api server", 6443),
     ("autoscaler", "balancer", names.ENVOY_STATS_PORT),
     ("autoscaler", "model a", names.FRONT_ADMIN_PORT),
@@ -95,6 +103,7 @@ PORTS = sorted(
         names.LOAD_BALANCER_PORT,
         names.XDS_PORT,
         names.CONTROL_HEALTH_PORT,
+        names.MANAGEMENT_PORT,
         names.ENVOY_ADMIN_PORT,
         names.ENVOY_STATS_PORT,
         names.FRONT_PORT,
@@ -108,7 +117,11 @@ PORTS = sorted(
 
 
 @pytest.mark.parametrize(
-    "source", ["client", "stranger", "pop", "balancer", "control", "autoscaler", "prometheus", "model a", "model b"]
+    "source",
+    [
+        *("client", "stranger", "pop", "balancer", "control", "management", "autoscaler", "prometheus"),
+        *("model a", "model b"),
+    ],
 )
 def test_exactly_the_intended_connections_are_open(source: str) -> None:
     found = {

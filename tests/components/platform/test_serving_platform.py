@@ -44,6 +44,7 @@ def test_no_pod_exists_before_the_policy_that_closes_the_namespace() -> None:
         names.POP_PROXY,
         names.LOAD_BALANCER,
         names.ROUTING,
+        names.MANAGEMENT,
         names.AUTOSCALER,
         network_policies.PROMETHEUS,
     }
