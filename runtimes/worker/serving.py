@@ -237,7 +237,7 @@ class Worker:
 
     def _score(self, frame: frames.Frame) -> None:
         merger, watch = self._merger, self._merger.watch
-        started, checking, counts = time.monotonic(), merger.checking_seconds, (watch.checked, watch.differed)
+        started, checking = time.monotonic(), merger.checking_seconds
         self._first_call = None
         answers = merger.answer(_requests(frame))
         head = {
