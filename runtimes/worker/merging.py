@@ -179,7 +179,7 @@ class Merger:
 
     def _numbers_behind(self) -> Any:
         """What gives the numbers behind a classifier's labels; None for a model that tells none."""
-        made = getattr(self._scorer.model, "_model_impl", None)
+        made: Any = getattr(self._scorer.model, "_model_impl", None)
         wrapped = getattr(made, "sklearn_model", made)  # MLflow 1 has no wrapper, MLflow 2.9 one without this method
         found = made.get_raw_model() if hasattr(made, "get_raw_model") else wrapped
         numbers = getattr(found, "predict_proba", None) or getattr(found, "decision_function", None)
