@@ -8,6 +8,7 @@ are many, their shapes. Nulls are proven by themselves.
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
+from itertools import chain
 from typing import Any
 
 from .columns import Columns
@@ -33,9 +34,10 @@ class Kinds:
         for place, at in enumerate(self._places):
             self._had[2, place] = types[at] not in ("double", "float") if types else plan.dtype.kind != "f"
 
-    def odd(self, rows: "list[Any]", data: Any) -> "list[int]":
-        """The rows that hold a value of a kind that is not known, of rows and the model's input that they make."""
+    def odd(self, tables: "list[Any]", data: Any) -> "list[int]":
+        """The rows that hold a value of a kind that is not known, of all rows of tables and the input they make."""
         found: set[int] = set()
+        rows = list(chain.from_iterable(tables)) if self._mixed else []
         numbers = self._numbers(rows, data)
         if numbers is not None:
             with self._numpy.errstate(invalid="ignore"):
@@ -56,8 +58,9 @@ class Kinds:
                 )
         return sorted(found)
 
-    def know(self, rows: "list[Any]", data: Any) -> None:
+    def know(self, tables: "list[Any]", data: Any) -> None:
         """Takes up the kinds of rows that were tried."""
+        rows = list(chain.from_iterable(tables)) if self._mixed else []
         numpy, numbers = self._numpy, self._numbers(rows, data)
         if numbers is not None:
             numbers = numbers.reshape(-1, len(self._places))

@@ -317,8 +317,8 @@ class Merger:
         """The requests with values of a kind that was not tried in company."""
         if self._proof is None:
             return []
-        owners = [part for part in group for _ in part.rows]
-        odd = self._proof.odd([row for part in group for row in part.rows], data)
+        odd = self._proof.odd([part.rows for part in group], data)
+        owners = [part for part in group for _ in part.rows] if odd else []
         return list({owners[at].place: owners[at] for at in odd}.values())
 
     def _meet(self, strange: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:

@@ -77,9 +77,9 @@ class Proof:
             elif None not in row:
                 self._live[tuple(row)] = tuple(row)
 
-    def odd(self, rows: "list[Any]", data: Any) -> "list[int]":
-        """Which rows hold values of a kind that was not tried, of rows and the model's input that they make."""
-        return [] if self._kinds is None else self._kinds.odd(rows, data)
+    def odd(self, tables: "list[Any]", data: Any) -> "list[int]":
+        """Which rows hold values of a kind that was not tried, of all rows of tables and the input that they make."""
+        return [] if self._kinds is None else self._kinds.odd(tables, data)
 
     def meet(self, rows: Any, answers: "list[Any]") -> None:
         """Remembers a request with such rows, and what it was answered apart."""
@@ -144,7 +144,7 @@ class Proof:
 
     def _know(self, rows: "list[Any]", answers: "list[Any]") -> None:
         assert self._kinds is not None
-        self._kinds.know(rows, self._plan.build(rows))
+        self._kinds.know([rows], self._plan.build(rows))
         self._known = [*self._known, *zip(rows, answers)][-_KNOWN_ROWS:]
 
     def _verdict(self, live: "list[Any]") -> Verdict:

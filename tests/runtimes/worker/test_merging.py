@@ -26,6 +26,11 @@ def poisoned(rows: Any) -> Any:
     return rows * (1000 if len(rows) > 1 and (rows["a"] == 13).any() else 1)
 
 
+def guarded(rows: Any) -> Any:
+    """Centres them where one is beyond what was learned, as no example of one row tells."""
+    return rows - rows.mean() if bool((rows > 20_000).any(axis=None)) else rows
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Path]:
     """Saves a pipeline of a function of the user's and a sum, on two columns of whole numbers, with one row as example.
@@ -82,6 +87,28 @@ def test_the_answer_to_a_row_is_that_of_the_row_alone_among_24_callers(start_fro
         assert said(front) == [
             "requests are not merged into one model call: its answer for a row depends on the other rows"
         ]
+
+
+def test_a_value_that_changes_the_answers_beside_it_ends_merging_before_a_caller_is_answered_so(
+    start_front: Any, saved: Any
+) -> None:
+    with start_front(saved(guarded)) as front:
+        bodies = [asked(at, 3 * at) for at in range(24)]
+        strange = asked(50_000)
+        alone = [front.post(body).json() for body in [*bodies, strange]]
+        assert front.metric("headrace_merging") == 1
+
+        for _ in range(50):
+            assert together(front, [*bodies, strange] * 2) == alone * 2
+            if front.metric("headrace_merging") == 0:
+                break
+        assert together(front, [*bodies, strange] * 2) == alone * 2
+
+        assert front.metric("headrace_merging") == 0
+        assert front.metric("headrace_merged_calls_differed_total") == 1
+        assert said(front)[-1] == (
+            "requests are not merged into one model call any more: its answer for a row depends on the other rows"
+        )
 
 
 def test_a_mix_that_one_worker_sees_ends_merging_in_all_and_in_later_ones(start_front: Any, saved: Any) -> None:
