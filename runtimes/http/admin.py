@@ -1,12 +1,14 @@
 """The admin port: metrics for Prometheus and the concurrency limit for the autoscaler. Never reachable by callers."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import orjson
 
 from headrace.contract import metrics
 from headrace.runtimes.calls import Outcome
 from headrace.runtimes.http.exchange import Exchange
+from headrace.runtimes.http.listener import is_loopback, is_own
 from headrace.runtimes.http.routes import Handled, Route
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.pod import start
@@ -15,6 +17,10 @@ from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
 
 _TEXT = ((b"content-type", b"text/plain; version=0.0.4"),)
+
+_NOT_FROM_HERE: Final = Failure(
+    Reason.FORBIDDEN, "The concurrency limit is the autoscaler's to set, and nobody's within the pod."
+)
 
 
 class Admin:
@@ -25,6 +31,7 @@ class Admin:
     ) -> None:
         """`of_engine`: an engine's own metrics, in the same format; None without an engine."""
         self._served, self._usage, self._of_engine = served, usage, of_engine
+        self._at_loopback = is_loopback(served.settings.host)
 
     def routes(self) -> dict[str, Route]:
         """What is at each path."""
@@ -95,6 +102,8 @@ class Admin:
     def _concurrency(self, exchange: Exchange) -> Handled:
         if exchange.method != "PUT":
             return self._limit()
+        if self._comes_from_the_pod(exchange):
+            return _NOT_FROM_HERE
         try:
             limit = orjson.loads(exchange.body)[metrics.CONCURRENCY_FIELD]
         except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -104,6 +113,11 @@ class Admin:
             return Failure(Reason.INVALID_VALUE, message)
         self._served.dispatcher.set_limit(limit)
         return self._limit()
+
+    def _comes_from_the_pod(self, exchange: Exchange) -> bool:
+        """Whether the model may be who asks. Who listens at loopback alone serves its own machine: all come from it."""
+        peer = exchange.peer
+        return peer is not None and not self._at_loopback and is_own(peer)
 
     def _limit(self) -> Answer:
         return Answer(200, orjson.dumps({metrics.CONCURRENCY_FIELD: self._served.dispatcher.admission.limit}))

@@ -319,6 +319,11 @@ class Connection(asyncio.Protocol):
             self._ending = True
             self._transport.close()
 
+    def peer(self) -> tuple[Any, ...] | None:
+        """The caller's socket address; None where it is not known."""
+        found: tuple[Any, ...] | None = self._transport.get_extra_info("peername")
+        return found
+
     def abort(self) -> None:
         """Breaks an answer off: its caller must not take it for a whole one."""
         self._ending = True

@@ -83,6 +83,9 @@ class Writer(Protocol):
     def abort(self) -> None:
         """Ends the connection in the middle of an answer."""
 
+    def peer(self) -> tuple[Any, ...] | None:
+        """The caller's socket address; None where it is not known."""
+
 
 class Exchange:
     """A request whose head has come, until its answer has left or its caller has."""
@@ -126,6 +129,11 @@ class Exchange:
         """It takes so many bytes from now on, instead of what was counted for it before."""
         self._shell.memory.change(self._held, size)
         self._held = size
+
+    @property
+    def peer(self) -> tuple[Any, ...] | None:
+        """The caller's socket address; None where it is not known."""
+        return self._writer.peer()
 
     def run(self, work: Coroutine[Any, Any, Outcome]) -> None:
         """Answers with what a coroutine comes to, which is cancelled when the caller leaves."""

@@ -5,7 +5,8 @@ import ctypes
 import socket
 import struct
 import sys
-from typing import Final
+from ipaddress import ip_address
+from typing import Any, Final
 
 BACKLOG: Final = 2048
 """Connections that the kernel accepts while the front is busy; one that finds no place tries again after a second."""
@@ -32,6 +33,28 @@ def open_listener(host: str, port: int) -> socket.socket:
     made.listen(BACKLOG)
     made.setblocking(False)
     return made
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener at that address, or name, is for its own machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_own(address: tuple[Any, ...]) -> bool:
+    """Whether a socket address is one of this network namespace, of which alone a process can make it its own.
+
+    The kernel lets a socket have the address then, and never another's: no process of a pod can call from elsewhere.
+    """
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind((address[0], 0, *address[2:]))
+        except OSError:
+            return False
+    return True
 
 
 def stop_handshakes(listening: socket.socket) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from headrace.runtimes.pod.processes import ProcessSample
 from headrace.runtimes.pod.restarts import BackOff
 from headrace.runtimes.pod.watched_process import ending
 
@@ -23,6 +24,9 @@ FATAL: Final = 3
 """Exit status of a serving process that is not to be replaced: the model cannot be served."""
 HUNG_SECONDS: Final = 30.0
 """A serving process that gives no sign of life for so long is ended, and replaced. It gives one every second."""
+
+STOPPED_LOOKS: Final = 3
+"""Looks in a row, a second apart, that find the parent stopped before the pod says so."""
 
 
 class Heartbeat:
@@ -40,6 +44,25 @@ class Heartbeat:
         except OSError:
             return False
         return True
+
+
+class Guard:
+    """What the serving process sees of its parent, once a second. Pure.
+
+    A parent that is stopped replaces nobody. The pod then answers its probes with 503, and the kubelet starts it anew.
+    """
+
+    def __init__(self) -> None:
+        self._stopped_looks = 0
+
+    def look(self, seen: ProcessSample | None) -> None:
+        """Takes in what it looks like; None: it is gone."""
+        self._stopped_looks = self._stopped_looks + 1 if seen is not None and seen.stopped else 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it stays stopped: longer than a debugger's glance."""
+        return self._stopped_looks >= STOPPED_LOOKS
 
 
 class Parent:

@@ -31,6 +31,8 @@ class Served:
         self.progress = Progress(time.monotonic)
         self.draining = False
         """Whether the pod is leaving: not ready, and every answer is its connection's last."""
+        self.unguarded = False
+        """Whether the pod's first process is stopped, so that nobody would replace this one or take its orphans."""
         self.failure: str | None = None
         """Why the model cannot be served, in one sentence; None while it can or may be."""
         self._on_fatal = on_fatal
@@ -38,12 +40,14 @@ class Served:
     @property
     def serving(self) -> bool:
         """Whether the model is ready and the pod stays."""
-        return self.backend.ready and not self.draining
+        return self.backend.ready and not self.draining and not self.unguarded
 
     def not_ready(self) -> Failure:
         """Why nothing can be answered now."""
         if self.draining:
             return Failure(Reason.UNAVAILABLE, "The pod is draining.", retry_after_seconds=1)
+        if self.unguarded:
+            return Failure(Reason.UNAVAILABLE, "The pod's first process is stopped.", retry_after_seconds=5)
         return Failure(Reason.UNAVAILABLE, self.failure or self.progress.sentence, retry_after_seconds=5)
 
     def turned_away(self) -> Failure:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -17,7 +18,8 @@ from email.utils import formatdate
 from headrace.runtimes.http.connection import Connection
 from headrace.runtimes.http.front import Front
 from headrace.runtimes.http.listener import BACKLOG, HANDSHAKE_SECONDS, stop_handshakes
-from headrace.runtimes.http.parent import Heartbeat
+from headrace.runtimes.http.parent import Guard, Heartbeat
+from headrace.runtimes.pod import processes
 from headrace.runtimes.pod.settings import ROTATION_SECONDS
 
 log = logging.getLogger("headrace.front")
@@ -38,6 +40,7 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._ended = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
+        self._guard = Guard()
 
     def _serving(self) -> Connection:
         return Connection(self._front, self._front.handle, allowed=self._front.allowed)
@@ -70,8 +73,11 @@ class Server:
             front.date_line = f"date: {formatdate(usegmt=True)}\r\n".encode()
             for connection in list(front.connections):
                 connection.sweep()
-            if heartbeat is not None and not heartbeat.beat():
-                self._drain_soon()  # the parent is gone
+            if heartbeat is not None:
+                if not heartbeat.beat():
+                    self._drain_soon()  # the parent is gone
+                self._guard.look(processes.sample(os.getppid()))
+                front.served.unguarded = self._guard.stopped
             await asyncio.sleep(1.0)
             front.now += 1
 

@@ -10,7 +10,7 @@ from headrace.runtimes.http.front import Front
 from headrace.runtimes.http.listener import open_listener
 from headrace.runtimes.http.parent import FATAL, Heartbeat, Parent
 from headrace.runtimes.http.server import Server
-from headrace.runtimes.pod import logs
+from headrace.runtimes.pod import logs, processes
 from headrace.runtimes.pod.settings import Settings
 
 log = logging.getLogger("headrace.front")
@@ -20,11 +20,14 @@ def run(settings: Settings, *, began: float | None = None) -> int:
     """Serves until SIGTERM; the pod's exit status. `began`: when the pod's process started, in monotonic seconds."""
     try:
         listeners = [open_listener(settings.host, settings.port)]
-        if settings.admin_port:
-            listeners.append(open_listener(settings.host, settings.admin_port))
+        if settings.admin_port != 0:
+            listeners.append(open_listener(settings.host, settings.admin_port or 0))
     except OSError as error:
-        log.error("cannot listen at %s, ports %d and %d: %s", settings.host, settings.port, settings.admin_port, error)
+        asked = f"ports {settings.port} and {settings.admin_port}" if settings.admin_port else f"port {settings.port}"
+        log.error("cannot listen at %s, %s: %s", settings.host, asked, error)
         return FATAL
+    named = [f"http://{settings.host}:{listening.getsockname()[1]}" for listening in listeners]
+    log.info("listening at %s", ", with the admin interface at ".join(named))
     # Made here: what workers print survives the serving process.
     pipes = logs.pipes(settings.worker_count + 1)
 
@@ -37,6 +40,7 @@ def run(settings: Settings, *, began: float | None = None) -> int:
             runner.run(serving())
         return 0
 
+    processes.withhold()  # from the model, which runs as the same user
     return Parent(serve, listeners).run()
 
 

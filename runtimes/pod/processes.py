@@ -1,9 +1,11 @@
 """What the kernel tells about a process of the pod, and what follows from it. The rules are pure; reading is not."""
 
+import ctypes
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 SILENT_SECONDS = 5.0
 """A ready worker beats every second; one that misses five beats and uses no CPU is hung."""
@@ -127,6 +129,17 @@ def affordable(wanted: int, one_bytes: int, memory_bytes: int | None) -> int:
     if memory_bytes is None or one_bytes <= 0:
         return wanted
     return max(1, min(wanted, int(WORKERS_SHARE * memory_bytes / one_bytes)))
+
+
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+
+
+def withhold() -> None:
+    """Keeps other processes of this user from tracing this one, and from reading its memory and environment.
+
+    What it forks inherits that; what is executed does not.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 THREAD_VARIABLES = (

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from headrace.contract.runtime import ENV_ENGINE, EnginePlan
 ROTATION_SECONDS = 5.0
 """After SIGTERM: how long the pod serves on, not ready, while routing takes it out; a quarter of a short grace."""
 
+ALL_ADDRESSES = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -23,10 +27,10 @@ class Settings:
     """MLflow model directory."""
     python: Path
     """Interpreter of the model's environment."""
-    host: str = "0.0.0.0"
+    host: str = ALL_ADDRESSES
     port: int = names.FRONT_PORT
-    admin_port: int = names.FRONT_ADMIN_PORT
-    """0 leaves the admin interface out."""
+    admin_port: int | None = names.FRONT_ADMIN_PORT
+    """0 leaves the admin interface out; None takes a port that is free."""
     endpoint: str = "model"
     version: str = ""
     """Served version, sent in every answer; empty sends none."""
@@ -116,21 +120,31 @@ def _engine(plan: Path | None, environment: Mapping[str, str], faults: list[str]
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Reads the command line and the environment. InputError names every value that cannot be used."""
-    parser = argparse.ArgumentParser(prog="headrace.runtimes", description="Serves one MLflow model.")
-    parser.add_argument("--model", type=Path, default=Path(names.MODEL_HOME), help="MLflow model directory")
-    parser.add_argument(
-        "--python",
-        type=Path,
-        default=Path(names.MODEL_ENVIRONMENT) / "bin/python",
-        help="interpreter of the model's environment",
+    parser = argparse.ArgumentParser(
+        prog="headrace.runtimes",
+        description="Serves one MLflow model. Without --model and --port, as in an image: at all addresses.",
     )
-    parser.add_argument("--host", default="0.0.0.0")
-    parser.add_argument("--port", type=int, default=names.FRONT_PORT)
-    parser.add_argument("--admin-port", type=int, default=names.FRONT_ADMIN_PORT, help="0: no admin interface")
+    parser.add_argument("--model", type=Path, help="MLflow model directory; an image's own where it is not given")
+    parser.add_argument("--python", type=Path, help="interpreter of the model's environment; an image's, else this one")
+    parser.add_argument("--host", help=f"address to listen at; {LOOPBACK} where a model or a port is given")
+    parser.add_argument("--port", type=int, help=f"{names.FRONT_PORT} where it is not given")
+    parser.add_argument(
+        "--admin-port", type=int, help=f"{names.FRONT_ADMIN_PORT}, or a free one where --port is given; 0: none"
+    )
     parser.add_argument("--run-directory", type=Path, default=None, help="where sockets go")
     parser.add_argument("--failure-hold-seconds", type=float, default=10.0)
     parser.add_argument("--plan", type=Path, help="a file with an EnginePlan as JSON; without one: " + ENV_ENGINE)
     given = parser.parse_args(arguments)
+    by_hand = given.model is not None or given.port is not None
+    if given.admin_port is None and given.port is None:
+        given.admin_port = names.FRONT_ADMIN_PORT
+    given.host = given.host or (LOOPBACK if by_hand else ALL_ADDRESSES)
+    given.port = names.FRONT_PORT if given.port is None else given.port
+    given.model = given.model or Path(names.MODEL_HOME)
+    if given.python is None:
+        given.python = Path(names.MODEL_ENVIRONMENT) / "bin/python"
+        if by_hand and not given.python.exists():
+            given.python = Path(sys.executable)
     faults: list[str] = []
     engine = _engine(given.plan, environment, faults)
     if engine is not None and not os.access(given.python, os.X_OK):

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import example
 from .diagnostics import log
+from .equivalence_check import ROW_WISE_LOADERS
 
 _IN_SERVING_ENVIRONMENT = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
@@ -57,6 +58,15 @@ def _told(error: Exception) -> str:
     return f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
+def _ignores_empty_params(model: Any) -> bool:
+    """Whether `"params": {}` is to the model what no params are.
+
+    MLflow's own flavors look at params that are there; and where the signature has params, it fills in all of them.
+    """
+    known = getattr(model.metadata, "get_params_schema", lambda: None)()
+    return known is not None or loader_of(model) in ROW_WISE_LOADERS
+
+
 def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "dict[str, Any]":
     """What the front shows at /version, in metrics and in v2 metadata."""
     metadata = model.metadata
@@ -69,6 +79,7 @@ def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "
         "task": str((getattr(metadata, "metadata", None) or {}).get("task", "")),
         "streams": getattr(model, "_predict_stream_fn", None) is not None,
         "flavors": sorted(getattr(metadata, "flavors", {}) or {}),
+        "empty_params_say_nothing": _ignores_empty_params(model),
         "signature": signature.to_dict() if signature is not None else None,
         "hinted": hinted(metadata),
         "warmed_up": warm_up_seconds > 0,

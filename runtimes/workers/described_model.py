@@ -1,5 +1,6 @@
 """What the workers said of their model, as protocols need it: what it takes, what it answers, what it can."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ class DescribedModel:
         self.signature = Signature.of(described["signature"], hinted=bool(described.get("hinted")))
         self.abilities = Abilities.of(described)
         self.packer = packing.Packer(described)
+        self._needs_empty_params = not described.get("empty_params_say_nothing")
+        """Whether the model can tell `"params": {}` from a request without."""
 
     def reads(self, content_type: str, body: bytes) -> "tuple[ModelInput | packing.Packed, bool] | Failure":
         """What a worker gets of a scoring request, and whether its caller wants the answer in pieces.
@@ -34,6 +37,9 @@ class DescribedModel:
         document = request_body.parse_json(body)
         if isinstance(document, Failure):
             return document
+        if type(document) is dict and document.get("params") == {} and not self._needs_empty_params:
+            del document["params"]
+            body = _without_params(body)
         packed = self.packer.document(document)
         if packed is not None:
             return packed, False  # as above
@@ -42,6 +48,13 @@ class DescribedModel:
             return deep
         streamed = self.streams and type(document) is dict and document.get("stream") is True
         return ModelInput(content_type, body), streamed
+
+
+def _without_params(body: bytes) -> bytes:
+    """The same JSON object without `params`; by the parser that keeps whole numbers of any length."""
+    document: dict[str, Any] = json.loads(body)
+    del document["params"]
+    return json.dumps(document).encode()
 
 
 UNDESCRIBED = DescribedModel({"mlflow_version": "", "streams": False, "signature": None})

@@ -330,7 +330,10 @@ class Pool:
     def _watch(self, handle: WorkerHandle, pid: int, popen: "subprocess.Popen[bytes] | None" = None) -> None:
         handle.process = WatchedProcess(pid, lambda: self._ended(handle), popen)
         handle.beat = handle.process.started
-        self._pid_file(handle).write_text(str(pid))
+        try:
+            self._pid_file(handle).write_text(str(pid))
+        except OSError as error:  # /tmp is full: a front that is replaced starts workers of its own
+            log.warning("cannot note the number of worker %d: %s", handle.number, error)
 
     def _ended(self, handle: WorkerHandle) -> None:
         assert handle.process is not None

@@ -76,6 +76,33 @@ def test_a_limit_that_is_no_number_changes_nothing(front: Front, body: bytes) ->
     assert front.dispatcher.admission.limit == 512
 
 
+@pytest.mark.parametrize(
+    ("host", "caller", "status"),
+    [
+        ("0.0.0.0", "127.0.0.1", 403),
+        ("0.0.0.0", "127.0.0.53", 403),
+        ("0.0.0.0", "192.0.2.1", 200),
+        ("127.0.0.1", "127.0.0.1", 200),
+    ],
+    ids=["model", "model by another name", "autoscaler", "by hand"],
+)
+def test_a_model_cannot_set_the_limit_of_its_pod(tmp_path: Path, host: str, caller: str, status: int) -> None:
+    front = in_process.make_front(tmp_path, host=host)
+    before = front.dispatcher.admission.limit
+
+    async def put() -> in_process.Answered:
+        connection, transport = in_process.connect(front, admin=True)
+        transport._extra["peername"] = (caller, 40000)
+        connection.data_received(in_process.request(metrics.CONCURRENCY_PATH, b'{"limit": 4}', method="PUT"))
+        connection.data_received(in_process.request(metrics.METRICS_PATH, method="GET"))
+        [answer, measured] = in_process.answers_in(transport.written)
+        assert measured.status == 200
+        return answer
+
+    assert asyncio.run(put()).status == status
+    assert front.dispatcher.admission.limit == (4 if status == 200 else before)
+
+
 def test_nothing_else_is_there(front: Front) -> None:
     assert ask(front, "GET", "/invocations").status == 404
     assert ask(front, "POST", metrics.CONCURRENCY_PATH).status == 405

@@ -2,10 +2,11 @@
 
 import socket
 import sys
+from typing import Any
 
 import pytest
 
-from headrace.runtimes.http.listener import open_listener, stop_handshakes
+from headrace.runtimes.http.listener import is_loopback, is_own, open_listener, stop_handshakes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="filters of sockets are Linux's")
 
@@ -30,3 +31,42 @@ def test_who_connected_before_the_close_is_served_and_who_comes_after_is_refused
         socket.create_connection(address)
     early.close()
     served.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        (("127.0.0.1", 40000), True),
+        (("127.9.9.9", 40000), True),
+        (("::1", 40000, 0, 0), True),
+        (("::ffff:127.0.0.1", 40000, 0, 0), True),
+        (("192.0.2.1", 40000), False),
+        (("2001:db8::1", 40000, 0, 0), False),
+    ],
+)
+def test_an_address_is_own_where_a_process_here_can_have_it(address: tuple[Any, ...], own: bool) -> None:
+    assert is_own(address) is own
+
+
+def test_the_address_that_leads_out_is_own_too() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
+        try:
+            outward.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no way out")
+        assert is_own(outward.getsockname())
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("host.example", False),
+    ],
+)
+def test_a_listener_for_its_own_machine_alone(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback

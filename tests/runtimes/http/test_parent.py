@@ -10,6 +10,9 @@ from pathlib import Path
 
 from patience import eventually
 
+from headrace.runtimes.http.parent import Guard
+from headrace.runtimes.pod.processes import ProcessSample
+
 PROGRAM = """
 import os, signal, sys, time
 from headrace.runtimes.http import parent
@@ -81,3 +84,14 @@ def test_a_serving_process_whose_parent_is_gone_hears_of_it(tmp_path: Path) -> N
         eventually(lambda: len(pids(lives)) == 1)
         process.kill()
         eventually(told.exists)
+
+
+def test_a_parent_that_stays_stopped_is_told_from_one_that_a_debugger_looked_at() -> None:
+    guard, found = Guard(), []
+    for stopped in (True, True, False, True, True, True, True, False):
+        guard.look(ProcessSample(0.0, 0.0, stopped))
+        found.append(guard.stopped)
+    guard.look(None)
+
+    assert found == [False, False, False, False, False, True, True, False]
+    assert not guard.stopped

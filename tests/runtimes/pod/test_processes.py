@@ -1,11 +1,14 @@
 """Rules about worker processes, on signs that the test makes up; and the signs of a real processes."""
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from headrace.runtimes.pod import processes
 from headrace.runtimes.pod.processes import ProcessSample
@@ -94,3 +97,42 @@ def test_a_thread_without_a_core_is_seen() -> None:
             child.kill()
             child.communicate()
     assert processes.cpu_pressure(pids[0]) is None
+
+
+OTHER_USER = """
+import ctypes, os, sys, time
+os.setgroups([]); os.setgid(65532); os.setuid(65532)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after an exec, which the change of user has undone
+"""
+LISTENING = """
+if sys.argv[1] == "withheld":
+    exec(sys.argv[2])
+    withhold()
+print("ready", flush=True)
+time.sleep(60)
+"""
+READING = """
+for name in ("environ", "mem", "maps"):
+    try:
+        open(f"/proc/{sys.argv[1]}/{name}", "rb").close()
+        print(name, "open")
+    except PermissionError:
+        print(name, "shut")
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="tries it as another user")
+@pytest.mark.parametrize(("kind", "found"), [("withheld", "shut"), ("ordinary", "open")])
+def test_a_process_that_withholds_itself_is_shut_to_others_of_its_user(kind: str, found: str) -> None:
+    source = f"_PR_SET_DUMPABLE = {processes._PR_SET_DUMPABLE}\n" + inspect.getsource(processes.withhold)
+    listening = [sys.executable, "-c", OTHER_USER + LISTENING, kind, source]
+    with subprocess.Popen(listening, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            reading = [sys.executable, "-c", OTHER_USER + READING, str(process.pid)]
+            read = subprocess.run(reading, capture_output=True, check=True)
+        finally:
+            process.kill()
+
+    assert read.stdout.decode().split() == ["environ", found, "mem", found, "maps", found]

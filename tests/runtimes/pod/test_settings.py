@@ -25,6 +25,30 @@ def test_a_pod_needs_nothing_but_the_model(model: Path) -> None:
     assert chosen.timeout_seconds == 297.0
 
 
+def test_an_image_listens_at_all_addresses_and_a_person_at_the_machines_own(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = ["--python", sys.executable]
+    by_hand = settings.parse(["--model", str(model), *python], {})
+    monkeypatch.setattr(settings.names, "MODEL_HOME", str(model))
+    in_an_image = settings.parse(python, {})
+
+    assert (in_an_image.model, in_an_image.host, in_an_image.port, in_an_image.admin_port) == (
+        model, "0.0.0.0", 8080, 8002,
+    )  # fmt: skip
+    assert by_hand.host == "127.0.0.1"
+    assert settings.parse(["--model", str(model), "--host", "0.0.0.0", *python], {}).host == "0.0.0.0"
+
+
+def test_a_port_alone_is_enough_for_a_second_one_on_the_same_machine(model: Path) -> None:
+    chosen = settings.parse(["--model", str(model), "--port", "18091"], {})
+
+    assert (chosen.host, chosen.port, chosen.admin_port) == ("127.0.0.1", 18091, None)
+    assert chosen.python == Path(sys.executable)
+    assert settings.parse(["--model", str(model), "--port", "18091", "--admin-port", "0"], {}).admin_port == 0
+    assert settings.parse(["--model", str(model), "--port", "18091", "--admin-port", "18092"], {}).admin_port == 18092
+
+
 def test_the_environment_sets_limits_and_zero_is_a_value(model: Path) -> None:
     environment = {"HEADRACE_CONCURRENCY": "7", "HEADRACE_WORKERS": "2", "HEADRACE_GRACE_SECONDS": "0"}
     chosen = settings.parse(["--model", str(model), "--python", sys.executable], environment)

@@ -1,5 +1,6 @@
 """Workers that hang, get stuck, leak or talk; and callers that leave."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,6 +15,9 @@ from typing import Any
 import httpx
 import pytest
 from patience import eventually
+
+from headrace.runtimes.workers.pool import Pool
+from tests.runtimes.http import in_process
 
 pytestmark = pytest.mark.slow
 
@@ -210,3 +214,16 @@ def test_waiting_models_run_many_requests_at_once(start_front: Any, model: Path)
 
         assert {response.status_code for response in responses} == {200}
         assert spent < 24 * 0.5 / 2, "one after the other"
+
+
+def test_a_worker_is_looked_after_although_the_disk_is_full(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.pid").symlink_to("/dev/full")
+    pool = in_process.make_front(tmp_path).backend
+    assert isinstance(pool, Pool)
+
+    async def watch() -> None:
+        pool._watch(pool.workers[0], os.getpid())
+        assert pool.workers[0].pid == os.getpid()
+        pool.workers[0].clear()
+
+    asyncio.run(watch())
