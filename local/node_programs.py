@@ -16,6 +16,9 @@ from headrace.local.toolchain.programs import KUBERNETES_VERSION
 ISSUER: Final = f"https://kubernetes.default.svc.{cluster_layout.CLUSTER_DOMAIN}"
 _SYSTEM_USERS: Final = ("system:kube-proxy", "system:kube-router")
 """Programs that run as plain processes and for which `kubeadm init phase kubeconfig all` makes no kubeconfig."""
+POD_PIDS: Final = 4096
+"""Processes and threads of a pod. The kernel has room for 32,768 of all; a worker of ours starts up to 512 threads for
+calls, and the model's libraries theirs."""
 _LOG_LINKS: Final = Path("/var/log/containers")
 _CNI_RESULTS: Final = Path("/var/lib/cni/results")
 _MAYBE_EMPTY: Final = (
@@ -116,6 +119,7 @@ def _kubelet_configuration(folders: Folders) -> dict[str, Any]:
         "imageMinimumGCAge": "24h",
         "imageGCHighThresholdPercent": 100,  # images come from this machine: no registry has one that is collected
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "podPidsLimit": POD_PIDS,
         "nodeStatusUpdateFrequency": "5s",
         "syncFrequency": "30s",
     }

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from . import message_redaction
+from . import message_redaction, pids
 from .diagnostics import log
 
 
@@ -40,7 +40,7 @@ def from_exception(
     not, where it was `parsing` or says which rule of the signature is broken.
     """
     if not hasattr(error, "serialize_as_json"):
-        log.error(f"the model raised {type(error).__name__}", error)
+        log.error(f"the model raised {type(error).__name__}{pids.told(error)}", error)
         return Fault(400, "BAD_REQUEST", MODEL_RAISED, "KAM00", "INVALID_PARAMETER_VALUE")
     told: dict[str, Any] = json.loads(error.serialize_as_json())
     status = int(error.get_http_status_code()) if hasattr(error, "get_http_status_code") else 400

@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from . import deferring, example, frames, loading, warning_filter
+from . import deferring, example, frames, loading, pids, warning_filter
 from .diagnostics import STDERR, log
 from .frames import Kind
 from .merging import Merger
@@ -176,7 +176,7 @@ class Worker:
                     self._running += frame.kind in (Kind.SCORE, Kind.STREAM)
                     alone = self._waiting == 0
             if alone and not self._leaving:
-                threading.Thread(target=self._take_turns, name="model", daemon=True).start()
+                self._start_another()
             if frame.kind == Kind.CANCEL:
                 self._cancelled.add(frame.head["call"])
             elif frame.kind == Kind.APART:
@@ -187,6 +187,12 @@ class Worker:
                 finally:
                     with self._count_lock:
                         self._running -= 1
+
+    def _start_another(self) -> None:
+        try:
+            threading.Thread(target=self._take_turns, name="model", daemon=True).start()
+        except RuntimeError as error:  # this thread takes the next turn as well, after its call
+            log.warning(f"calls wait for each other: {error}{pids.told(error)}")
 
     def _stream(self, frame: frames.Frame) -> None:
         call = frame.head["call"]
@@ -237,7 +243,8 @@ def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any]]":
         scorer = Scorer(loading.load(model_directory))
     except BaseException as error:  # SystemExit too: a model may call sys.exit at import
         log.error("the model does not load", error)
-        raise RuntimeError(f"the model does not load: {type(error).__name__}: {_first_lines(error)}") from error
+        said = f"{type(error).__name__}: {_first_lines(error)}{pids.told(error)}"
+        raise RuntimeError(f"the model does not load: {said}") from error
     loaded = time.monotonic()
     body = loading.warm_up_body(model_directory, scorer.model.metadata)
     if body is not None:

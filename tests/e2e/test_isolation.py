@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from live_platform import Platform, eventually
 
-from headrace.contract import names
+from headrace.contract import metrics, names
 
 MODEL_NAMESPACE = "endpoint-breast-cancer"
 STRANGER = "test-stranger"
@@ -122,6 +123,36 @@ def test_a_model_pod_has_no_token_and_cannot_write_its_image(platform: Platform)
     )
 
     assert said.split() == [str(names.RUN_AS_USER), "False", "False"]
+
+
+def test_a_model_can_neither_set_its_pods_limit_nor_look_into_its_front(platform: Platform) -> None:
+    pod = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1")
+    tried = f"""
+import http.client, sys
+for host in ("127.0.0.1", "{pod["status"]["podIP"]}"):
+    asked = http.client.HTTPConnection(host, {names.FRONT_ADMIN_PORT}, timeout=5)
+    asked.request("PUT", "{metrics.CONCURRENCY_PATH}", '{{"{metrics.CONCURRENCY_FIELD}": 1}}')
+    print(asked.getresponse().status)
+try:
+    print(len(open("/proc/1/environ", "rb").read()))
+except PermissionError:
+    print("shut")
+"""
+    python = f"{names.MODEL_ENVIRONMENT}/bin/python"
+    said = platform.kubectl("-n", MODEL_NAMESPACE, "exec", pod["metadata"]["name"], "--", python, "-c", tried)
+
+    assert said.split() == ["403", "403", "shut"]
+
+
+def test_a_pod_may_not_take_all_processes_of_the_node(platform: Platform) -> None:
+    if not platform.cluster.embedded:
+        pytest.skip("the cluster's own kubelet is not ours to configure")
+    from headrace.local.node_programs import POD_PIDS  # noqa: PLC0415
+
+    pod = _pod(platform, MODEL_NAMESPACE, f"{names.VERSION_LABEL}=v1")["metadata"]["uid"]
+    limits = [path.read_text().strip() for path in Path("/sys/fs/cgroup").glob(f"**/pod{pod}/pids.max")]
+
+    assert limits == [str(POD_PIDS)]
 
 
 def test_the_api_server_refuses_a_privileged_pod_beside_the_model(platform: Platform) -> None:
