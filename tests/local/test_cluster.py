@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from headrace.contract.errors import PermanentError
-from headrace.local import cluster
+from headrace.local import cluster, cluster_layout, node_programs
 from headrace.local.terminal_progress import Progress
 
 
@@ -60,3 +60,11 @@ def test_every_reason_why_the_embedded_cluster_cannot_run_is_told_at_once(
         f"free disk at {state} = 3.0 GiB, must be at least 8 GiB; free some or set HEADRACE_STATE to a larger disk"
     )
     assert list(state.iterdir()) == []
+
+
+def test_a_pod_may_not_take_all_processes_of_the_node(tmp_path: Path) -> None:
+    folders = cluster_layout.Folders(tmp_path)
+    node_programs.write_configuration(folders)
+    kubelet = json.loads((folders.configuration / "kubelet.json").read_text())
+
+    assert 1024 <= kubelet["podPidsLimit"] <= 32_768 // 4
