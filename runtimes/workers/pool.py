@@ -5,6 +5,7 @@ the new one and keep their loaded models (docs/decisions/0302).
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -312,19 +313,20 @@ class Pool:
         stdout, stderr = self._pipes[handle.number]
         handle.taken = Taken()
         command += ["--taken", str(handle.taken.descriptor)]
-        popen = subprocess.Popen(
-            command,
-            env=processes.environment(
-                dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
-            ),
-            cwd=settings.run_directory,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout.write,
-            stderr=stderr.write,
-            pass_fds=(handle.taken.descriptor,),
-            process_group=0,  # no new session: the kernel shares cores out by session first, and by niceness within one
-        )
-        handle.taken.close()
+        with contextlib.closing(handle.taken):
+            popen = subprocess.Popen(
+                command,
+                env=processes.environment(
+                    dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
+                ),
+                cwd=settings.run_directory,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout.write,
+                stderr=stderr.write,
+                pass_fds=(handle.taken.descriptor,),
+                # No new session: the kernel shares cores out by session first, and by niceness within one.
+                process_group=0,
+            )
         self._watch(handle, popen.pid, popen)
 
     def _watch(self, handle: WorkerHandle, pid: int, popen: "subprocess.Popen[bytes] | None" = None) -> None:
