@@ -128,7 +128,7 @@ def test_a_model_reads_a_secret_and_calls_what_it_may_and_nothing_else(
         "model_uri": model_uri,
         "environment": {"TOKEN": encrypted(platform, TOKEN)},
         "egress": [{"cidr": f"{cluster_layout.NODE_ADDRESS}/32", "ports": [open_server.port]}],
-        "start_seconds": 1,
+        "start_seconds": 15,
     }
     asked = {"dataframe_records": [{"address": open_server.address}, {"address": closed_server.address}]}
     try:
