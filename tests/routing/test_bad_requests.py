@@ -247,6 +247,52 @@ def test_an_upgrade_that_no_connection_names_is_an_ordinary_header(platform: Any
     assert "upgrade" not in fraud.requests[0].headers
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\r\n", "\n"),
+        ("HTTP/1.1\r\n", "HTTP/1.1\n"),
+        ("X-A: b\r\n", "X-A: b\n"),
+        ("POST /", "POST\t/"),
+        ("POST /", "POST   /"),
+        (" HTTP/1.1", "\tHTTP/1.1"),
+        ("X-A: b", "X-A: b\r"),
+        ("X-A: b", "X-A: \rb"),
+    ],
+)
+def test_what_envoy_reads_leniently_goes_on_in_one_form(
+    platform: Any, fraud: Any, head: str, old: str, new: str
+) -> None:
+    """Its parser cannot be made stricter (docs/routing.md); what matters is that nobody behind it reads it again."""
+    good = f"POST {INVOKE} HTTP/1.1\r\n{head}X-A: b\r\nContent-Length: 2\r\n\r\n{{}}"
+    status = status_of(platform.raw(good.replace(old, new).encode()))
+    assert status in (200, 400)
+    assert len(fraud.requests) == (status == 200)
+    for seen in fraud.requests:
+        assert (seen.method, seen.path, seen.body) == ("POST", "/invocations", b"{}")
+        assert seen.headers["x-a"] == "b"
+
+
+@pytest.mark.parametrize("fold", ["\r\n ", "\r\n\t", "\r\n  \t "])
+def test_a_folded_header_goes_on_as_one_line_and_hides_no_other(
+    platform: Any, fraud: Any, head: str, fold: str
+) -> None:
+    fields = f"X-A: b{fold}X-Headrace-Subject: mallory\r\nContent-Length: 2\r\n\r\n{{}}"
+    answer = platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}{fields}".encode())
+    assert status_of(answer) in (200, 400)
+    for seen in fraud.requests:
+        assert seen.headers["x-headrace-subject"] == "alice"
+        assert seen.headers["x-a"].split() == ["b", "X-Headrace-Subject:", "mallory"]
+
+
+@pytest.mark.parametrize("byte", ["\x00", "\x01", "\x0b", "\x7f"])
+@pytest.mark.parametrize("place", ["X-A: b{}c\r\n", "X-A{}: b\r\n", "X{}A: b\r\n"])
+def test_control_characters_in_headers_are_400(platform: Any, fraud: Any, head: str, place: str, byte: str) -> None:
+    fields = f"{place.format(byte)}Content-Length: 2\r\n\r\n{{}}"
+    assert status_of(platform.raw(f"POST {INVOKE} HTTP/1.1\r\n{head}{fields}".encode())) == 400
+    assert not fraud.requests
+
+
 def test_f70_plain_bytes_on_the_tls_port_get_nothing(platform: Any, fraud: Any) -> None:
     with socket.create_connection(("127.0.0.1", platform.options.pop_port), timeout=5) as plain:
         plain.sendall(b"POST /fraud/invocations HTTP/1.1\r\nHost: x\r\n\r\n")
