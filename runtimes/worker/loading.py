@@ -39,6 +39,14 @@ def hinted(metadata: Any) -> bool:
     return said is not None and bool(said())
 
 
+def raw_model(model: Any) -> Any:
+    """The library's own model behind MLflow's; what is nearest to it where MLflow does not tell."""
+    made: Any = getattr(model, "_model_impl", None)
+    if hasattr(made, "get_raw_model"):
+        return made.get_raw_model()
+    return getattr(made, "sklearn_model", made)  # MLflow 1 has no wrapper, MLflow 2.9 one without this method
+
+
 def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
     """The JSON request made of the model's own input example; None without one.
 

@@ -64,7 +64,8 @@ class Merger:
 
     def prepare(self, warm_up: "bytes | None") -> None:
         """Finds out what may be done for this model; never raises."""
-        logging.disable(logging.WARNING)  # trial requests are none of the reader's business
+        told = logging.root.manager.disable
+        logging.disable(max(told, logging.WARNING))  # trial requests are none of the reader's business
         try:
             self._prepare(warm_up)
         except Exception as error:
@@ -72,7 +73,7 @@ class Merger:
             self.merges = False
             self.reason = f"the trial failed ({type(error).__name__})"
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(told)  # as the model has it
 
     def end(self, reason: str) -> None:
         """Scores each request by itself from now on; `reason` says what was seen, here or in another worker."""
@@ -181,9 +182,7 @@ class Merger:
 
     def _numbers_behind(self) -> Any:
         """What gives the numbers behind a classifier's labels; None for a model that tells none."""
-        made: Any = getattr(self._scorer.model, "_model_impl", None)
-        wrapped = getattr(made, "sklearn_model", made)  # MLflow 1 has no wrapper, MLflow 2.9 one without this method
-        found = made.get_raw_model() if hasattr(made, "get_raw_model") else wrapped
+        found = loading.raw_model(self._scorer.model)
         numbers = getattr(found, "predict_proba", None) or getattr(found, "decision_function", None)
         return None if numbers is None else lambda data: self._scorer.jsonable(numbers(data))
 

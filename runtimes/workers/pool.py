@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runtimes import worker as worker_package
-from headrace.runtimes.calls import Listener, Outcome, Prover
+from headrace.runtimes.calls import Listener, Prover
 from headrace.runtimes.pod import processes
 from headrace.runtimes.pod.logs import Pipe
 from headrace.runtimes.pod.restarts import BackOff
 from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.pod.watched_process import WatchedProcess, ending
-from headrace.runtimes.protocols import errors
-from headrace.runtimes.protocols.answers import Answer
 from headrace.runtimes.protocols.errors import Failure, Reason
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
+from headrace.runtimes.workers.answered_frames import outcomes, proven_outcomes
 from headrace.runtimes.workers.merging import Merging
 from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_handle import WorkerConnection, WorkerHandle
@@ -217,7 +216,7 @@ class Pool:
         if seconds is not None:
             handle.use.called(seconds)
         self.merging.count(frame.head)
-        self._listener.finished(batch, [_outcome(*answer) for answer in _answers(frame)], seconds)
+        self._listener.finished(batch, outcomes(frame), seconds)
 
     def _greet(self, connection: WorkerConnection, frame: frames.Frame) -> None:
         number, pid = int(frame.head["slot"]), int(frame.head["pid"])
@@ -250,7 +249,7 @@ class Pool:
         described, handle.proving = handle.proving, None
         if described is None or self.prover is None:
             return
-        self.prover.answered([_outcome(*answer) if answer[0] else None for answer in _answers(frame)])
+        self.prover.answered(proven_outcomes(frame))
         self._begin(handle, described)
 
     def _begin(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
@@ -393,14 +392,3 @@ class Pool:
                 self._listener.lost(batch, LOST)
             else:
                 self._listener.returned(batch, NOT_BEGUN)
-
-
-def _answers(frame: frames.Frame) -> list[tuple[int, bytes]]:
-    """Status and body of each answer in a frame."""
-    items = frame.head["items"]
-    bodies = frames.split(frame.payload, [length for _, length in items])
-    return [(status, body) for (status, _), body in zip(items, bodies, strict=True)]
-
-
-def _outcome(status: int, body: bytes) -> Outcome:
-    return Answer(200, body) if status == 200 else errors.of_worker(status, body)
