@@ -30,7 +30,12 @@ def at_hand() -> dict[str, Path]:
 
 def version_of(minor: str) -> str | None:
     """The full version at hand of a minor one."""
-    return next((version for version in at_hand() if version.startswith(f"{minor}.")), None)
+    return next((version for version in at_hand() if minor and version.startswith(f"{minor}.")), None)
+
+
+def program(version: str) -> Path:
+    """The interpreter of a full version at hand."""
+    return at_hand()[version] / "bin" / f"python{version.rpartition('.')[0]}"
 
 
 def make(folder: Path, *versions: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ no other event for each.
 # httptools carries no types.
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final, cast
@@ -51,6 +52,15 @@ class _Connection(asyncio.Protocol):
         self._unread = self._head_bytes = 0
         self._chunk: list[bytes] = []
         self._chunked = self._bounded = False
+
+    def is_fresh(self) -> bool:
+        """Whether the engine has neither closed the connection nor sent what nobody asked for; asks the kernel, which
+        may know what no event has told yet."""
+        if self.lost or self.used:
+            return False
+        waiting = select.poll()
+        waiting.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not waiting.poll(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
@@ -198,9 +208,10 @@ class Client:
     async def request(
         self, method: str, path: str, *, headers: Headers = (), body: bytes = b"", seconds: float | None = None
     ) -> Response:
-        """Sends a request and reads the head of its answer, within `seconds` (TimeoutError), else EngineLost.
+        """Sends a request, once, and reads the head of its answer, within `seconds` (TimeoutError), else EngineLost.
 
-        A kept connection may have been closed by the engine in the meantime: then, and only then, it is sent again.
+        An engine that takes a request and dies may have begun with it, so no request is sent again. A kept connection
+        that the engine has closed in the meantime is found out before.
         """
         lines = [f"{method} {path} HTTP/1.1".encode(), b"host: 127.0.0.1", b"content-length: %d" % len(body)]
         lines += [key + b": " + value for key, value in headers]
@@ -208,14 +219,9 @@ class Client:
         async with asyncio.timeout(seconds):
             while self._idle:
                 connection = self._idle.pop()
-                if connection.lost or connection.used:
-                    connection.close()
-                    continue
-                try:
+                if connection.is_fresh():
                     return await self._exchange(connection, message)
-                except EngineLost:
-                    if connection.used:
-                        raise
+                connection.close()
             loop = asyncio.get_running_loop()
             try:
                 _, connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)

@@ -4,6 +4,8 @@
 private package name, so that no name of ours can shadow a module that the model imports.
 """
 
+from __future__ import annotations
+
 import argparse
 import faulthandler
 import gc

@@ -7,8 +7,9 @@ and the request goes through MLflow's own functions. `equivalence_check` proves 
 model the same.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 from itertools import chain
 from typing import Any
 
@@ -32,7 +33,7 @@ Rows = "list[Any]"  # each row: a list or tuple of values in the order of the si
 class Columns(Layout):
     """The signature of named scalar columns."""
 
-    def __init__(self, names: "list[str]", types: "list[str]", numpy: Any, pandas: Any) -> None:
+    def __init__(self, names: list[str], types: list[str], numpy: Any, pandas: Any) -> None:
         super().__init__(names)
         self.types = types
         self.nulls = False
@@ -49,7 +50,7 @@ class Columns(Layout):
         self._one_type = types[0] if len(set(types)) == 1 and types[0] in ("double", "long", "float") else None
 
     @classmethod
-    def of(cls, schema: Any, numpy: Any, pandas: Any) -> "Columns | None":
+    def of(cls, schema: Any, numpy: Any, pandas: Any) -> Columns | None:
         """The plan for a signature; None when it has tensors, nested or unnamed columns, dates or binaries."""
         if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
             return None
@@ -59,7 +60,7 @@ class Columns(Layout):
             return None
         return cls(names, types, numpy, pandas)
 
-    def suits(self, rows: "list[Any]") -> bool:
+    def suits(self, rows: list[Any]) -> bool:
         """Whether every value is certainly right for its column."""
         if self._one_type is not None and self._one_type != "long":
             return set(map(type, chain.from_iterable(rows))) <= self._types(self._one_type)
@@ -73,7 +74,7 @@ class Columns(Layout):
                 return False
         return True
 
-    def build(self, rows: "list[Any]") -> Any:
+    def build(self, rows: list[Any]) -> Any:
         """The DataFrame of rows that suit; the same blocks in the same memory order as MLflow's."""
         numpy, pandas = self._numpy, self._pandas
         if self._one_type is not None:
@@ -97,18 +98,18 @@ class Columns(Layout):
         """Raw doubles as an array of rows."""
         return self._numpy.frombuffer(doubles, dtype=self._numpy.float64).reshape(-1, len(self.names))
 
-    def unpack_labelled(self, packed: bytes) -> "tuple[Any, Any]":
+    def unpack_labelled(self, packed: bytes) -> tuple[Any, Any]:
         """Rows of raw doubles as an array, and the whole numbers that follow them, one for each row."""
         numpy, width = self._numpy, len(self.names)
         count = len(packed) // (8 * (width + 1))
         rows = numpy.frombuffer(packed, dtype=numpy.float64, count=count * width).reshape(-1, width)
         return rows, numpy.frombuffer(packed, dtype=numpy.int64, offset=8 * count * width)
 
-    def document(self, rows: Any) -> "dict[str, Any]":
+    def document(self, rows: Any) -> dict[str, Any]:
         """The request that an array of rows stands for."""
         return {"dataframe_split": {"columns": self.names, "data": rows.tolist()}}
 
-    def join(self, parts: "list[Any]") -> Any:
+    def join(self, parts: list[Any]) -> Any:
         """Rows of several requests, lists or arrays, as one array."""
         return self._numpy.concatenate([self._numpy.asarray(part, dtype=self._numpy.float64) for part in parts])
 
@@ -121,6 +122,6 @@ class Columns(Layout):
             return self._pandas.DataFrame(dict(zip(self.names, block)), copy=False)
         return self._pandas.DataFrame(block.T, columns=self._index.view(), copy=False)  # a model may name its columns
 
-    def _types(self, kind: str) -> "frozenset[type]":
+    def _types(self, kind: str) -> frozenset[type]:
         types = _JSON_TYPES[kind]
         return types | {NONE} if self.nulls and kind in ("double", "float") else types

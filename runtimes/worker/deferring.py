@@ -6,6 +6,8 @@ worker of a scikit-learn model starts (docs/decisions/0311). A deferred module i
 runs when somebody asks it for a name, and from then on it is a module like any other.
 """
 
+from __future__ import annotations
+
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -53,7 +55,7 @@ class Deferred(types.ModuleType):
             run(self)
         types.ModuleType.__setattr__(self, name, value)
 
-    def __dir__(self) -> "list[str]":
+    def __dir__(self) -> list[str]:
         run(self)
         return list(types.ModuleType.__dir__(self))
 
@@ -67,7 +69,7 @@ class Loader(importlib.abc.Loader):
         self.runs = False
         """Whether the code runs now, in the thread that holds the module's lock."""
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> "types.ModuleType | None":
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         """The module as its own loader makes it."""
         made: types.ModuleType | None = self.loader.create_module(spec)
         return made
@@ -101,8 +103,8 @@ class Finder(importlib.abc.MetaPathFinder):
         self.deferred: list[str] = []
 
     def find_spec(
-        self, name: str, path: "Sequence[str] | None" = None, target: "types.ModuleType | None" = None
-    ) -> "importlib.machinery.ModuleSpec | None":
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of a module that is to be deferred."""
         if name in WHOLE or name in APART:
             spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -172,7 +174,7 @@ def _asker() -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def defer(model_directory: str) -> "Finder | None":
+def defer(model_directory: str) -> Finder | None:
     """Defers from now on what models of that flavor do not use; None where nothing is known of the flavor."""
     try:
         with open(f"{model_directory}/MLmodel", encoding="utf-8") as file:

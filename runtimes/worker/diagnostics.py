@@ -4,6 +4,8 @@ A model may configure logging as it likes, replace `sys.stderr` or put a file in
 of that is used. A descriptor of the worker's own leads to where stderr led before the model was loaded.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import threading
@@ -26,11 +28,11 @@ class Diagnostics:
         """Takes a descriptor of its own to where stderr leads now; to be called before the model is loaded."""
         self.descriptor = os.dup(STDERR)
 
-    def error(self, text: str, error: "BaseException | None" = None) -> None:
+    def error(self, text: str, error: BaseException | None = None) -> None:
         """Something failed; with the trace of `error`."""
         self._write("ERROR", text, error)
 
-    def warning(self, text: str, error: "BaseException | None" = None) -> None:
+    def warning(self, text: str, error: BaseException | None = None) -> None:
         """Something is not as it should be."""
         if not self._quiet:
             self._write("WARNING", text, error)
@@ -41,7 +43,7 @@ class Diagnostics:
             self._write("INFO", text, None)
 
     @contextlib.contextmanager
-    def quiet(self) -> "Iterator[None]":
+    def quiet(self) -> Iterator[None]:
         """Errors alone are told within: trial requests are none of the reader's business."""
         self._quiet = True
         try:
@@ -49,7 +51,7 @@ class Diagnostics:
         finally:
             self._quiet = False
 
-    def _write(self, level: str, text: str, error: "BaseException | None") -> None:
+    def _write(self, level: str, text: str, error: BaseException | None) -> None:
         lines = f"{level} headrace.worker: {text}\n"
         if error is not None:
             lines += _trace(error)

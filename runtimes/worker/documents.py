@@ -1,5 +1,7 @@
 """JSON of many requests or answers, read and written in one step: each one's start costs as much as a row."""
 
+from __future__ import annotations
+
 import json
 import logging
 from itertools import chain
@@ -8,7 +10,7 @@ from typing import Any
 log = logging.getLogger("headrace.worker")
 
 
-def parsed(bodies: "list[bytes]") -> "list[Any]":
+def parsed(bodies: list[bytes]) -> list[Any]:
     """The JSON documents of several bodies; None, which no form takes, where MLflow has to word a refusal.
 
     The front lets only whole, valid documents through, so that all of them are read as one list: the parser's start
@@ -32,7 +34,7 @@ def parsed(bodies: "list[bytes]") -> "list[Any]":
 _PLAIN = frozenset((int, float, bool))
 
 
-def written(result: "list[Any]", dump: Any) -> "list[str] | None":
+def written(result: list[Any], dump: Any) -> list[str] | None:
     """The JSON texts of the items of a result, all made at once; None where items must be written with their answer.
 
     `dump` writes what JSON cannot carry as null; numbers have no comma in their text, hence the split.

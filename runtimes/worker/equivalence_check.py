@@ -5,8 +5,9 @@ predict function replaced by one that keeps what it is given. Whether requests m
 (`independence`).
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 import contextlib
 import importlib
 import inspect
@@ -31,7 +32,7 @@ PYTHON_MODEL_LOADERS = frozenset(("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.
 NETWORK_LOADERS = frozenset("mlflow." + name for name in ("onnx", "pytorch", "tensorflow", "keras"))
 """Those of them that compute in single precision, mostly, and take whole numbers as places in a table."""
 
-_SAMPLES: "dict[str, list[Any]]" = {
+_SAMPLES: dict[str, list[Any]] = {
     "double": [1, 2.5, -3, 0, 1e-7, 12345.678],
     "float": [1, 2.5, -3, 0, 1e-7, 0.1],
     "long": [1, -2, 0, 7, 1 << 40, 3],
@@ -45,12 +46,12 @@ class Captured(Exception):
     """Raised in place of a prediction."""
 
 
-def capture(scorer: Any, document: Any) -> "tuple[Any, dict[str, Any]] | None":
+def capture(scorer: Any, document: Any) -> tuple[Any, dict[str, Any]] | None:
     """What MLflow's own scoring hands to the model for a JSON request: the data and the keyword arguments."""
     return capture_body(scorer, "application/json", json.dumps(document).encode())
 
 
-def capture_body(scorer: Any, content_type: str, body: bytes) -> "tuple[Any, dict[str, Any]] | None":
+def capture_body(scorer: Any, content_type: str, body: bytes) -> tuple[Any, dict[str, Any]] | None:
     """The same for a request of any content type."""
     model = scorer.model
     original = model._predict_fn
@@ -118,7 +119,7 @@ def identical(ours: Any, theirs: Any, pandas: Any, numpy: Any) -> bool:
     return _laid_out_alike(ours, theirs) and _owned(ours) == _owned(theirs)
 
 
-def _blocks(frame: Any) -> "list[Any]":
+def _blocks(frame: Any) -> list[Any]:
     """The columns of each block of a frame's memory, and whether a model may write there; empty where pandas hides it.
 
     Of columns in one block, `values` is a view: what a model writes there stays in a frame that it took them from.
@@ -130,12 +131,12 @@ def _blocks(frame: Any) -> "list[Any]":
     return sorted(found, key=str)
 
 
-def _shown(frame: Any, numpy: Any) -> "tuple[bool, bool]":
+def _shown(frame: Any, numpy: Any) -> tuple[bool, bool]:
     """Whether `values` is the frame's own memory, and whether a model may write there: what it writes then stays."""
     return bool(numpy.shares_memory(frame.values, frame.values)), bool(frame.values.flags.writeable)
 
 
-def _owned(array: Any) -> "tuple[bool, bool]":
+def _owned(array: Any) -> tuple[bool, bool]:
     """Whether an array is no view of another, and whether a model may write there."""
     return bool(array.flags.owndata), bool(array.flags.writeable)
 
@@ -147,7 +148,7 @@ def _laid_out_alike(ours: Any, theirs: Any) -> bool:
     )
 
 
-def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, Any]]":
+def _table_requests(plan: Columns, form: str, nulls: bool) -> list[dict[str, Any]]:
     rows = [[_SAMPLES[kind][(index + shift) % 6] for shift, kind in enumerate(plan.types)] for index in range(6)]
     if nulls:
         rows = [
@@ -171,8 +172,8 @@ def _table_requests(plan: Columns, form: str, nulls: bool) -> "list[dict[str, An
     return documents
 
 
-def _tensor_requests(plan: Tensor, form: str) -> "list[dict[str, Any]]":
-    def filled(shape: "tuple[int, ...]", start: int) -> Any:
+def _tensor_requests(plan: Tensor, form: str) -> list[dict[str, Any]]:
+    def filled(shape: tuple[int, ...], start: int) -> Any:
         if not shape:
             return start % 7 if plan.dtype.kind != "f" else (start % 7) / 2
         return [filled(shape[1:], start + index) for index in range(shape[0])]
@@ -180,7 +181,7 @@ def _tensor_requests(plan: Tensor, form: str) -> "list[dict[str, Any]]":
     return [{form: [filled(plan.shape, row) for row in range(count)]} for count in (1, 3)]
 
 
-def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> "dict[str, Any] | None":
+def agree(scorer: Any, plan: Any, pandas: Any, numpy: Any) -> dict[str, Any] | None:
     """Finds the forms in which `plan` and MLflow agree; the keywords MLflow passes, or None when they never agree."""
     keywords: dict[str, Any] | None = None
     if isinstance(plan, Columns):
@@ -230,7 +231,7 @@ _NUMBERS = (
 )
 
 
-def csv_agrees(scorer: Any, plan: Columns, table: Any, keywords: Any, libraries: "tuple[Any, Any]") -> bool:
+def csv_agrees(scorer: Any, plan: Columns, table: Any, keywords: Any, libraries: tuple[Any, Any]) -> bool:
     """Whether plain CSV tables, read alone and together, give the model what MLflow gives it for each."""
     if not table.suits:
         return False

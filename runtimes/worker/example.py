@@ -6,6 +6,8 @@ which MLflow reads as `split`, too); arrays as `{"inputs": …}`; sparse matrice
 them under `inputs`, beside `params`; from 2.10 to 2.15 any JSON object as it is.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from typing import Any
@@ -16,7 +18,7 @@ MOST_NUMBERS = 1_000_000
 """Of a sparse matrix, which a request holds with its zeros; more do not fit into one (16 MiB)."""
 
 
-def request(model_directory: str, info: "dict[str, Any]") -> bytes:
+def request(model_directory: str, info: dict[str, Any]) -> bytes:
     """The body of the request. `info` is what the MLmodel file says of the example.
 
     ValueError, LookupError, TypeError or OSError where there is none.
@@ -44,7 +46,7 @@ def answered(model: Any, model_directory: str) -> bool:
     return True
 
 
-def _asking(example: Any, info: "dict[str, Any]") -> "dict[str, Any]":
+def _asking(example: Any, info: dict[str, Any]) -> dict[str, Any]:
     kind, params = info.get("type"), None
     beside = kind == "dataframe" and type(example) is dict and set(example) == {"inputs", "params"}
     if info.get("params") or beside:  # MLflow 3 does not say so where they are empty
@@ -65,7 +67,7 @@ def _asking(example: Any, info: "dict[str, Any]") -> "dict[str, Any]":
     return document if params is None else {**document, "params": params}
 
 
-def _table(example: Any) -> "dict[str, Any]":
+def _table(example: Any) -> dict[str, Any]:
     if type(example) is dict and "data" in example:
         return {"dataframe_split": example}
     if type(example) is list and example:
@@ -73,7 +75,7 @@ def _table(example: Any) -> "dict[str, Any]":
     raise ValueError("it is neither a table in two parts, columns and data, nor a list of rows")
 
 
-def _dense(matrix: "dict[str, Any]", *, by_column: bool) -> "list[list[Any]]":
+def _dense(matrix: dict[str, Any], *, by_column: bool) -> list[list[Any]]:
     rows, columns = matrix["shape"]
     if rows * columns > MOST_NUMBERS:
         raise ValueError(f"it is a sparse matrix of {rows} × {columns} numbers, too many for a request")

@@ -3,6 +3,8 @@
 What may be told of a message is in `message_redaction`. The trace of a model's own exception goes to the pod's log.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -17,8 +19,8 @@ class Fault(NamedTuple):
     status: int
     error_code: str
     message: str
-    sqlstate: "str | None" = None
-    error_class: "str | None" = None
+    sqlstate: str | None = None
+    error_class: str | None = None
 
     def to_bytes(self) -> bytes:
         """The fault as a worker sends it to the front."""

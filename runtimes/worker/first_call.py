@@ -6,6 +6,8 @@ model another input has it called again where that is quick, and is not answered
 several predictions.
 """
 
+from __future__ import annotations
+
 import copy
 import importlib
 import inspect
@@ -64,7 +66,7 @@ class FirstCall:
         self.peak_bytes = None if held is None or peak is None else max(0, peak - held)
         return self.answer
 
-    def figures(self) -> "dict[str, Any]":
+    def figures(self) -> dict[str, Any]:
         """For the front: milliseconds and MiB."""
         return {
             "milliseconds": 1000.0 * self.seconds,
@@ -72,7 +74,7 @@ class FirstCall:
             "memory_mib": None if self.peak_bytes is None else self.peak_bytes / _MIB,
         }
 
-    def prove(self, merger: Any, requests: "list[Request]") -> "list[Answer]":
+    def prove(self, merger: Any, requests: list[Request]) -> list[Answer]:
         """Answers requests that protocols made of the example, each alone, in the way that callers' requests take."""
         answers = []
         merger.proving = True
@@ -88,7 +90,7 @@ class FirstCall:
             merger.proving = False
         return answers
 
-    def _keep(self, call: Any, data: Any, keywords: "dict[str, Any]") -> Any:
+    def _keep(self, call: Any, data: Any, keywords: dict[str, Any]) -> Any:
         try:
             given = copy.deepcopy((data, keywords))  # a model may change its input
         except Exception as error:
@@ -99,7 +101,7 @@ class FirstCall:
             self._kept = [(*given, result)]
         return result
 
-    def _again(self, call: Any, data: Any, keywords: "dict[str, Any]") -> Any:
+    def _again(self, call: Any, data: Any, keywords: dict[str, Any]) -> Any:
         for before, given, result in self._kept:
             if given == keywords and _same(data, before):
                 return result
@@ -113,7 +115,7 @@ class FirstCall:
         return answer != self.answer and self._scorer.score(JSON, self.body) != self.answer
 
 
-def _called(call: Any, data: Any, keywords: "dict[str, Any]") -> Any:
+def _called(call: Any, data: Any, keywords: dict[str, Any]) -> Any:
     return call(data, **keywords)
 
 
@@ -157,7 +159,7 @@ def _same(ours: Any, theirs: Any) -> bool:
         return False
 
 
-def _forget_peak() -> "int | None":
+def _forget_peak() -> int | None:
     """The memory that the process holds, from which on its peak is measured anew; None where that cannot be."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
@@ -167,7 +169,7 @@ def _forget_peak() -> "int | None":
     return _memory("VmRSS")
 
 
-def _memory(name: str) -> "int | None":
+def _memory(name: str) -> int | None:
     try:
         with open(f"/proc/{os.getpid()}/status") as file:
             found = [line.split()[1] for line in file if line.startswith(f"{name}:")]

@@ -4,6 +4,8 @@ Layout, little-endian: u32 length of all that follows, u8 kind, u32 length of th
 Both ends are our own and of one release, so the layout carries no version; the JSON object leaves room to add keys.
 """
 
+from __future__ import annotations
+
 import json
 import struct
 from enum import IntEnum
@@ -62,7 +64,7 @@ class Reader:
         """Adds received bytes."""
         self._buffer += data
 
-    def next(self) -> "Frame | None":
+    def next(self) -> Frame | None:
         """The next whole frame, or None until more bytes come. ValueError when the stream is out of step."""
         buffer = self._buffer
         if len(buffer) < _PREFIX.size:
@@ -81,7 +83,7 @@ class Reader:
         return Frame(kind, head, payload)
 
 
-def split(payload: bytes, lengths: "list[int]") -> "list[bytes]":
+def split(payload: bytes, lengths: list[int]) -> list[bytes]:
     """Cuts a payload into consecutive parts of the given lengths."""
     parts = []
     start = 0

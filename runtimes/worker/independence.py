@@ -5,8 +5,9 @@ rows in any order, twice, and in calls of one row up to the most that a merged c
 row in two ways by itself is not proven either: nobody could tell chance from company.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 import math
 import random
 import time
@@ -82,7 +83,7 @@ class Comparison:
         self._predict = predict
         self._rounds = rounds
 
-    def odd(self, rows: "list[Any]", together: "list[Any]", alone: "list[Any]") -> "int | None":
+    def odd(self, rows: list[Any], together: list[Any], alone: list[Any]) -> int | None:
         """The place of a row whose answer depends on the others; None when none does."""
         relative, absolute = (ROUNDING, ABSOLUTE_TOLERANCE) if self._rounds else (EXACT, 0.0)
         places = [
@@ -154,7 +155,7 @@ class Trial:
         self._alone: list[Any] = []
         self._began = (0.0, 0.0)
 
-    def verdict(self, candidates: "Iterable[Any]") -> Verdict:
+    def verdict(self, candidates: Iterable[Any]) -> Verdict:
         """What may be merged, by rows of which the model may refuse some."""
         self._began = time.process_time(), time.monotonic()
         try:
@@ -171,7 +172,7 @@ class Trial:
             return Verdict(False, str(refuted), mixes=True)
         return Verdict(True, most_rows=most_rows, nulls=self._nulls())
 
-    def tried(self, *, nulls: bool) -> "tuple[list[Any], list[Any]]":
+    def tried(self, *, nulls: bool) -> tuple[list[Any], list[Any]]:
         """The rows of a proof that holds and their answers; without `nulls` those without nulls."""
         pairs = [(row, answer) for row, answer in zip(self._rows, self._alone) if nulls or not self._null(row)]
         return [row for row, _ in pairs], [answer for _, answer in pairs]
@@ -179,7 +180,7 @@ class Trial:
     def _null(self, row: Any) -> bool:
         return isinstance(self._plan, Columns) and None in row
 
-    def _ask_alone(self, candidates: "Iterable[Any]", wanted: int) -> None:
+    def _ask_alone(self, candidates: Iterable[Any], wanted: int) -> None:
         for tried, row in enumerate(candidates):
             if len(self._rows) >= wanted or tried >= MOST_TRIED:
                 break
@@ -240,7 +241,7 @@ class Trial:
         width = len(self._plan.names) if isinstance(self._plan, Columns) else math.prod(self._plan.shape)
         return max(len(self._rows), min(MOST_ROWS, _MOST_NUMBERS // max(1, width)))
 
-    def _call(self, places: "list[int]") -> float:
+    def _call(self, places: list[int]) -> float:
         """Asks rows together and returns the CPU seconds it took."""
         rows = [self._rows[at] for at in places]
         begun = time.process_time()
@@ -258,7 +259,7 @@ class Trial:
             raise _Refuted(DEPENDS)
         return seconds
 
-    def _ask_again(self, places: "list[int]") -> None:
+    def _ask_again(self, places: list[int]) -> None:
         for at in places:
             try:
                 again = self._predict(self._plan.build([self._rows[at]]))

@@ -6,8 +6,9 @@ and says whether it had whole numbers, others and zeros; a column of texts has t
 are many, their shapes. Nulls are proven by themselves.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 from itertools import chain
 from typing import Any
 
@@ -34,7 +35,7 @@ class Kinds:
         for place, at in enumerate(self._places):
             self._had[2, place] = types[at] not in ("double", "float") if types else plan.dtype.kind != "f"
 
-    def odd(self, tables: "list[Any]", data: Any) -> "list[int]":
+    def odd(self, tables: list[Any], data: Any) -> list[int]:
         """The rows that hold a value of a kind that is not known, of all rows of tables and the input they make."""
         found: set[int] = set()
         rows = list(chain.from_iterable(tables)) if self._mixed else []
@@ -58,7 +59,7 @@ class Kinds:
                 )
         return sorted(found)
 
-    def know(self, tables: "list[Any]", data: Any) -> None:
+    def know(self, tables: list[Any], data: Any) -> None:
         """Takes up the kinds of rows that were tried."""
         rows = list(chain.from_iterable(tables)) if self._mixed else []
         numpy, numbers = self._numpy, self._numbers(rows, data)
@@ -73,7 +74,7 @@ class Kinds:
             self._shapes[at].update(map(_shape, texts))
             known.update(sorted(texts)[: max(0, MOST_TEXTS - len(known))])
 
-    def _numbers(self, rows: "list[Any]", data: Any) -> Any:
+    def _numbers(self, rows: list[Any], data: Any) -> Any:
         """An array of one line a row; None where there are no numbers."""
         numpy = self._numpy
         if self._mixed:
@@ -81,7 +82,7 @@ class Kinds:
             return numpy.array(lines, dtype=numpy.float64) if self._places else None
         return data.reshape(len(data), -1) if isinstance(data, numpy.ndarray) else data.to_numpy()
 
-    def _sorts(self, numbers: Any) -> "tuple[Any, Any, Any]":
+    def _sorts(self, numbers: Any) -> tuple[Any, Any, Any]:
         zero, whole = numbers == 0, numbers == self._numpy.rint(numbers)
         return zero, whole & ~zero, ~whole & ~self._numpy.isnan(numbers)
 
@@ -92,5 +93,5 @@ class Kinds:
         return self._numpy.where(highest == 0, 0.0, self._numpy.copysign(above, highest))
 
 
-def _shape(text: str) -> "tuple[Any, ...]":
+def _shape(text: str) -> tuple[Any, ...]:
     return len(text).bit_length(), text.isascii(), text.isdigit(), text.isalpha(), text.islower(), text.isupper()

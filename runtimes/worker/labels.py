@@ -5,13 +5,15 @@ load. Rows of several requests go into one call with their labels where the mode
 its rows are called, twice the same included; elsewhere requests that name their rows are answered one a call.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from . import equivalence_check
 from .columns import Columns
 from .independence import close
 
-_KINDS: "tuple[tuple[Any, ...], ...]" = (
+_KINDS: tuple[tuple[Any, ...], ...] = (
     (18, 19, 20),
     (7, 7, 7),
     (2, -1, 1 << 40),
@@ -25,7 +27,7 @@ _KINDS: "tuple[tuple[Any, ...], ...]" = (
 _VALUES = {"double": 1.5, "float": 2.5, "long": 3, "integer": 4, "boolean": True, "string": "a"}
 
 
-def joined(parts: "list[tuple[int, Any]]", numpy: Any) -> Any:
+def joined(parts: list[tuple[int, Any]], numpy: Any) -> Any:
     """The labels of the rows of several requests, each given as its number of rows and its labels, a list or an array.
 
     Rows that their caller did not name (None) are numbered.
@@ -44,7 +46,7 @@ def put(frame: Any, labels: Any, pandas: Any) -> Any:
     return frame
 
 
-def agree(scorer: Any, plan: Columns, keywords: Any, libraries: "tuple[Any, Any]") -> bool:
+def agree(scorer: Any, plan: Columns, keywords: Any, libraries: tuple[Any, Any]) -> bool:
     """Whether a table with labels is to the model what MLflow would hand to it."""
     if "dataframe_split" not in plan.forms:
         return False
@@ -63,7 +65,7 @@ def agree(scorer: Any, plan: Columns, keywords: Any, libraries: "tuple[Any, Any]
     return True
 
 
-def ignored(plan: Columns, rows: "list[Any]", predict: Any, pandas: Any) -> bool:
+def ignored(plan: Columns, rows: list[Any], predict: Any, pandas: Any) -> bool:
     """Whether the model answers alike whatever its rows are called. `predict` gives a JSON-ready result."""
     rows = (list(rows) * 3)[:3]
     try:

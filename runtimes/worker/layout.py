@@ -4,8 +4,9 @@ Front and worker read requests by this one rule: what the front packs is what th
 can be nothing but right is taken; None means that MLflow must look at the request.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 import operator
 from typing import Any
 
@@ -17,7 +18,7 @@ _LABEL_TYPES = frozenset((int, str, float, bool, type(None)))
 _MOST_ORDERS = 256
 
 
-def form_of(document: Any) -> "str | None":
+def form_of(document: Any) -> str | None:
     """The one input form of a request without params; None when MLflow must look at it."""
     if type(document) is not dict or document.get("params") is not None or not UNIFIED.isdisjoint(document):
         return None
@@ -28,12 +29,12 @@ def form_of(document: Any) -> "str | None":
 class Layout:
     """The named columns of a signature, in its order."""
 
-    def __init__(self, names: "list[str]") -> None:
+    def __init__(self, names: list[str]) -> None:
         self.names = names
         self._pick = operator.itemgetter(*names) if len(names) > 1 else lambda record: (record[names[0]],)
         self._orders: dict[tuple[Any, ...], tuple[int, ...] | None] = {}
 
-    def plain_rows(self, document: Any) -> "list[Any] | None":
+    def plain_rows(self, document: Any) -> list[Any] | None:
         """The rows of a request that is nothing but `dataframe_split` in the signature's order, as most are.
 
         None where `rows` has to look: it takes these requests, too, and gives the same.
@@ -48,7 +49,7 @@ class Layout:
             return None
         return data if set(map(len, data)) == {len(self.names)} else None
 
-    def rows(self, form: str, document: Any) -> "list[Any] | None":
+    def rows(self, form: str, document: Any) -> list[Any] | None:
         """The rows of one request in the signature's order; None when MLflow must look at it."""
         value = document[form]
         if form == "dataframe_split":
@@ -65,7 +66,7 @@ class Layout:
             return None
 
     @staticmethod
-    def labels(form: str, document: Any) -> "list[Any] | None":
+    def labels(form: str, document: Any) -> list[Any] | None:
         """What a request that has rows calls them (`index`): a label a row; empty when it does not name them.
 
         None when MLflow must look at them: lists become an index of several levels, and what is too long is refused.
@@ -82,7 +83,7 @@ class Layout:
             return None
         return value
 
-    def _split_rows(self, value: Any) -> "list[Any] | None":
+    def _split_rows(self, value: Any) -> list[Any] | None:
         if type(value) is not dict or value.keys() - {"index"} != _SPLIT_KEYS:
             return None
         data, columns = value["data"], value["columns"]
@@ -99,7 +100,7 @@ class Layout:
             return [(row[order[0]],) for row in data]
         return list(map(operator.itemgetter(*order), data))
 
-    def _column_rows(self, value: "dict[str, Any]") -> "list[Any] | None":
+    def _column_rows(self, value: dict[str, Any]) -> list[Any] | None:
         try:
             columns = [value[name] for name in self.names]
         except KeyError:
@@ -110,7 +111,7 @@ class Layout:
             return None
         return list(zip(*columns))
 
-    def _order(self, columns: "tuple[Any, ...]") -> "tuple[int, ...] | None":
+    def _order(self, columns: tuple[Any, ...]) -> tuple[int, ...] | None:
         if columns not in self._orders:
             if len(self._orders) > _MOST_ORDERS:  # callers choose column lists; the memory for them stays bounded
                 self._orders.clear()

@@ -1,5 +1,7 @@
 """Loads the model and reads what the front must know about it."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys
@@ -47,7 +49,7 @@ def raw_model(model: Any) -> Any:
     return getattr(made, "sklearn_model", made)  # MLflow 1 has no wrapper, MLflow 2.9 one without this method
 
 
-def warm_up_body(model_directory: str, metadata: Any) -> "bytes | None":
+def warm_up_body(model_directory: str, metadata: Any) -> bytes | None:
     """The JSON request made of the model's own input example; None without one.
 
     An example that makes no request says nothing about the model: the log says why, and the model is served untried.
@@ -75,7 +77,7 @@ def _ignores_empty_params(model: Any) -> bool:
     return known is not None or loader_of(model) in ROW_WISE_LOADERS
 
 
-def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> "dict[str, Any]":
+def description(model: Any, *, load_seconds: float, warm_up_seconds: float) -> dict[str, Any]:
     """What the front shows at /version, in metrics and in v2 metadata."""
     metadata = model.metadata
     version = importlib.import_module("mlflow.version").VERSION

@@ -6,6 +6,8 @@ scored again, each apart, and those answers count. Merged are only models of fla
 
 # ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import importlib
@@ -62,7 +64,7 @@ class Merger:
         self.checking_seconds = 0.0
         """Time spent on checks so far."""
 
-    def prepare(self, warm_up: "bytes | None") -> None:
+    def prepare(self, warm_up: bytes | None) -> None:
         """Finds out what may be done for this model; never raises."""
         told = logging.root.manager.disable
         logging.disable(max(told, logging.WARNING))  # trial requests are none of the reader's business
@@ -93,28 +95,28 @@ class Merger:
             self._take(verdict)
 
     @property
-    def packs(self) -> "list[str]":
+    def packs(self) -> list[str]:
         """Columns in whose order requests may come as raw doubles; empty when they may not."""
         return list(self._plan.names) if isinstance(self._plan, Columns) and self._plan.packs else []
 
     @property
-    def packs_shape(self) -> "list[int]":
+    def packs_shape(self) -> list[int]:
         """Shape of one item, when requests for a tensor may come as raw doubles; empty when they may not."""
         return list(self._plan.shape) if isinstance(self._plan, Tensor) and self._plan.packs else []
 
     @property
-    def forms(self) -> "list[str]":
+    def forms(self) -> list[str]:
         """Input forms that take the fast way."""
         return [*sorted(self._plan.forms), *(["csv"] if self._csv else [])] if self._plan is not None else []
 
-    def answer(self, requests: "list[Request]") -> "list[Answer]":
+    def answer(self, requests: list[Request]) -> list[Answer]:
         """Answers in the order of the requests; never raises."""
         answers: list[Answer | None] = [None] * len(requests)
         if self._plan is not None:
             self._answer_fast(requests, answers)
         return [self._alone(request) if answer is None else answer for request, answer in zip(requests, answers)]
 
-    def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
+    def stream(self, content_type: str, body: bytes) -> Iterator[bytes]:
         """The pieces of a streamed answer; streams are never merged."""
         return self._scorer.stream(content_type, body)
 
@@ -122,7 +124,7 @@ class Merger:
         """What to answer to a stream that raised `error`."""
         return self._scorer.fault(error, body)
 
-    def _prepare(self, warm_up: "bytes | None") -> None:
+    def _prepare(self, warm_up: bytes | None) -> None:
         scorer = self._scorer
         model = scorer.model
         loader = loading.loader_of(model)
@@ -167,7 +169,7 @@ class Merger:
         self._most_rows, self._nulls = verdict.most_rows, verdict.nulls
         self.reason, self.mixes, self.merges = verdict.reason, verdict.mixes, verdict.merges
 
-    def _example_rows(self, warm_up: "bytes | None") -> "list[Any]":
+    def _example_rows(self, warm_up: bytes | None) -> list[Any]:
         if warm_up is None:
             return []
         return self._rows_of(json.loads(warm_up)) or []
@@ -186,7 +188,7 @@ class Merger:
         numbers = getattr(found, "predict_proba", None) or getattr(found, "decision_function", None)
         return None if numbers is None else lambda data: self._scorer.jsonable(numbers(data))
 
-    def _rows_of(self, document: Any) -> "list[Any] | None":
+    def _rows_of(self, document: Any) -> list[Any] | None:
         plan = self._plan
         form = form_of(document)
         if form is None or form not in plan.forms:
@@ -194,7 +196,7 @@ class Merger:
         found: list[Any] | None = plan.rows(form, document)
         return found if found is not None and plan.suits(found) else None
 
-    def _part(self, place: int, document: Any) -> "Part | None":
+    def _part(self, place: int, document: Any) -> Part | None:
         """A JSON request as a part; None when MLflow must look at it."""
         found = self._rows_of(document)
         if found is None:
@@ -204,7 +206,7 @@ class Merger:
             return None
         return Part(place, found, named or None)
 
-    def _answer_fast(self, requests: "list[Request]", answers: "list[Answer | None]") -> None:
+    def _answer_fast(self, requests: list[Request], answers: list[Answer | None]) -> None:
         together: list[Part] = []
         documents = iter(parsed([request.body for request in requests if request.content_type == JSON]))
         for index, request in enumerate(requests):
@@ -224,7 +226,7 @@ class Merger:
                 for part in group:
                     answers[part.place], _ = self._one(part, requests[part.place])
 
-    def _groups(self, together: "list[Part]") -> "list[list[Part]]":
+    def _groups(self, together: list[Part]) -> list[list[Part]]:
         """The parts of each model call: as many as were proven together, and apart what was not."""
         if not self.merges or len(together) < 2:
             return [[part] for part in together]
@@ -255,7 +257,7 @@ class Merger:
         packed = parts.unpacked(0, request.content_type, request.body, self._plan)
         return request.body if packed is None else json.dumps(parts.document(packed, self._plan)).encode()
 
-    def _one(self, part: Part, request: Request) -> "tuple[Answer, Any]":
+    def _one(self, part: Part, request: Request) -> tuple[Answer, Any]:
         """The answer to one request, for which the model is called once, and its result; None for a fault."""
         scorer = self._scorer
         try:
@@ -277,7 +279,7 @@ class Merger:
             self._proof.keep(part.rows)
         return answer, result
 
-    def _call(self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+    def _call(self, group: list[Part], requests: list[Request], answers: list[Answer | None]) -> None:
         """One model call for several requests. Where it fails, or is found wrong, each is scored apart."""
         sizes = [len(part.rows) for part in group]
         begun = time.monotonic()
@@ -312,7 +314,7 @@ class Merger:
         if not chosen or self._holds(chosen, group, requests, result, answers):
             self._write(sizes, group, result, answers)
 
-    def _strange(self, group: "list[Part]", data: Any) -> "list[Part]":
+    def _strange(self, group: list[Part], data: Any) -> list[Part]:
         """The requests with values of a kind that was not tried in company."""
         if self._proof is None:
             return []
@@ -320,16 +322,14 @@ class Merger:
         owners = [part for part in group for _ in part.rows] if odd else []
         return list({owners[at].place: owners[at] for at in odd}.values())
 
-    def _meet(self, strange: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+    def _meet(self, strange: list[Part], requests: list[Request], answers: list[Answer | None]) -> None:
         """Answers them apart; once the model has taken them, they are tried in company."""
         for part in strange:
             answers[part.place], result = self._one(part, requests[part.place])
             if self._proof is not None and type(result) is list and len(result) == len(part.rows):
                 self._proof.meet(part.rows, result)
 
-    def _write(
-        self, sizes: "list[int]", group: "list[Part]", result: "list[Any]", answers: "list[Answer | None]"
-    ) -> None:
+    def _write(self, sizes: list[int], group: list[Part], result: list[Any], answers: list[Answer | None]) -> None:
         texts = written(result, self._scorer.dump)
         start = 0
         for size, part in zip(sizes, group):
@@ -342,18 +342,18 @@ class Merger:
                 answers[part.place] = Answer(200, body)
             start = end
 
-    def _apart(self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]") -> None:
+    def _apart(self, group: list[Part], requests: list[Request], answers: list[Answer | None]) -> None:
         for part in group:
             if answers[part.place] is None:
                 answers[part.place], _ = self._one(part, requests[part.place])
 
     def _holds(
         self,
-        chosen: "list[int]",
-        group: "list[Part]",
-        requests: "list[Request]",
-        result: "list[Any]",
-        answers: "list[Answer | None]",
+        chosen: list[int],
+        group: list[Part],
+        requests: list[Request],
+        result: list[Any],
+        answers: list[Answer | None],
     ) -> bool:
         """Whether requests that are scored apart get what the merged call gave; if not, all of the call are."""
         begun = time.monotonic()
@@ -383,9 +383,7 @@ class Merger:
             )
         return not different and not chance
 
-    def _differs(
-        self, group: "list[Part]", requests: "list[Request]", answers: "list[Answer | None]", reason: str
-    ) -> None:
+    def _differs(self, group: list[Part], requests: list[Request], answers: list[Answer | None], reason: str) -> None:
         self.watch.differed += 1
         self.end(reason)
         self._apart(group, requests, answers)

@@ -6,6 +6,8 @@ are known here by their fixed words, and what follows these is cut; of any other
 model's own MlflowException are its author's, and are kept unless they say again what the request holds.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Collection
@@ -96,7 +98,7 @@ def of_mlflow(message: str, names: Collection[str] = ()) -> str:
     return _cut(found.group()) if column is None or column.group(1) in names else UNTOLD
 
 
-def of_author(message: str, body: bytes, names: Collection[str]) -> "str | None":
+def of_author(message: str, body: bytes, names: Collection[str]) -> str | None:
     """A message that the model's author wrote, at most 2,000 characters; None when it repeats what the request holds.
 
     `names` are the signature's, which a message may say.
@@ -107,7 +109,7 @@ def of_author(message: str, body: bytes, names: Collection[str]) -> "str | None"
     return _cut(message)
 
 
-def _words(body: bytes) -> "set[str]":
+def _words(body: bytes) -> set[str]:
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
     except ValueError:

@@ -1,5 +1,7 @@
 """JSON requests by the functions of whichever MLflow the model was logged with; they had other names in other years."""
 
+from __future__ import annotations
+
 import json
 from typing import Any, NamedTuple
 
@@ -10,7 +12,7 @@ class Parsed(NamedTuple):
     """A request as the model will see it."""
 
     data: Any
-    params: "dict[str, Any] | None"
+    params: dict[str, Any] | None
     unwrapped: bool
     """The caller spoke the unified LLM format, whose answer has no `predictions` around it."""
 

@@ -1,5 +1,7 @@
 """Requests that take the fast way, and the one input of a model that several of them become."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 from . import labels
@@ -21,14 +23,14 @@ class Part(NamedTuple):
     """What the caller calls them, a list or an array of one label a row; None where it does not name them."""
 
 
-def unpacked(place: int, content_type: str, body: bytes, plan: Any) -> "Part | None":
+def unpacked(place: int, content_type: str, body: bytes, plan: Any) -> Part | None:
     """What the front has packed; None where it has not."""
     if content_type == PACKED:
         return Part(place, plan.unpack(body))
     return Part(place, *plan.unpack_labelled(body)) if content_type == LABELLED else None
 
 
-def document(part: Part, plan: Any) -> "dict[str, Any]":
+def document(part: Part, plan: Any) -> dict[str, Any]:
     """The request that a packed part stands for."""
     told: dict[str, Any] = plan.document(part.rows)
     if part.labels is not None:
@@ -36,7 +38,7 @@ def document(part: Part, plan: Any) -> "dict[str, Any]":
     return told
 
 
-def built(parts: "list[Part]", plan: Any, libraries: "tuple[Any, Any]") -> Any:
+def built(parts: list[Part], plan: Any, libraries: tuple[Any, Any]) -> Any:
     """The model's input for the rows of one or more requests."""
     tables = [part.rows for part in parts]
     if all(type(table) is list for table in tables):

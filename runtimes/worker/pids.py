@@ -4,6 +4,8 @@ The kubelet sets it for the pod (`podPidsLimit`), out of sight of its containers
 are, and the limit of the container where it has one of its own.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 
@@ -11,7 +13,7 @@ ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/pids")
 """Of cgroup v2, and of v1."""
 
 
-def told(error: BaseException, roots: "tuple[str, ...]" = ROOTS) -> str:
+def told(error: BaseException, roots: tuple[str, ...] = ROOTS) -> str:
     """What an error that the limit has caused leaves out, to be put behind its words; empty for any other error."""
     now, most = (_number(roots, name) for name in ("pids.current", "pids.max"))
     full = now is not None and most is not None and now >= 0.95 * most
@@ -31,7 +33,7 @@ def _refuses_a_process(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EAGAIN
 
 
-def _chain(error: "BaseException | None") -> "list[BaseException]":
+def _chain(error: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
     while error is not None and all(error is not one for one in found):
         found.append(error)
@@ -39,7 +41,7 @@ def _chain(error: "BaseException | None") -> "list[BaseException]":
     return found
 
 
-def _number(roots: "tuple[str, ...]", name: str) -> "int | None":
+def _number(roots: tuple[str, ...], name: str) -> int | None:
     for root in roots:
         try:
             with open(os.path.join(root, name), encoding="ascii") as file:

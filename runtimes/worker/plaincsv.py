@@ -6,6 +6,8 @@ on its column's type alone, so the rows of many requests with one header may be 
 digits, signs, points, exponents and commas under exactly the header of the signature, with a number in every field.
 """
 
+from __future__ import annotations
+
 import logging
 from io import BytesIO
 from typing import Any
@@ -22,7 +24,7 @@ MOST_BYTES = 1 << 20
 class PlainCsv:
     """The CSV requests of a model whose columns are all of type double."""
 
-    def __init__(self, names: "list[str]", numpy: Any, pandas: Any) -> None:
+    def __init__(self, names: list[str], numpy: Any, pandas: Any) -> None:
         self._header = ",".join(names).encode()
         self._columns = len(names)
         self._numpy = numpy
@@ -30,7 +32,7 @@ class PlainCsv:
         self.suits = not any(character in name for name in names for character in '",\r\n') and all(names)
         """Whether the names stand in a CSV header as they are."""
 
-    def rows(self, body: bytes) -> "bytes | None":
+    def rows(self, body: bytes) -> bytes | None:
         """The lines below the header, each ended; None when MLflow must look at the request."""
         header, newline, rows = body.partition(b"\n")
         if header.rstrip(b"\r") != self._header or not newline or len(body) > MOST_BYTES:
@@ -42,7 +44,7 @@ class PlainCsv:
             return None
         return rows + b"\n"
 
-    def read(self, tables: "list[bytes]") -> Any:
+    def read(self, tables: list[bytes]) -> Any:
         """All rows as one array of doubles. ValueError, and what pandas raises, where a field is no number."""
         text = self._header + b"\n" + b"".join(tables)
         frame = self._pandas.read_csv(BytesIO(text), dtype=self._numpy.float64)
@@ -52,7 +54,7 @@ class PlainCsv:
             raise ValueError("a field is empty, or a line is")
         return values
 
-    def parts(self, bodies: "list[tuple[int, bytes]]") -> "list[Part]":
+    def parts(self, bodies: list[tuple[int, bytes]]) -> list[Part]:
         """The rows of the plain requests of some, each given with its place; none where one turns out not to be."""
         found = [(place, lines) for place, body in bodies if (lines := self.rows(body)) is not None]
         if not found:

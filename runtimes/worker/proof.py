@@ -4,8 +4,9 @@ It holds for the kinds of values that it was made with (`kinds`). Requests with 
 tried beside rows whose answers are known, between calls: nobody waits for it, and no answer of it reaches a caller.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 import logging
 import random
 from itertools import chain
@@ -35,7 +36,7 @@ class Proof:
     """
 
     def __init__(
-        self, plan: Any, predict: Any, example: "list[Any]", *, network: bool, numpy: Any, behind: Any = None
+        self, plan: Any, predict: Any, example: list[Any], *, network: bool, numpy: Any, behind: Any = None
     ) -> None:
         self._plan = plan
         self._numpy = numpy
@@ -77,16 +78,16 @@ class Proof:
             elif None not in row:
                 self._live[tuple(row)] = tuple(row)
 
-    def odd(self, tables: "list[Any]", data: Any) -> "list[int]":
+    def odd(self, tables: list[Any], data: Any) -> list[int]:
         """Which rows hold values of a kind that was not tried, of all rows of tables and the input that they make."""
         return [] if self._kinds is None else self._kinds.odd(tables, data)
 
-    def meet(self, rows: Any, answers: "list[Any]") -> None:
+    def meet(self, rows: Any, answers: list[Any]) -> None:
         """Remembers a request with such rows, and what it was answered apart."""
         if sum(len(some) for some, _ in self._met) + len(rows) <= min(_MET_ROWS, self._most_rows):
             self._met.append((rows if type(rows) is list else rows.tolist(), answers))
 
-    def learn(self) -> "Verdict | None":
+    def learn(self) -> Verdict | None:
         """The verdict by callers' rows, where they change it; None while there are not enough."""
         if self._met:
             met, self._met = self._met, []
@@ -109,7 +110,7 @@ class Proof:
         self._wanted = 0
         self._live = {}
 
-    def differs(self, rows: "list[Any]", together: "list[Any]", alone: "list[Any]") -> bool:
+    def differs(self, rows: list[Any], together: list[Any], alone: list[Any]) -> bool:
         """Whether an answer of rows together differs from that of rows alone by more than a rounding."""
         try:
             compare = Comparison(self._plan, self._predict, rounds=self._network)
@@ -118,7 +119,7 @@ class Proof:
             log.debug("a check failed", exc_info=error)
             return True
 
-    def _introduce(self, met: "list[tuple[list[Any], list[Any]]]") -> "Verdict | None":
+    def _introduce(self, met: list[tuple[list[Any], list[Any]]]) -> Verdict | None:
         """Tries requests beside rows that are known, in two orders; a verdict where that changes an answer."""
         room = max(2, self._most_rows - sum(len(rows) for rows, _ in met))
         known = random.sample(self._known, min(room, len(self._known)))
@@ -142,12 +143,12 @@ class Proof:
             self._know(some, answers)
         return None
 
-    def _know(self, rows: "list[Any]", answers: "list[Any]") -> None:
+    def _know(self, rows: list[Any], answers: list[Any]) -> None:
         assert self._kinds is not None
         self._kinds.know([rows], self._plan.build(rows))
         self._known = [*self._known, *zip(rows, answers)][-_KNOWN_ROWS:]
 
-    def _verdict(self, live: "list[Any]") -> Verdict:
+    def _verdict(self, live: list[Any]) -> Verdict:
         made = made_rows.made(self._plan, self._example, careful=self._network)
         trial = Trial(self._plan, self._predict, rounds=self._network, behind=self._behind)
         verdict = trial.verdict(chain(live, made))

@@ -4,8 +4,9 @@ They come in grades: the example's own; near to it, as callers may send; far fro
 and far with any text. What a model does not take, the trial drops. The same rows are made in every process.
 """
 
-# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
+from __future__ import annotations
 
+# ruff: noqa: B905 -- zip(strict=) came with Python 3.10 and a model's Python may be older.
 import math
 import random
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ _WHOLE = 0.25
 _BOUNDS = {"long": 1 << 40, "integer": (1 << 31) - 1}
 
 
-def made(plan: Any, example: "list[Any]", *, careful: bool) -> "Iterator[Any]":
+def made(plan: Any, example: list[Any], *, careful: bool) -> Iterator[Any]:
     """Rows for `plan`, a `Columns` or a `Tensor`, the most useful first.
 
     `careful`: whole numbers may be places in a table of the model's, and one beyond it can end a GPU's context. They
@@ -36,7 +37,7 @@ def made(plan: Any, example: "list[Any]", *, careful: bool) -> "Iterator[Any]":
     return _items(plan, example, careful)
 
 
-def with_nulls(plan: Columns, rows: "list[Any]") -> "list[Any]":
+def with_nulls(plan: Columns, rows: list[Any]) -> list[Any]:
     """Copies of rows with nulls wherever the plan takes them: each column null in some and present in others."""
     places = [at for at, kind in enumerate(plan.types) if kind in ("double", "float")]
     if not places:
@@ -50,12 +51,12 @@ def with_nulls(plan: Columns, rows: "list[Any]") -> "list[Any]":
     ]
 
 
-def nulls_of(plan: Columns, rows: "list[Any]") -> "set[int]":
+def nulls_of(plan: Columns, rows: list[Any]) -> set[int]:
     """Columns that are null in one of the rows."""
     return {at for row in rows for at, value in enumerate(row) if value is None} & set(range(len(plan.types)))
 
 
-def alike_in(plan: Any, rows: "list[Any]") -> "str | None":
+def alike_in(plan: Any, rows: list[Any]) -> str | None:
     """The name of a column that has one value in all rows; None when all vary."""
     if isinstance(plan, Columns):
         for name, values in zip(plan.names, zip(*rows)):
@@ -65,7 +66,7 @@ def alike_in(plan: Any, rows: "list[Any]") -> "str | None":
     return "the tensor" if len({plan.build([row]).tobytes() for row in rows}) < 2 else None
 
 
-def _tables(plan: Columns, example: "list[Any]", careful: bool) -> "Iterator[Any]":
+def _tables(plan: Columns, example: list[Any], careful: bool) -> Iterator[Any]:
     dice = random.Random("headrace")
     whole = [tuple(row) for row in example]
     rows = list(dict.fromkeys(row for row in whole if None not in row))
@@ -78,7 +79,7 @@ def _tables(plan: Columns, example: "list[Any]", careful: bool) -> "Iterator[Any
             yield tuple(_value(dice, kind, values, grade, careful) for kind, values in zip(plan.types, seen))
 
 
-def _value(dice: random.Random, kind: str, seen: "list[Any]", grade: str, careful: bool) -> Any:
+def _value(dice: random.Random, kind: str, seen: list[Any], grade: str, careful: bool) -> Any:
     if kind == "boolean":
         return dice.random() < 0.5
     if kind == "string":
@@ -104,7 +105,7 @@ def _bounded(value: int, kind: str) -> int:
     return max(-_BOUNDS[kind], min(_BOUNDS[kind], value))
 
 
-def _items(plan: Tensor, example: "list[Any]", careful: bool) -> "Iterator[Any]":
+def _items(plan: Tensor, example: list[Any], careful: bool) -> Iterator[Any]:
     numpy = plan.numpy
     dice = numpy.random.RandomState(0)
     seen = [numpy.asarray(item, dtype=plan.dtype) for item in example[:MOST_EXAMPLES]]

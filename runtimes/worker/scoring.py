@@ -5,6 +5,8 @@ schema enforcement and the shape of the answer are MLflow's whatever its version
 (docs/runtimes.md lists them): no payload or stack trace in an answer, and never NaN or Infinity in JSON.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import json
@@ -113,7 +115,7 @@ class Scorer:
         names = schema.input_names() if schema is not None and schema.has_input_names() else ()
         return faults.from_exception(error, body, names, parsing=parsing)
 
-    def stream(self, content_type: str, body: bytes) -> "Iterator[bytes]":
+    def stream(self, content_type: str, body: bytes) -> Iterator[bytes]:
         """The pieces of a streamed answer as JSON documents. Raises what MLflow or the model raises."""
         parsed = self.parse(content_type, body)
         for piece in self.model.predict_stream(parsed.data, params=parsed.params):

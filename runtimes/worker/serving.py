@@ -6,6 +6,8 @@ to take the turn starts one. The front never sends more calls at a time than it 
 number of threads needs no setting here.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import json
@@ -33,7 +35,7 @@ class Link:
     """The connection to the front; dials again when the front is replaced."""
 
     def __init__(
-        self, path: str, hello: "dict[str, Any]", descriptor: "int | None" = None, taken: "int | None" = None
+        self, path: str, hello: dict[str, Any], descriptor: int | None = None, taken: int | None = None
     ) -> None:
         """`descriptor` is the open connection of a worker that begins anew; None dials.
 
@@ -48,7 +50,7 @@ class Link:
         self._reader = frames.Reader()
         self._socket = self._dial() if descriptor is None else socket.socket(fileno=descriptor)
 
-    def begin_anew(self, arguments: "list[str]") -> None:
+    def begin_anew(self, arguments: list[str]) -> None:
         """Starts the process over, with this connection, of which nothing may have been received yet."""
         with self._write_lock:  # not in the middle of a beat
             descriptor = self._socket.fileno()
@@ -113,8 +115,8 @@ class Worker:
         self,
         link: Link,
         merger: Merger,
-        described: "dict[str, Any] | None" = None,
-        first_call: "FirstCall | None" = None,
+        described: dict[str, Any] | None = None,
+        first_call: FirstCall | None = None,
     ) -> None:
         self._link = link
         self._merger = merger
@@ -256,7 +258,7 @@ class Worker:
         self._announce()
 
 
-def _requests(frame: frames.Frame) -> "list[Request]":
+def _requests(frame: frames.Frame) -> list[Request]:
     items: list[tuple[str, int]] = frame.head["items"]
     bodies = frames.split(frame.payload, [length for _, length in items])
     return [Request(items[index][0], body) for index, body in enumerate(bodies)]
@@ -269,7 +271,7 @@ def _beat(link: Link) -> None:
         link.send(frame)
 
 
-def prepare(model_directory: str) -> "tuple[Merger, dict[str, Any], FirstCall | None]":
+def prepare(model_directory: str) -> tuple[Merger, dict[str, Any], FirstCall | None]:
     """The loaded, warmed-up model, its description, and its first call where it has an example.
 
     RuntimeError says in one sentence why it cannot be served.
@@ -329,7 +331,7 @@ def _answers(scorer: Scorer, first_call: FirstCall, model_directory: str) -> boo
     return False
 
 
-def state_of(merger: Merger) -> "dict[str, Any]":
+def state_of(merger: Merger) -> dict[str, Any]:
     """The part of a description that may change while serving."""
     return {"merges": merger.merges, "merges_not_because": merger.reason, "mixes": merger.mixes}
 
@@ -339,7 +341,7 @@ def _first_lines(error: BaseException) -> str:
     return text if len(text) <= 1000 else text[:1000] + " …"
 
 
-def serve(arguments: Any, *, collect_every: int, again: "list[str]") -> int:
+def serve(arguments: Any, *, collect_every: int, again: list[str]) -> int:
     """Runs the worker; the return value is the process's exit status.
 
     Once the model is ready, `collect_every` new containers are between two collections of garbage. `again` is the

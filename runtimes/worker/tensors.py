@@ -3,6 +3,8 @@
 As in `columns`, whatever is not certainly right is left to MLflow; `equivalence_check` proves that both agree.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 _KINDS = "fiu"
@@ -12,14 +14,14 @@ _KINDS = "fiu"
 class Tensor:
     """The signature of one unnamed tensor whose first dimension is free and whose others are fixed."""
 
-    def __init__(self, shape: "tuple[int, ...]", dtype: Any, numpy: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, numpy: Any) -> None:
         self.shape = shape
         self.dtype = dtype
         self.forms: set[str] = set()
         self.numpy = numpy
 
     @classmethod
-    def of(cls, schema: Any, numpy: Any) -> "Tensor | None":
+    def of(cls, schema: Any, numpy: Any) -> Tensor | None:
         """The plan for a signature; None when it is not of this kind."""
         if schema is None or not schema.is_tensor_spec() or schema.has_input_names():
             return None
@@ -28,12 +30,12 @@ class Tensor:
             return None
         return cls(tuple(spec.shape[1:]), spec.type, numpy)
 
-    def rows(self, form: str, document: Any) -> "list[Any] | None":
+    def rows(self, form: str, document: Any) -> list[Any] | None:
         """The rows of one request."""
         value = document[form]
         return value if form in ("inputs", "instances") and type(value) is list and value else None
 
-    def suits(self, rows: "list[Any]") -> bool:
+    def suits(self, rows: list[Any]) -> bool:
         """Whether every value is a number that the tensor's type takes as it is."""
         wanted = {float, int} if self.dtype.kind == "f" else {int}
         level = rows
@@ -48,7 +50,7 @@ class Tensor:
         bounds = self.numpy.iinfo(self.dtype)
         return bool(bounds.min <= min(level) and max(level) <= bounds.max)
 
-    def build(self, rows: "list[Any]") -> Any:
+    def build(self, rows: list[Any]) -> Any:
         """The array of rows that suit."""
         return self.numpy.array(rows, dtype=self.dtype)
 
@@ -61,11 +63,11 @@ class Tensor:
         """Raw doubles as an array of items."""
         return self.numpy.frombuffer(doubles, dtype=self.numpy.float64).reshape((-1, *self.shape))
 
-    def document(self, items: Any) -> "dict[str, Any]":
+    def document(self, items: Any) -> dict[str, Any]:
         """The request that an array of items stands for."""
         return {"inputs": items.tolist()}
 
-    def join(self, parts: "list[Any]") -> Any:
+    def join(self, parts: list[Any]) -> Any:
         """Items of several requests, lists or arrays, as one array."""
         return self.numpy.concatenate([self.numpy.asarray(part, dtype=self.numpy.float64) for part in parts])
 

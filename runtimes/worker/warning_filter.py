@@ -6,6 +6,8 @@ urllib3 are imported, and that is nearly half of the time of a forest's predicti
 through to `warnings.showwarning`, where the filters that were there decide what is shown, as before.
 """
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 
@@ -16,13 +18,13 @@ _MOST_SEEN = 4096
 class Filters:
     """Filters that are applied as a warning is shown."""
 
-    def __init__(self, filters: "list[Any]", show: Any) -> None:
+    def __init__(self, filters: list[Any], show: Any) -> None:
         self._filters = filters
         self._show = show
         self._seen: set[Any] = set()
 
     def showwarning(  # noqa: PLR0917 -- `warnings` calls it
-        self, message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: "str | None" = None
+        self, message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
     ) -> None:
         """`warnings.showwarning`: shows a warning, keeps it back or raises it."""
         text = str(message)

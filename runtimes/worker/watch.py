@@ -5,6 +5,8 @@ is new in kind (longer than any before, the first with nulls, the first with a l
 a hundredth of the time that merged calls take. Pure: sizes and times come in as numbers.
 """
 
+from __future__ import annotations
+
 import random
 from typing import Any
 
@@ -38,11 +40,11 @@ class Watch:
         """Those that were answered otherwise; merging ended with the first."""
 
     @property
-    def most_requests(self) -> "int | None":
+    def most_requests(self) -> int | None:
         """Requests that a merged call may have now; None for any number."""
         return SURE_REQUESTS if self._sure else None
 
-    def chosen(self, sizes: "list[int]", result: "list[Any]", seconds: float, *, nulls: bool) -> "list[int]":
+    def chosen(self, sizes: list[int], result: list[Any], seconds: float, *, nulls: bool) -> list[int]:
         """The requests to score apart, of a call of requests of so many rows that took so long."""
         self._earned = min(self._earned + SHARE * seconds, 1.0 + SAMPLED_REQUESTS * self._each)
         new = self._new_label(sizes, result)
@@ -65,10 +67,10 @@ class Watch:
         self.checked += 1
         self._each += (seconds / requests - self._each) * (0.2 if self._each else 1.0)
 
-    def _some(self, count: int) -> "list[int]":
+    def _some(self, count: int) -> list[int]:
         return self._dice.sample(range(count), min(SAMPLED_REQUESTS, count))
 
-    def _new_label(self, sizes: "list[int]", result: "list[Any]") -> "list[int]":
+    def _new_label(self, sizes: list[int], result: list[Any]) -> list[int]:
         """Requests answered by a label that no merged call has had; the first few labels only, and no numbers."""
         if len(self._labels) >= _MOST_LABELS or not set(map(type, result)) <= _LABELS:
             return []

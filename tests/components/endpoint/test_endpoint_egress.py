@@ -95,8 +95,8 @@ def test_names_are_left_to_cilium_which_must_see_the_answers_of_dns() -> None:
 
 
 def test_a_cluster_without_cilium_is_found_out_before_anything_is_made() -> None:
-    assert made({"host": "api.openai.com", "ports": [443]}).read == ["v2.cilium.io"]
-    assert made({"cidr": "203.0.113.7", "ports": [443]}).read == []
+    assert "v2.cilium.io" in made({"host": "api.openai.com", "ports": [443]}).read
+    assert "v2.cilium.io" not in made({"cidr": "203.0.113.7", "ports": [443]}).read
 
 
 def test_the_preview_says_what_to_do_about_a_cluster_without_cilium(monkeypatch: pytest.MonkeyPatch) -> None:

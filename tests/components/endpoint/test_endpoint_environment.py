@@ -218,8 +218,8 @@ def test_a_path_in_a_store_is_read_by_the_operator_of_the_cluster() -> None:
 def test_a_cluster_without_the_operator_is_found_out_before_anything_is_made() -> None:
     recording = made({"API_KEY": {"store": "vault", "path": "apps/agent"}})
 
-    assert recording.read == ["v1.external-secrets.io"]
-    assert made({"REGION": "eu"}).read == []
+    assert "v1.external-secrets.io" in recording.read
+    assert "v1.external-secrets.io" not in made({"REGION": "eu"}).read
     assert recording.named("agent-namespace")  # waits for what was read, which is no resource of the program
 
 

@@ -16,7 +16,7 @@ class Engine:
 
     def __init__(self, *answers: list[bytes]) -> None:
         self.answers = list(answers)
-        self.connections = 0
+        self.connections = self.requests = 0
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -25,6 +25,7 @@ class Engine:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
                 await reader.readexactly(length)
+                self.requests += 1
                 for part in self.answers.pop(0):
                     if part == b"close":
                         return
@@ -105,6 +106,20 @@ def test_a_kept_connection_that_the_engine_has_closed_meanwhile_costs_nothing() 
         return [first, await body_of(client)]
 
     assert with_engine(engine, story) == [b"a", b"b"]
+
+
+def test_a_request_that_an_engine_took_before_it_died_is_not_sent_again() -> None:
+    """It may have begun: on a kept connection nobody can tell."""
+    answer = [OK + b"content-length: 1\r\n\r\na"]
+    engine = Engine(answer, [b"close"], answer)
+
+    async def story(client: Client) -> None:
+        await body_of(client)
+        with pytest.raises(EngineLost):
+            await body_of(client)
+
+    with_engine(engine, story)
+    assert engine.requests == 2
 
 
 @pytest.mark.parametrize(

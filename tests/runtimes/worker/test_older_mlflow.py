@@ -1,4 +1,6 @@
-"""Models of MLflow's earlier years, in environments of those years: answered as their own MLflow answers them.
+"""Models of MLflow's earlier years, in environments and on Pythons of those years: answered as their own MLflow does.
+
+Where an interpreter is not at hand (pyenv's are looked for), the one that runs here takes its place.
 
 Left out are what the platform wants otherwise (docs/runtimes.md): wrong inputs are 400 where MLflow says 500, and
 MLflow 1 answered without `predictions`, to tables without the name of their form.
@@ -6,11 +8,13 @@ MLflow 1 answered without `predictions`, to tables without the name of their for
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import python_mirror
 
 from tests.runtimes.worker.test_differential import alike
 
@@ -18,22 +22,27 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__)
 ENVIRONMENTS = {
-    "1.30.1": ["scikit-learn==1.2.2", "pandas==1.5.3", "numpy==1.24.4", "scipy==1.11.4", "setuptools==69.5.1"],
+    "1.30.1": ["scikit-learn==1.2.2", "pandas==1.5.3", "numpy==1.24.4", "scipy==1.10.1", "setuptools==69.5.1"],
     "2.5.0": ["scikit-learn==1.2.2", "pandas==2.0.3", "numpy==1.24.4", "scipy==1.11.4", "setuptools==69.5.1"],
     "2.9.2": ["scikit-learn==1.3.2", "pandas==2.1.4", "numpy==1.26.4", "setuptools==69.5.1"],
     "2.14.3": ["scikit-learn==1.4.2", "pandas==2.2.3", "numpy==1.26.4", "setuptools==69.5.1"],
     "2.20.3": ["scikit-learn==1.5.2", "pandas==2.2.3", "numpy==2.2.6"],
 }
+PYTHONS = {"1.30.1": "3.8", "2.5.0": "3.9", "2.9.2": "3.10", "2.20.3": "3.12"}
+"""The minor version of Python with which a model of that MLflow was likely logged; else the one that runs here."""
 
 
 def python_with(version: str) -> Path:
     """An interpreter with that MLflow, in the cache; made when it is missing."""
+    of_its_year = python_mirror.version_of(PYTHONS.get(version, ""))
+    interpreter = sys.executable if of_its_year is None else str(python_mirror.program(of_its_year))
     wanted = json.dumps([f"mlflow=={version}", *ENVIRONMENTS[version]])
-    root = Path(os.environ.get("HEADRACE_CACHE", Path.home() / ".cache" / "headrace")) / "engines" / f"mlflow-{version}"
+    folder = Path(os.environ.get("HEADRACE_CACHE", Path.home() / ".cache" / "headrace")) / "engines"
+    root = folder / f"mlflow-{version}-{of_its_year or platform.python_version()}"
     python, done = root / "bin" / "python", root / ".complete"
     if not done.exists() or done.read_text() != wanted:
         uv = str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(root)], check=True)
+        subprocess.run([uv, "venv", "-q", "--allow-existing", "--python", interpreter, str(root)], check=True)
         subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *json.loads(wanted)], check=True)
         done.write_text(wanted)
     return python
