@@ -117,19 +117,21 @@ def test_a_controller_reaches_the_api_server_and_nobody_else_on_its_ports(
 ) -> None:
     """Its programs' own connections are proven by their work: without the API server neither would be ready."""
     service = platform.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
-    listens = "import socket; s = socket.create_server(('', 443)); [s.accept() for _ in iter(int, 1)]"
+    port = platform.kubectl("get", "endpointslice", "kubernetes", "-o", "jsonpath={.ports[0].port}")
+    listens = f"import socket; s = socket.create_server(('', {port})); [s.accept() for _ in iter(int, 1)]"
     platform.kubectl(
         "-n", stranger, "exec", "stranger", "--", "/usr/bin/python3.11", "-c",
         f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {listens!r}], start_new_session=True,"
         " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)",
     )  # fmt: skip
     elsewhere = platform.kubectl("-n", stranger, "get", "pod", "stranger", "-o", "jsonpath={.status.podIP}")
-    eventually(lambda: "open" in str(_tried(platform, stranger, "stranger", "/usr/bin/python3.11", f"{elsewhere}:443")))
+    here = f"{elsewhere}:{port}"
+    eventually(lambda: _tried(platform, stranger, "stranger", "/usr/bin/python3.11", here) == {here: "open"})
 
     pod = _pod(platform, names.SYSTEM_NAMESPACE, f"{names.COMPONENT_LABEL}={program}")["metadata"]["name"]
-    tried = _tried(platform, names.SYSTEM_NAMESPACE, pod, "/usr/bin/python3.11", f"{service}:443", f"{elsewhere}:443")
+    tried = _tried(platform, names.SYSTEM_NAMESPACE, pod, "/usr/bin/python3.11", f"{service}:443", here)
 
-    assert tried == {f"{service}:443": "open", f"{elsewhere}:443": "closed"}
+    assert tried == {f"{service}:443": "open", here: "closed"}
 
 
 def test_a_model_pod_has_no_token_and_cannot_write_its_image(platform: Platform) -> None:
