@@ -44,7 +44,7 @@ def read() -> Settings:
         _faults_of_shape("image_base", base, dict) or base_faults(base),
         _faults_of_endpoints(endpoints),
     )
-    tracking_uri = config.require("tracking_uri")
+    tracking_uri, blocks = config.require("tracking_uri"), config.require_object("api_server_addresses")
     return Settings(
         cluster=cast(ServingClusterArgs, _set({key: config.require(key) for key in ("kubeconfig", "context")})),
         platform=cast(
@@ -56,6 +56,7 @@ def read() -> Settings:
                 "autoscaler": config.require_bool("autoscaler"),
                 "replicas": config.require_int("platform_replicas"),
                 **({"image_delivery": delivery} if delivery else {}),
+                **({"api_server_addresses": blocks} if blocks else {}),
                 "image_base": base,
                 "labels": labels,
             },

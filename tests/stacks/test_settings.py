@@ -58,6 +58,10 @@ def test_an_untouched_stack_adopts_the_current_cluster_and_serves_nothing() -> N
     assert found.endpoints == {}
 
 
+def test_a_cluster_that_moves_its_api_server_has_its_blocks_named() -> None:
+    assert read(api_server_addresses=["10.0.0.0/24"]).platform["api_server_addresses"] == ["10.0.0.0/24"]
+
+
 def test_an_endpoint_inherits_the_stacks_tracking_server_and_labels() -> None:
     found = read(
         tracking_uri="http://mlflow",
