@@ -60,8 +60,9 @@ class StatusWriter:
             if endpoint is not None:
                 versions = versions_of(namespace, endpoint)
                 proofs = kept(item, versions)
-                lacking = {version for version in versions if version.name not in proofs}
-                proofs |= self._asked(name, lacking, addresses)
+                if self._reader is not None:
+                    lacking = {version for version in versions if version.name not in proofs}
+                    proofs |= self._asked(self._reader, name, lacking, addresses)
             missing |= lacking
             if all_endpoints or rolling_out or unready or lacking or not status.is_ready(item):
                 counts = ready.get(name, {})
@@ -69,14 +70,13 @@ class StatusWriter:
         if self._reader is not None:
             self._reader.keep(missing)
 
-    def _asked(self, name: str, versions: Collection[Version], addresses: Pods) -> dict[str, Proof]:
+    @staticmethod
+    def _asked(reader: ProofReader, name: str, versions: Collection[Version], addresses: Pods) -> dict[str, Proof]:
         """The proofs of versions whose status has none, as far as pods have told them."""
-        if self._reader is None:
-            return {}
         found = {}
         for version in versions:
             hosts = [pod.ip for pod in addresses.get((name, version.name), ())]
-            proof = self._reader.proof(version, hosts)
+            proof = reader.proof(version, hosts)
             if proof is not None:
                 found[version.name] = proof
         return found
