@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,12 +21,11 @@ from headrace.components.endpoint.model_source import ModelSource
 from headrace.components.endpoint.runtime_choice import choose
 from headrace.components.endpoint.selection.choice import RuntimeChoice
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
-from headrace.images import base as image_base
 from headrace.images import environment as image_environment
+from headrace.images import interpreter as image_interpreter
 from headrace.images import model as image_model
 from headrace.images import tracking_server
-from headrace.images.request import DEBIAN_RELEASES, LOWEST_PYTHON, ImageRequest, ModelInput, minor_version
-from headrace.images.resolver import Resolver, options_of
+from headrace.images.request import ImageRequest, ModelInput
 from headrace.images.store import Store, cache_directory, key_of
 from headrace.images.tracking import TrackingError
 
@@ -91,16 +90,7 @@ class Candidate:
     @cached_property
     def request(self) -> ImageRequest:
         """The image that would be built."""
-        minor = ".".join(self.source.python_version.split(".")[:2])
-        if minor and minor_version(minor) < LOWEST_PYTHON:
-            raise ModelFault(
-                f"The model was logged with Python {self.source.python_version}, and the server in front of it needs "
-                f"3.11 or later; log it with Python {' or '.join(DEBIAN_RELEASES)}"
-            )
-        base: Mapping[str, str] = {}
-        if minor and minor not in DEBIAN_RELEASES:
-            base = {"kind": "registry", "reference": f"python:{minor}-slim", "python": minor}
-        return image_request(self.source, self.choice, delivery=_DELIVERY, base=base)
+        return image_request(self.source, self.choice, delivery=_DELIVERY, base={})
 
     @property
     def _model(self) -> ModelInput:
@@ -109,11 +99,12 @@ class Candidate:
 
     def environment(self) -> Environment:
         """Made as the image's is, once for all models with the same lock. Raises ModelFault where it cannot be."""
-        store, model = self.store, self._model
-        interpreter, minor, note = _interpreter(self.request.base.python)
-        base = replace(self.request.base, python=minor)
-        log = store.new_log("try-environment")
+        store, log = self.store, self.store.new_log("try-environment")
         try:
+            wanted = image_interpreter.interpreter(self._model, self.request.base)
+            interpreter, minor, note = _interpreter(wanted.minor)
+            # This machine's interpreter stands for the pod's, of the base or beside it.
+            model, base = replace(self._model, python=minor), replace(self.request.base, python=minor)
             lock = image_environment.lock(store, model, base, pins=(), log=log)
 
             def make(folder: Path) -> None:
@@ -123,11 +114,8 @@ class Candidate:
                 (folder / "bin" / "python").symlink_to(interpreter)
                 settings = f"home = {interpreter.parent}\ninclude-system-site-packages = false\nversion = {minor}\n"
                 (folder / "pyvenv.cfg").write_text(settings)
-                if lock.strip():
-                    resolver = Resolver(python=minor, platform=image_base.wheel_platform(base), log=log)
-                    options = options_of(model.requirements)
-                    with store.scratch() as scratch:
-                        resolver.install(lock, site, scratch=scratch, options=options, hashes_required=False)
+                with store.scratch() as scratch:
+                    image_environment.install(store, lock, model, base, into=site, scratch=scratch, log=log)
 
             made = store.directory(key_of("tried environment", _RECIPE, lock, str(interpreter), minor), make)
         except PermanentError as error:

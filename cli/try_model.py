@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 -- `headrace --help` waits for no resolver.
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -46,6 +47,7 @@ def try_model(  # noqa: PLR0917 -- arguments of a command line
     from headrace.cli.trial import Trial
     from headrace.cli.trial_report import TrialReport, requests_of
 
+    _end_in_order()
     progress = Progress(Console(stderr=True, highlight=False))
     report = TrialReport(model_uri)
     status = NOT_TRIED
@@ -79,6 +81,13 @@ def try_model(  # noqa: PLR0917 -- arguments of a command line
     except KeyboardInterrupt:
         progress.note("interrupted")
     raise typer.Exit(status)
+
+
+def _end_in_order() -> None:
+    """Ends what was started whoever ends this: by Ctrl-C, also where a shell has a job of the background ignore that,
+    and by SIGTERM, as supervisors do."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _show(report: "TrialReport", *, as_json: bool) -> None:

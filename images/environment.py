@@ -76,13 +76,8 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
     def make(scratch: Path) -> Blob:
         site = scratch / "site"
         site.mkdir()
-        equal: Mapping[str, str] = {}
-        if _meaningful(lock_text.splitlines()):  # a model may need nothing at all
-            packages = gathered(model, scratch, log=log)
-            options, resolver = options_of(packages.lines), _resolver(store, python, base, packages, log)
-            # a requirement on a Git commit has no hash
-            resolver.install(lock_text, site, scratch=scratch, options=options, hashes_required=False)
-            equal = _equal_libraries(site)
+        install(store, lock_text, model, base, into=site, scratch=scratch, log=log)
+        equal = _equal_libraries(site)
         unpinned = _unpinned(site, lock_text)
         shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{python.minor}/site-packages"
         compile_tree(store, site, shown_at, by=interpreter_module.compiler(store, python, base, log=log))
@@ -92,6 +87,18 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
     compiled_by = interpreter_module.compiler_name(python, base)
     made_for = (python.path, python.minor, base_module.wheel_platform(base), compiled_by)
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
+
+
+def install(
+    store: Store, lock_text: str, model: ModelInput, base: Base, *, into: Path, scratch: Path, log: Path
+) -> None:
+    """Installs the lock's packages into a directory, with the places and files that the model's requirements name."""
+    if not _meaningful(lock_text.splitlines()):  # a model may need nothing at all
+        return
+    packages = gathered(model, scratch, log=log)
+    resolver = _resolver(store, interpreter_module.interpreter(model, base), base, packages, log)
+    # a requirement on a Git commit has no hash
+    resolver.install(lock_text, into, scratch=scratch, options=options_of(packages.lines), hashes_required=False)
 
 
 def _resolver(store: Store, python: Interpreter, base: Base, packages: ModelPackages, log: Path) -> Resolver:

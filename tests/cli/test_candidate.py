@@ -1,11 +1,14 @@
 """What a model is before it is tried."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import python_mirror
 import yaml
 
 from headrace.cli import candidate
@@ -71,17 +74,39 @@ def test_a_request_that_is_given_is_the_example_of_a_directory_beside_the_models
     assert yaml.safe_load((saved / "MLmodel").read_text()) == MLMODEL
 
 
-def test_a_model_of_an_old_python_is_at_fault(saved: Path) -> None:
+def test_a_model_of_a_python_that_no_worker_runs_on_is_at_fault(saved: Path) -> None:
+    write(saved, of_python("3.7.16"))
+
+    with pytest.raises(ModelFault, match=r"logged with Python 3\.7\.16, must be 3\.8 or later"):
+        Candidate.resolved(str(saved), "", None).environment()
+
+
+@pytest.mark.parametrize("version", ["3.9.1", "3.12.4"])
+def test_a_python_that_debian_lacks_lies_beside_that_of_the_front(saved: Path, version: str) -> None:
+    write(saved, of_python(version))
+
+    request = Candidate.resolved(str(saved), "", None).request
+    assert request.base.python == "3.11"
+    assert request.model is not None
+    assert request.model.python == version
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(python_mirror.version_of("3.9") is None, reason="no Python 3.9 in ~/.pyenv/versions")
+def test_a_model_is_tried_on_the_python_that_it_was_logged_with_where_this_machine_has_it(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(saved, of_python("3.9.1"))
+    program = python_mirror.program(python_mirror.version_of("3.9") or "")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HEADRACE_CACHE", str(tmp_path / "cache"))
 
-    with pytest.raises(ModelFault, match=r"logged with Python 3\.9\.1, .* needs 3\.11 or later"):
-        _ = Candidate.resolved(str(saved), "", None).request
+    made = Candidate.resolved(str(saved), "", None).environment()
 
-
-def test_a_python_that_debian_lacks_is_tried_as_a_base_that_has_it(saved: Path) -> None:
-    write(saved, of_python("3.12.4"))
-
-    assert Candidate.resolved(str(saved), "", None).request.base.python == "3.12"
+    said = "import six, sys; print(*sys.version_info[:2], six.__file__)"
+    told = subprocess.run([made.python, "-c", said], capture_output=True, text=True, check=True).stdout
+    assert told.startswith(f"3 9 {made.python.parents[1]}")
+    assert made.note == ""
 
 
 def test_a_model_that_an_engine_serves_is_not_tried(saved: Path) -> None:

@@ -63,9 +63,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command to its end; environments are kept between the tests of this file."""
-    cache = tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where environments are kept between the tests of this file."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def tried(cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command to its end."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HEADRACE_CACHE": str(cache)}
@@ -136,19 +141,22 @@ def test_a_request_of_ones_own_stands_in_for_the_example(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
 def test_the_model_serves_until_it_is_interrupted(
-    store: Store, tried: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    store: Store, cache: Path, tried: Callable[..., subprocess.CompletedProcess[str]], ending: signal.Signals
 ) -> None:
-    tried(uri := store.log("served", SUM), "--tracking-uri", store.uri)
-    environment = {**os.environ, "HEADRACE_CACHE": str(tmp_path)}
+    tried(uri := store.log(f"served-{ending.name.lower()}", SUM), "--tracking-uri", store.uri)
+    environment = {**os.environ, "HEADRACE_CACHE": str(cache)}
     arguments = [*HEADRACE, uri, "--tracking-uri", store.uri, "--serve"]
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as serving:
-        assert serving.stderr is not None
-        line = next(line for line in serving.stderr if line.startswith(b"Serving until Ctrl-C"))
-        url = line.decode().partition("URL=")[2].split()[0]
-        body = {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}
-        assert httpx.post(f"{url}/invocations", json=body, timeout=60).json() == {"predictions": [3.0]}
-        serving.send_signal(signal.SIGINT)
+        try:
+            assert serving.stderr is not None
+            line = next(line for line in serving.stderr if line.startswith(b"Serving until Ctrl-C"))
+            url = line.decode().partition("URL=")[2].split()[0]
+            body = {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}
+            assert httpx.post(f"{url}/invocations", json=body, timeout=60).json() == {"predictions": [3.0]}
+        finally:
+            serving.send_signal(ending)
 
     assert serving.returncode == 0
     with pytest.raises(httpx.TransportError):
