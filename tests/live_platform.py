@@ -92,6 +92,11 @@ class Platform:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def conditions(self, endpoint: str) -> dict[str, dict[str, Any]]:
+        """The conditions of an endpoint's object by their type."""
+        text = self.kubectl("-n", names.endpoint_namespace(endpoint), "get", "modelendpoint", endpoint, "-o", "json")
+        return {condition["type"]: condition for condition in json.loads(text)["status"]["conditions"]}
+
 
 def _answer(response: Any) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}

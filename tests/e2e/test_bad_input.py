@@ -177,12 +177,12 @@ def test_a_version_that_does_not_load_says_why_while_the_one_before_serves(platf
 
     _fails(platform, [platform.endpoint, {**second, "model_uri": "models:/unloadable/2"}])
 
-    text = platform.kubectl("-n", "endpoint-second", "get", "modelendpoint", "second", "-o", "json")
-    ready, rolled_out = json.loads(text)["status"]["conditions"]
-    assert (ready["type"], ready["status"]) == ("Ready", "True")
-    assert (rolled_out["type"], rolled_out["status"], rolled_out["reason"]) == ("RolledOut", "False", "ModelLoadFailed")
-    assert rolled_out["message"].startswith("Version v2, pod v2-")
-    assert "No module named 'never_heard_of'" in rolled_out["message"]
+    told = platform.conditions("second")
+    assert told["Ready"]["status"] == "True"
+    for condition in (told["RolledOut"], told["Proven"]):
+        assert (condition["status"], condition["reason"]) == ("False", "ModelLoadFailed")
+        assert condition["message"].startswith("Version v2, pod v2-")
+        assert "No module named 'never_heard_of'" in condition["message"]
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert (answer.status, answer.json) == (200, {"predictions": platform.model.expected})
     platform.stack.up(platform.settings([platform.endpoint]))
@@ -195,11 +195,12 @@ def test_a_first_version_that_does_not_load_says_why_and_answers_503(platform: P
 
     _fails(platform, [platform.endpoint, second])
 
-    text = platform.kubectl("-n", "endpoint-second", "get", "modelendpoint", "second", "-o", "json")
-    (condition,) = json.loads(text)["status"]["conditions"]
-    assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", "False", "ModelLoadFailed")
-    assert condition["message"].startswith("Version v1, pod v1-")
-    assert "No module named 'never_heard_of'" in condition["message"]
+    told = platform.conditions("second")
+    assert set(told) == {"Ready", "Proven"}
+    for condition in told.values():
+        assert (condition["status"], condition["reason"]) == ("False", "ModelLoadFailed")
+        assert condition["message"].startswith("Version v1, pod v1-")
+        assert "No module named 'never_heard_of'" in condition["message"]
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert (answer.status, answer.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert answer.json["message"] == "No replica of the model is ready yet."

@@ -1,7 +1,6 @@
 """What a model needs around it: a secret of the deployer's, and one server that it may call."""
 
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -150,10 +149,10 @@ def test_a_model_reads_a_secret_and_calls_what_it_may_and_nothing_else(
             platform.stack.up(platform.settings([platform.endpoint, absent]))
 
         assert 'secret "absent" not found' in str(caught.value)
-        status = json.loads(platform.kubectl("-n", NAMESPACE, "get", "modelendpoint", "caller", "-o", "json"))["status"]
-        ready, rolled_out = status["conditions"]
-        assert (ready["type"], ready["status"]) == ("Ready", "True")
-        assert (rolled_out["type"], rolled_out["reason"]) == ("RolledOut", "CreateContainerConfigError")
+        told = platform.conditions("caller")
+        rolled_out = told["RolledOut"]
+        assert told["Ready"]["status"] == "True"
+        assert (rolled_out["status"], rolled_out["reason"]) == ("False", "CreateContainerConfigError")
         assert 'secret "absent" not found; make it in the endpoint\'s namespace' in rolled_out["message"]
         assert platform.ask(asked, path=path).json == expected
     finally:
