@@ -129,6 +129,8 @@ def assemble(
     root: Path = site.PACKAGE_ROOT,
 ) -> Assembled:
     """Builds what is missing of the image, with the locks and code below `root`; raises as `build` does."""
+    if request.model is not None:
+        interpreter_module.interpreter(request.model, request.base)  # refuses what no worker runs on
     report("base")
     # The base is the slowest to make, and little above it needs it: the others are made meanwhile.
     with ThreadPoolExecutor(max_workers=1) as pool:
