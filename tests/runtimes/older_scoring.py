@@ -2,7 +2,7 @@
 scoring server and our worker's code the same. Prints one JSON object: what a model is, and what both answered.
 """
 
-# ruff: noqa: PLC0415, E402, ANN, D101, D102, D103 -- it runs with the packages of other years
+# ruff: noqa: PLC0415, E402, ANN, D101, D102, D103, B905 -- it runs with the Pythons and packages of other years
 # mypy: ignore-errors
 
 import json
@@ -152,10 +152,10 @@ def models(folder):
     mixed = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
     yield "mixed", saved("mixed", signature=ModelSignature(inputs=mixed)), TABLES
     for kind, between in [(one, one) for one in ("double", "float", "long", "integer")] + [("double", "string")]:
-        schema = Schema([ColSpec(DataType[one], name) for one, name in zip((kind, between, kind), "abc", strict=True)])
+        schema = Schema([ColSpec(DataType[one], name) for one, name in zip((kind, between, kind), "abc")])
         row = [1, "x" if between == "string" else 2, 3]
         asked = [split(["a", "b", "c"], *[row] * rows) for rows in (1, 2)]
-        asked += [{form: [dict(zip("abc", row, strict=True))]} for form in ("dataframe_records", "instances")]
+        asked += [{form: [dict(zip("abc", row))]} for form in ("dataframe_records", "instances")]
         for model in (Writes(), Names()):
             name = f"{type(model).__name__} {kind} {between}"
             path = saved(name, model, signature=ModelSignature(inputs=schema))

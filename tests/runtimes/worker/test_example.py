@@ -160,7 +160,7 @@ def test_no_example_of_any_year_keeps_a_good_model_from_serving(
     content: str,
     said: str,
 ) -> None:
-    merger, described = serving.prepare(logged(python_model(TIMES), info, content))
+    merger, described, _ = serving.prepare(logged(python_model(TIMES), info, content))
     [answer] = merger.answer([Request(JSON, b'{"dataframe_split": {"columns": ["a"], "data": [[2]]}}')])
 
     assert (answer.status, json.loads(answer.body)) == (200, {"predictions": [4]})

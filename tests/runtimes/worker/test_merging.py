@@ -126,9 +126,14 @@ def test_a_mix_that_one_worker_sees_ends_merging_in_all_and_in_later_ones(start_
         assert front.metric("headrace_merging") == 0
         assert front.metric("headrace_merged_calls_differed_total") >= 1
         assert front.metric("headrace_merged_calls_checked_total") >= 1
-        assert said(front)[-1] == (
-            "requests are not merged into one model call any more: a request's answer depended on other requests"
-        )
+        # Seen by a check of a merged call, or by a trial of rows of a new kind, whichever came first.
+        assert said(front)[-1] in {
+            f"requests are not merged into one model call any more: {reason}"
+            for reason in (
+                "a request's answer depended on other requests",
+                "its answer for a row depends on the other rows",
+            )
+        }
 
         old = front.worker_pids()
         calls = front.metric("headrace_model_calls_total")
