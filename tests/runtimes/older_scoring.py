@@ -2,7 +2,7 @@
 scoring server and our worker's code the same. Prints one JSON object: what a model is, and what both answered.
 """
 
-# ruff: noqa: PLC0415, E402, ANN, D101, D102, D103, B905 -- it runs with the Pythons and packages of other years
+# ruff: noqa: B905, PLC0415, E402, ANN, D101, D102, D103 -- it runs with the Pythons and packages of other years
 # mypy: ignore-errors
 
 import json
