@@ -43,6 +43,7 @@ class Image(pulumi.ComponentResource):
         self.image = pulumi.Output.from_input("registry.example/image@sha256:" + "a" * 64)
 
 model_endpoint.ModelImage = Image
+model_endpoint.ModelEndpoint._tell_proof = lambda *_, **__: None  # where there are files alone, nothing is read
 files = pulumi_kubernetes.Provider("files", render_yaml_to_directory="yaml")
 config = pulumi.Config()
 endpoint = model_endpoint.ModelEndpoint(
