@@ -220,3 +220,10 @@ def ctr(containerd: Delivery) -> Callable[..., str]:
 
 def _ctr(delivery: Delivery, *arguments: str) -> list[str]:
     return ["ctr", f"--address={delivery.address}", "--namespace=k8s.io", *arguments]
+
+
+@pytest.fixture
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine names no index that answers."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")

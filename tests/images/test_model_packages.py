@@ -7,14 +7,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from logged_packages import BASE, SITE, installed, logged, pins
 
 from headrace.contract.errors import PermanentError
 from headrace.images import environment
-from headrace.images.model import directory_listing, model_identity, model_layer
-from headrace.images.request import Base, BaseKind, ModelInput
+from headrace.images.request import ModelInput
 from headrace.images.resolver import pins_of
 from headrace.images.store import Store
 
@@ -22,9 +21,6 @@ pytestmark = pytest.mark.slow  # half a second each, and many: real resolvers an
 
 MakeWheel = Callable[..., str]
 Serve = Callable[..., str]
-SITE = "opt/model/env/lib/python3.11/site-packages"
-BASE = Base(kind=BaseKind.REGISTRY, reference="python:3.11-slim", python_path="/usr/bin/python3.11")  # never copied
-PASSWORD = "hunter2-of-the-index"
 
 BACKEND = """\
 import zipfile
@@ -52,38 +48,6 @@ backend-path = ["."]
 """
 
 
-def _logged(directory: Path, *requirements: str, constraints: tuple[str, ...] = (), **more: Any) -> ModelInput:
-    """The model in `directory`, with these requirements."""
-    identity = model_identity(directory_listing(directory, hashed=True))
-    return ModelInput(
-        source=str(directory),
-        identity=identity,
-        python="3.11.7",
-        requirements=requirements,
-        constraints=constraints,
-        **more,
-    )
-
-
-def _pins(store: Store, model: ModelInput, log: Path) -> tuple[str, ...]:
-    return pins_of(environment.lock(store, model, BASE, pins=(), log=log))
-
-
-def _installed(store: Store, model: ModelInput, log: Path) -> dict[str, str]:
-    """Every file of the environment and its text."""
-    lock = environment.lock(store, model, BASE, pins=(), log=log)
-    blob, _ = environment.environment_layer(store, lock, model, BASE, log=log)
-    with tarfile.open(store.path(blob.digest)) as tar:
-        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
-        return {name: file.read().decode("utf-8", "replace") for name, file in files.items() if file is not None}
-
-
-def _with_password(store: Store, log: Path) -> list[Path]:
-    """What is kept and has the password: layers, locks, recipes, logs."""
-    kept = [log, *(path for name in ("blobs", "recipes", "logs") for path in (store.root / name).rglob("*"))]
-    return [path for path in kept if path.is_file() and PASSWORD.encode() in path.read_bytes()]
-
-
 @pytest.fixture
 def package(model_directory: Path) -> Path:
     """The sources of a package among the model's code."""
@@ -92,13 +56,6 @@ def package(model_directory: Path) -> Path:
     (folder / "pyproject.toml").write_text(PROJECT)
     (folder / "backend.py").write_text(BACKEND)
     return folder
-
-
-@pytest.fixture
-def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine names no index that answers."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +68,7 @@ def test_a_wheel_that_was_logged_with_the_model_is_installed(
     wheels("inside", "1.0", requires=["needed"], into=model_directory / "code")
     lines = {"-f": ("--find-links code", "inside")}.get(line, (line.format("inside-1.0-py3-none-any.whl"),))
 
-    files = _installed(store, _logged(model_directory, option, *lines), log)
+    files = installed(store, logged(model_directory, option, *lines), log)
 
     assert files[f"{SITE}/inside/__init__.py"] == "VERSION = '1.0'\n"
     assert f"{SITE}/needed/__init__.py" in files
@@ -126,10 +83,10 @@ def test_a_wheel_of_the_same_name_and_other_content_makes_another_environment(
     option = wheels("needed", "1.5")
     wheels("inside", "1.0", into=model_directory / "code")
     line = "code/inside-1.0-py3-none-any.whl"
-    _installed(store, _logged(model_directory, option, line), log)
+    installed(store, logged(model_directory, option, line), log)
 
     wheels("inside", "1.0", files={"inside/__init__.py": "NEW = True\n"}, into=model_directory / "code")
-    files = _installed(store, _logged(model_directory, option, line), log)
+    files = installed(store, logged(model_directory, option, line), log)
 
     assert files[f"{SITE}/inside/__init__.py"] == "NEW = True\n"
 
@@ -140,9 +97,9 @@ def test_a_package_among_the_models_code_is_built_and_installed(
 ) -> None:
     option = wheels("needed", "1.5")
 
-    before = _installed(store, _logged(model_directory, option, line), log)
+    before = installed(store, logged(model_directory, option, line), log)
     (package / "backend.py").write_text(BACKEND.replace("SETTINGS", "CHANGED"))
-    after = _installed(store, _logged(model_directory, option, line), log)
+    after = installed(store, logged(model_directory, option, line), log)
 
     assert before[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {}\n"
     assert after[f"{SITE}/pkg/__init__.py"] == "CHANGED = {}\n"
@@ -153,7 +110,7 @@ def test_settings_of_one_package_reach_the_program_that_builds_it(
 ) -> None:
     option = wheels("needed", "1.5")
 
-    files = _installed(store, _logged(model_directory, option, "pkg @ ./code/pkg --config-settings speed=fast"), log)
+    files = installed(store, logged(model_directory, option, "pkg @ ./code/pkg --config-settings speed=fast"), log)
 
     assert files[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {'speed': 'fast'}\n"
 
@@ -167,7 +124,7 @@ def test_files_that_requirements_include_are_the_models(
     (model_directory / "more.txt").write_text("needed\n-c bounds.txt\n")
     (model_directory / "bounds.txt").write_text("needed<1.6\n")
 
-    assert _pins(store, _logged(model_directory, option, "scorer", "-r more.txt"), log) == (
+    assert pins(store, logged(model_directory, option, "scorer", "-r more.txt"), log) == (
         "needed==1.5",
         "scorer==2.0",
     )
@@ -180,7 +137,7 @@ def test_a_file_that_the_model_does_not_have_is_named(
     option = wheels("scorer", "2.0")
 
     with pytest.raises(PermanentError) as caught:
-        environment.lock(store, _logged(model_directory, option, line), BASE, pins=(), log=log)
+        environment.lock(store, logged(model_directory, option, line), BASE, pins=(), log=log)
 
     assert f"requirements.txt line 2: {line} names a file that the model does not have; log the" in str(caught.value)
 
@@ -191,141 +148,7 @@ def test_a_wheel_on_the_machine_that_builds_is_installed_as_pip_would(
     option = wheels("scorer", "2.0")
     line = str(tmp_path / "wheels" / "scorer-2.0-py3-none-any.whl")
 
-    assert f"{SITE}/scorer/__init__.py" in _installed(store, _logged(model_directory, option, line), log)
-
-
-def test_the_best_version_of_all_indexes_is_taken_and_the_first_index_by_choice(
-    *,
-    store: Store,
-    wheels: MakeWheel,
-    index: Serve,
-    model_directory: Path,
-    log: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, version in (("public", "2.0"), ("private", "1.0")):
-        wheels("scorer", version, into=tmp_path / name / "scorer")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index("public"))
-    model = _logged(model_directory, f"--extra-index-url {index('private')}", "scorer>=2")
-
-    assert _pins(store, model, log) == ("scorer==2.0",)
-
-    monkeypatch.setenv("UV_INDEX_STRATEGY", "first-index")
-    with pytest.raises(PermanentError, match="scorer"):
-        environment.lock(Store(tmp_path / "careful"), model, BASE, pins=(), log=log)
-
-
-def test_an_index_that_the_requirements_name_is_asked_and_not_the_machines(
-    *,
-    store: Store,
-    wheels: MakeWheel,
-    index: Serve,
-    model_directory: Path,
-    log: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, version in (("machine", "2.0"), ("named", "1.0")):
-        wheels("scorer", version, into=tmp_path / name / "scorer")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index("machine"))
-
-    model = _logged(model_directory, f"--index-url {index('named')}", "scorer")
-
-    assert _installed(store, model, log)[f"{SITE}/scorer/__init__.py"] == "VERSION = '1.0'\n"
-
-
-@pytest.mark.usefixtures("nothing_else")
-@pytest.mark.parametrize("way", ["written", "included", "variable", "netrc", "pip"])
-def test_the_password_of_an_index_is_in_no_place_that_stays(
-    *,
-    way: str,
-    store: Store,
-    wheels: MakeWheel,
-    index: Serve,
-    model_directory: Path,
-    log: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    wheels("scorer", "1.0", requires=["needed"], into=tmp_path / "private" / "scorer")
-    wheels("needed", "1.5", into=tmp_path / "private" / "needed")
-    host = index("private", credentials=f"me:{PASSWORD}").removeprefix("http://")
-    option = {
-        "written": f"--extra-index-url http://me:{PASSWORD}@{host}",
-        "included": "-r private.txt",
-        "variable": f"--index-url http://me:${{INDEX_PASSWORD}}@{host}",
-        "netrc": f"--index-url http://{host}",
-        "pip": "--pre",
-    }[way]
-    if way == "written":
-        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{host}")
-    if way == "variable":
-        monkeypatch.setenv("INDEX_PASSWORD", PASSWORD)
-    if way == "netrc":
-        (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {PASSWORD}\n")
-        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    if way == "pip":
-        monkeypatch.delenv("UV_DEFAULT_INDEX")
-        monkeypatch.setenv("PIP_INDEX_URL", f"http://me:{PASSWORD}@{host}")
-    (model_directory / "requirements.txt").write_text(f"{option}\nscorer\n")
-    if way == "included":
-        (model_directory / "private.txt").write_text(f"--index-url http://me:{PASSWORD}@{host}\n")
-    model = _logged(model_directory, option, "scorer")
-
-    files = _installed(store, model, log)
-    model_layer(store, model, log=log)
-
-    assert files[f"{SITE}/needed/__init__.py"] == "VERSION = '1.5'\n"
-    assert not _with_password(store, log)
-
-
-def test_a_password_that_was_hidden_in_the_state_is_found_in_the_model_again(
-    *, store: Store, wheels: MakeWheel, index: Serve, model_directory: Path, log: Path, tmp_path: Path
-) -> None:
-    """Pulumi hands the provider the lines that it keeps, which do not have it."""
-    wheels("scorer", "1.0", into=tmp_path / "private" / "scorer")
-    host = index("private", credentials=f"me:{PASSWORD}").removeprefix("http://")
-    (model_directory / "requirements.txt").write_text(f"--index-url http://me:{PASSWORD}@{host}\nscorer\n")
-    kept = f"--index-url http://${{HEADRACE_CREDENTIAL_1}}@{host}"
-
-    assert _pins(store, _logged(model_directory, kept, "scorer"), log) == ("scorer==1.0",)
-
-
-@pytest.mark.usefixtures("nothing_else")
-def test_a_file_behind_a_password_is_in_the_lock_without_it(
-    *, store: Store, wheels: MakeWheel, index: Serve, model_directory: Path, log: Path, tmp_path: Path
-) -> None:
-    wheels("scorer", "1.0", into=tmp_path / "private")
-    host = index("private", credentials=f"me:{PASSWORD}").removeprefix("http://")
-    model = _logged(model_directory, f"scorer @ http://me:{PASSWORD}@{host}/scorer-1.0-py3-none-any.whl")
-
-    files = _installed(store, model, log)
-
-    assert f"{SITE}/scorer/__init__.py" in files
-    assert "${HEADRACE_CREDENTIAL_1}" in files[f"opt/model/env/{environment.LOCK_FILE}"]
-    assert not _with_password(store, log)
-
-
-def test_an_error_about_a_private_index_holds_no_password(
-    store: Store, wheels: MakeWheel, index: Serve, model_directory: Path, log: Path
-) -> None:
-    host = index("private", credentials="me:another").removeprefix("http://")
-    line = f"scorer @ http://me:{PASSWORD}@{host}/scorer-1.0-py3-none-any.whl"
-
-    with pytest.raises(PermanentError) as caught:
-        environment.lock(store, _logged(model_directory, line), BASE, pins=(), log=log)
-
-    assert "401" in str(caught.value)
-    assert PASSWORD not in str(caught.value)
-    assert PASSWORD not in log.read_text()
-
-
-def test_a_variable_that_is_not_set_is_asked_for(store: Store, model_directory: Path, log: Path) -> None:
-    line = "--extra-index-url https://${SURELY_NOT_SET}@index.example/simple"
-
-    with pytest.raises(PermanentError, match=r"names the variable SURELY_NOT_SET, which is not set on this machine"):
-        environment.lock(store, _logged(model_directory, line, "scorer"), BASE, pins=(), log=log)
+    assert f"{SITE}/scorer/__init__.py" in installed(store, logged(model_directory, option, line), log)
 
 
 def _digest(folder: Path, name: str) -> str:
@@ -351,9 +174,9 @@ def test_a_package_that_is_not_the_one_with_the_given_hash_is_refused(
         }
         bounds = (f"scorer==1.0 --hash=sha256:{digest}",) if way == "constraint" else ()
         (model_directory / "hashed.txt").write_text(f"scorer==1.0 --hash=sha256:{digest}\n")
-        return _logged(model_directory, option, *lines[way], constraints=bounds)
+        return logged(model_directory, option, *lines[way], constraints=bounds)
 
-    assert f"{SITE}/scorer/__init__.py" in _installed(store, model(right), log)
+    assert f"{SITE}/scorer/__init__.py" in installed(store, model(right), log)
     with pytest.raises(PermanentError, match=f"has the hash sha256:{right}, must be sha256:0+; see who changed"):
         environment.lock(store, model("0" * 64), BASE, pins=(), log=log)
 
@@ -370,9 +193,9 @@ def test_one_hash_asks_for_those_of_all_but_not_of_what_mlflow_installs_before(
     ]
     first = ("setuptools==65.5.0",)
 
-    assert len(_pins(store, _logged(model_directory, option, *lines, first=first), log)) == 3
+    assert len(pins(store, logged(model_directory, option, *lines, first=first), log)) == 3
     with pytest.raises(PermanentError, match=r"needed==1\.5 without a hash"):
-        environment.lock(store, _logged(model_directory, option, lines[0], first=first), BASE, pins=(), log=log)
+        environment.lock(store, logged(model_directory, option, lines[0], first=first), BASE, pins=(), log=log)
 
 
 def test_what_mlflow_builds_with_is_in_the_environment(
@@ -383,11 +206,11 @@ def test_what_mlflow_builds_with_is_in_the_environment(
         wheels("setuptools", version)
     option = wheels("scorer", "1.0")
 
-    pinned = _pins(store, _logged(model_directory, option, "scorer", first=("setuptools==65.5.0",)), log)
-    open_ = _pins(store, _logged(model_directory, option, "scorer", first=("setuptools",)), log)
+    pinned = pins(store, logged(model_directory, option, "scorer", first=("setuptools==65.5.0",)), log)
+    open_ = pins(store, logged(model_directory, option, "scorer", first=("setuptools",)), log)
     elsewhere = "setuptools==65.5.0 ; python_version < '3.9'"
-    of_another_python = _pins(store, _logged(model_directory, option, "scorer", elsewhere, first=("setuptools",)), log)
-    wished = _pins(store, _logged(model_directory, option, "scorer", "setuptools>80", first=("setuptools",)), log)
+    of_another_python = pins(store, logged(model_directory, option, "scorer", elsewhere, first=("setuptools",)), log)
+    wished = pins(store, logged(model_directory, option, "scorer", "setuptools>80", first=("setuptools",)), log)
 
     assert pinned == ("scorer==1.0", "setuptools==65.5.0")
     assert open_ == wished == of_another_python == ("scorer==1.0", "setuptools==81.0.0")
@@ -403,9 +226,9 @@ def test_requirements_move_what_was_installed_before_them_and_nothing_more(
     option = wheels("scorer", "1.0", requires=["setuptools>=77,<82"])
     first = ("setuptools==65.5.0", "numpy==1.26.*")
 
-    pins = _pins(store, _logged(model_directory, option, "scorer", first=first), log)
+    found = pins(store, logged(model_directory, option, "scorer", first=first), log)
 
-    assert pins == ("numpy==1.26", "scorer==1.0", "setuptools==80.0")
+    assert found == ("numpy==1.26", "scorer==1.0", "setuptools==80.0")
 
 
 def test_a_package_of_conda_that_pypi_lacks_is_refused_by_its_name(
@@ -415,7 +238,7 @@ def test_a_package_of_conda_that_pypi_lacks_is_refused_by_its_name(
 
     with pytest.raises(PermanentError, match=r"(?s)before the model's requirements \(conda\.yaml.*only-in-conda"):
         environment.lock(
-            store, _logged(model_directory, option, "scorer", first=("only-in-conda",)), BASE, pins=(), log=log
+            store, logged(model_directory, option, "scorer", first=("only-in-conda",)), BASE, pins=(), log=log
         )
 
 
@@ -431,9 +254,9 @@ def test_sources_are_built_where_the_model_forbids_wheels(
         member.size = len(info)
         archive.addfile(member, io.BytesIO(info))
 
-    ready = _installed(store, _logged(model_directory, option, "pkg"), log)
+    ready = installed(store, logged(model_directory, option, "pkg"), log)
     (model_directory / "how.txt").write_text("--no-binary pkg\n")
-    built = _installed(store, _logged(model_directory, option, "-r how.txt", "pkg"), log)
+    built = installed(store, logged(model_directory, option, "-r how.txt", "pkg"), log)
 
     assert ready[f"{SITE}/pkg/__init__.py"] == "VERSION = '0.3'\n"
     assert built[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {}\n"
@@ -448,7 +271,7 @@ def test_an_old_package_without_a_wheel_is_built_with_what_it_was_written_for(
     (package / "pyproject.toml").write_text(PROJECT.replace("requires = []", 'requires = ["setuptools"]'))
     (package / "backend.py").write_text(f"import pkg_resources\n{BACKEND}")
 
-    files = _installed(store, _logged(model_directory, option, "./code/pkg"), log)
+    files = installed(store, logged(model_directory, option, "./code/pkg"), log)
 
     assert f"{SITE}/pkg/__init__.py" in files
 
@@ -465,10 +288,10 @@ def test_early_releases_and_older_wheels_are_taken_where_the_model_says_so(
         member.size = len(info)
         archive.addfile(member, io.BytesIO(info))
 
-    assert _pins(store, _logged(model_directory, option, "scorer"), log) == ("scorer==1.0",)
-    assert _pins(store, _logged(model_directory, option, "--pre", "scorer"), log) == ("scorer==2.0rc1",)
-    assert _pins(store, _logged(model_directory, option, "--prefer-binary", "pkg"), log) == ("pkg==0.2",)
-    assert _pins(store, _logged(model_directory, option, "pkg"), log) == ("pkg==0.3",)
+    assert pins(store, logged(model_directory, option, "scorer"), log) == ("scorer==1.0",)
+    assert pins(store, logged(model_directory, option, "--pre", "scorer"), log) == ("scorer==2.0rc1",)
+    assert pins(store, logged(model_directory, option, "--prefer-binary", "pkg"), log) == ("pkg==0.2",)
+    assert pins(store, logged(model_directory, option, "pkg"), log) == ("pkg==0.3",)
 
 
 def test_markers_are_those_of_the_pod(store: Store, wheels: MakeWheel, model_directory: Path, log: Path) -> None:
@@ -476,7 +299,7 @@ def test_markers_are_those_of_the_pod(store: Store, wheels: MakeWheel, model_dir
     option = wheels("other", "1.0")
     lines = ("scorer ; sys_platform == 'linux'", "other ; sys_platform == 'win32'", "gone ; python_version < '3.9'")
 
-    assert _pins(store, _logged(model_directory, option, *lines), log) == ("scorer==1.0",)
+    assert pins(store, logged(model_directory, option, *lines), log) == ("scorer==1.0",)
 
 
 @pytest.mark.usefixtures("nothing_else")
@@ -494,7 +317,7 @@ def test_a_machine_without_a_network_builds_from_a_folder_of_wheels(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheelhouse"))
 
-    assert f"{SITE}/needed/__init__.py" in _installed(store, _logged(model_directory, "scorer"), log)
+    assert f"{SITE}/needed/__init__.py" in installed(store, logged(model_directory, "scorer"), log)
 
 
 def test_a_repository_is_installed_at_the_commit_that_it_had(
@@ -508,7 +331,7 @@ def test_a_repository_is_installed_at_the_commit_that_it_had(
         subprocess.run([*git, *command], check=True, capture_output=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
-    files = _installed(store, _logged(model_directory, option, f"-e git+file://{repository}@main#egg=pkg"), log)
+    files = installed(store, logged(model_directory, option, f"-e git+file://{repository}@main#egg=pkg"), log)
 
     assert files[f"{SITE}/pkg/__init__.py"] == "SETTINGS = {}\n"
     assert commit in files[f"opt/model/env/{environment.LOCK_FILE}"]
@@ -519,7 +342,7 @@ def test_a_package_that_came_as_a_file_is_listed_with_its_version(
 ) -> None:
     option = wheels("needed", "1.5")
     wheels("inside", "1.0", requires=["needed"], into=model_directory)
-    model = _logged(model_directory, option, "./inside-1.0-py3-none-any.whl")
+    model = logged(model_directory, option, "./inside-1.0-py3-none-any.whl")
 
     lock = environment.lock(store, model, BASE, pins=(), log=log)
     blob, _ = environment.environment_layer(store, lock, model, BASE, log=log)
