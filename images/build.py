@@ -199,7 +199,7 @@ class _Assembly:
         python = interpreter_module.interpreter(model, base)
         if (beside := interpreter_module.interpreter_layer(self.store, python, log=self.log)) is not None:
             self._add("python", *beside)
-            self.packages.append(("generic", "cpython", python.version))
+            self.packages.append(("generic", "cpython", beside[0].fact("version")))
         lock = environment.lock(self.store, model, base, pins=self.preferred, log=self.log)
         self.pins = pins_of(lock)
         layer, created = environment.environment_layer(self.store, lock, model, base, log=self.log)

@@ -25,9 +25,11 @@ from headrace.images.resolver import is_network_failure
 from headrace.images.store import Blob, Store, key_of
 from headrace.images.tarball import Entry, tree, write_layer
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 _HOME: Final = names.MODEL_PYTHON.lstrip("/")
 _PLATFORM: Final = "linux-x86_64-gnu"
+_VERSION_FILE: Final = "VERSION"
+"""Beside what is installed: the version that was had, which need not be the one that was wanted."""
 _LEFT_OUT: Final = ("test", "idlelib", "turtledemo", "ensurepip", "lib2to3/tests", "site-packages", "tkinter")
 """Of the standard library: tests, programs with windows, and pip, which an environment without one does not see."""
 
@@ -68,7 +70,7 @@ def require(store: Store, wanted: Interpreter, *, log: Path) -> None:
 def interpreter_layer(store: Store, wanted: Interpreter, *, log: Path) -> tuple[Blob, bool] | None:
     """The interpreter at names.MODEL_PYTHON, and whether this call made the layer; None where the base brings it.
 
-    Raises as `require` does.
+    The layer's fact `version` is the version that was to be had. Raises as `require` does.
     """
     if wanted.is_of_base:
         return None
@@ -80,7 +82,8 @@ def interpreter_layer(store: Store, wanted: Interpreter, *, log: Path) -> tuple[
         shutil.copytree(installed, root, symlinks=True, copy_function=os.link, ignore=_ignored)
         library = f"lib/python{wanted.minor}"
         compile_tree(store, root / library, f"{names.MODEL_PYTHON}/{library}", by=_compiler(installed, wanted))
-        return write_layer(store, _entries(root, wanted.minor))
+        facts = {"version": (installed / _VERSION_FILE).read_text()}
+        return write_layer(store, _entries(root, wanted.minor), facts=facts)
 
     return store.layer(key_of("python", _RECIPE, wanted.version, installed.name, _LEFT_OUT), make)
 
@@ -145,6 +148,7 @@ def _install(version: str, target: Path, log: Path) -> str | None:
         (found,) = (each for each in place.iterdir() if each.is_dir() and not each.is_symlink() and each.name[0] != ".")
         for part in found.iterdir():
             part.rename(target / part.name)
+        (target / _VERSION_FILE).write_text(found.name.split("-")[1])
         return None
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -165,7 +169,7 @@ def _ignored(folder: str, entries: list[str]) -> set[str]:
     below = "/".join(place.parts[-2:])
     left_out = {name for name in entries if name == "__pycache__" or name.endswith((".pyc", ".a"))}
     if (place / "bin").is_dir() and (place / "lib").is_dir():
-        left_out |= {"include", "share"} & set(entries)
+        left_out |= set(entries) - {"bin", "lib"}
     if place.name == "lib":
         left_out |= {name for name in entries if re.match(r"(?:lib)?(?:tcl|tk|itcl|thread|pkgconfig)", name)}
     if re.fullmatch(r"lib/python3\.\d+", below):

@@ -78,6 +78,7 @@ def test_the_interpreter_comes_from_a_mirror_and_runs_where_it_is_put(
     assert said[0] == mirrored
     assert Path(said[1]).is_relative_to(root), "its own library"
     assert Path(said[1]).exists(), "compiled already: pods cannot write"
+    assert sorted(path.name for path in root.iterdir()) == ["bin", "lib"]
     assert sorted(path.name for path in (root / "bin").iterdir()) == [f"python{wanted.minor}"]
     assert not (root / "lib" / f"python{wanted.minor}" / "test").exists()
 
@@ -96,6 +97,9 @@ def test_a_patch_release_that_is_not_to_be_had_gives_way_to_the_newest_of_its_mi
     assert program is not None
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     assert said == f"Python {mirrored}\n"
+    made = interpreter_layer(store, wanted, log=log)
+    assert made is not None
+    assert made[0].fact("version") == mirrored, "what the bill of materials lists"
 
 
 @pytest.mark.skipif(not OLDER, reason="no interpreters in ~/.pyenv/versions to make a mirror of")
