@@ -2,8 +2,10 @@
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m headrace.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
+# Where an environment forbids bytecode, as many images do, each of hundreds of processes compiles all its imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo down status test test-fast test-long test-cluster test-product test-rest test-runtimes test-routing test-vllm check fmt lock bench bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-routing bench-path bench-starts bench-autoscaler bench-forms bench-llm soak clean
+.PHONY: help demo down status test test-fast test-long test-cluster test-product test-rest test-runtimes test-routing test-pod test-vllm check fmt lock bench bench-product bench-deploy bench-iac bench-toolchain bench-images bench-weights bench-runtime bench-routing bench-path bench-rollout bench-starts bench-observe bench-autoscaler bench-forms bench-llm soak clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 20
@@ -19,11 +21,12 @@ status: .venv/installed ## what runs
 
 test: .venv/installed check ## every test, on a real cluster
 	@echo "Running three groups of tests side by side; each prints its report when it has ended"
-	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster" test-cluster test-rest test-routing
+	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster and not long" REST=--ignore=tests/runtimes \
+		test-cluster test-rest test-pod
 	@$(MAKE) --no-print-directory test-product
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
-	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow" REST=--ignore=tests/runtimes \
+	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow and not long" REST=--ignore=tests/runtimes \
 		test-rest test-routing test-runtimes
 
 test-routing: .venv/installed # in a process of its own, as in production (pyproject.toml says why), beside the rest
@@ -36,13 +39,16 @@ test-cluster: .venv/installed # mostly waits for pods, so the others have the co
 test-product: .venv/installed # alone on the machine
 	@$(PYTHON) -m pytest --durations=5 tests/e2e/test_product.py
 
-test-long: .venv/installed ## load and outages on the cluster: minutes each; writes tests/recorded/long.json
+test-long: .venv/installed ## load and outages on the cluster, types of AWS: minutes each; writes tests/recorded/long.json
 	@HEADRACE_RECORD_LONG=1 $(PYTHON) -m pytest --durations=20 -m long
 
 test-rest: .venv/installed
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" $(REST)
 
-test-runtimes: .venv/installed # `make test` has them among the rest
+test-pod: .venv/installed # the way to a pod and through it, one after the other: together as long as the rest
+	@failed=0; $(MAKE) test-routing || failed=1; $(MAKE) test-runtimes || failed=1; exit $$failed
+
+test-runtimes: .venv/installed
 	@$(PYTHON) -m pytest -q --durations=5 -m "$(SELECT)" tests/runtimes
 
 test-vllm: .venv/installed ## vLLM itself, on CPU cores (a download of 5.9 GB); writes tests/recorded/vllm.json
@@ -58,11 +64,13 @@ lock: .venv/installed ## resolve the lock files anew
 	@echo "uv==0.13.9" | $(COMPILE) - -o locks/bootstrap.lock
 	@$(COMPILE) pyproject.toml --all-extras -o locks/dev.lock
 	@$(COMPILE) pyproject.toml --extra control -o locks/control.lock
+	@$(COMPILE) pyproject.toml --extra tables -c locks/dev.lock -o locks/tables.lock
+	@$(COMPILE) pyproject.toml --extra console -c locks/dev.lock -o locks/console.lock
 	@$(COMPILE) --universal pyproject.toml --extra front -c locks/dev.lock -o locks/front.lock # what tests ran with
 
-bench: bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler ## every benchmark
+bench: bench-product bench-deploy bench-iac bench-toolchain bench-images bench-weights bench-runtime bench-forms bench-routing bench-path bench-rollout bench-starts bench-observe bench-autoscaler ## every benchmark
 
-bench-product bench-deploy bench-toolchain bench-images bench-runtime bench-forms bench-routing bench-path bench-starts bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
+bench-product bench-deploy bench-iac bench-toolchain bench-images bench-weights bench-runtime bench-forms bench-routing bench-path bench-rollout bench-starts bench-observe bench-autoscaler: .venv/installed ## one benchmark; writes bench/results
 	@$(PYTHON) -m bench.$(@:bench-%=%)
 
 bench-llm: .venv/installed ## vLLM on a GPU, behind our front and alone; HEADRACE_ENGINE_PYTHON has vLLM

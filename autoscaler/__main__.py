@@ -11,7 +11,9 @@ from pathlib import Path
 
 from headrace.autoscaler import replay, telemetry
 from headrace.autoscaler.cluster import MANAGER, WatchedCluster
+from headrace.autoscaler.cold_start import StartPhases
 from headrace.autoscaler.fronts import HttpFronts
+from headrace.autoscaler.held_requests import HeldRequests
 from headrace.autoscaler.http_api import targets_page
 from headrace.autoscaler.journal import Journal
 from headrace.autoscaler.load_sources import DirectSource, PrometheusSource
@@ -19,11 +21,11 @@ from headrace.autoscaler.loop import Loop
 from headrace.autoscaler.reconcile import Reconciler
 from headrace.autoscaler.settings import Settings
 from headrace.autoscaler.status_writer import StatusWriter
-from headrace.contract import names
+from headrace.contract import log_line, names
 from headrace.contract.errors import HeadraceError, InputError
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
-from headrace.kube.lease import Elector
+from headrace.kube.lease import Elector, ServerLeases
 
 ALLOCATIONS_PER_COLLECTION = 100_000
 """Of CPython's cyclic garbage collector, which runs after 700 by default and took half of the time to read ten thousand
@@ -33,25 +35,26 @@ pods' counters, every second, for cycles that are not there."""
 def control(settings: Settings) -> None:
     """Runs the controller until SIGTERM or SIGINT."""
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
-    cluster = WatchedCluster(ApiServer(MANAGER))
+    server = ApiServer(MANAGER)
+    cluster = WatchedCluster(server)
     source = PrometheusSource(settings.prometheus_url) if settings.prometheus_url else DirectSource()
     fronts, journal = HttpFronts(), Journal(settings.journal)
     writer = StatusWriter()
-    reconciler = Reconciler(cluster, fronts, journal, submit=writer.submit)
-    elector = Elector(cluster, settings.identity, settings.namespace, names.AUTOSCALER)
-    loop = Loop(cluster, source, reconciler, elector, synced=lambda: cluster.synced)
+    reconciler = Reconciler(cluster, fronts, journal, submit=writer.submit, start_phases=StartPhases())
+    elector = Elector(ServerLeases(server), settings.identity, settings.namespace, names.AUTOSCALER)
+    loop = Loop(cluster, source, reconciler, elector, held=HeldRequests(), synced=lambda: cluster.synced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     page, registry = targets_page(loop.targets), telemetry.registry
-    server = AdminServer(settings.port, alive=loop.alive, ready=loop.ready, registry=registry, get=page)
-    server.start()
+    admin = AdminServer(settings.port, alive=loop.alive, ready=loop.ready, registry=registry, get=page)
+    admin.start()
     cluster.start()
-    logging.getLogger(__name__).info("%s serves on port %d", settings.identity, server.port)
+    logging.getLogger("headrace.autoscaler").info("%s serves on port %d", settings.identity, admin.port)
     try:
         loop.run()
     finally:
         cluster.stop()
-        server.stop()
+        admin.stop()
         fronts.close()
         journal.close()
         writer.close()
@@ -90,7 +93,7 @@ def main() -> int:
             replay_file(arguments)
             return 0
         settings = Settings.from_environment(os.environ)
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log_line.configure(names.AUTOSCALER, level=settings.log_level)
         control(settings)
     except (HeadraceError, OSError) as error:
         print(f"headrace autoscaler: {error}", file=sys.stderr)

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 from headrace.autoscaler import telemetry
 from headrace.autoscaler.fleet import Deployment, Pod, read_deployment, read_pod
 from headrace.contract import names
-from headrace.kube.api_server import WRITE_SECONDS, ApiServer, Key, Missing, Object
+from headrace.kube.api_server import ApiServer, Key, Object
 from headrace.kube.informer import Informer, T, whole
-from headrace.kube.lease import Leases
+from headrace.kube.watched import Watched
 
 MANAGER = "headrace-autoscaler"
 
@@ -16,11 +16,11 @@ AUTOSCALERS = f"/apis/{names.API_GROUP}/{names.API_VERSION}/{names.APA_PLURAL}"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 PODS = "/api/v1/pods"
 RIVALS = "/apis/autoscaling/v2/horizontalpodautoscalers"
-BALANCERS = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}/pods"
+PLATFORM_PODS = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}/pods"
 
 
-class Cluster(Leases, Protocol):
-    """What the reconciler and the elector need of Kubernetes; `fake_cluster.FakeCluster` is the other implementation.
+class Cluster(Protocol):
+    """What the loop and the reconciler need of Kubernetes; `fake_cluster.FakeCluster` is the other implementation.
 
     Reads are copies as of some moment ago. Writes raise TemporaryError, Conflict and Missing among them.
     """
@@ -40,6 +40,9 @@ class Cluster(Leases, Protocol):
     def balancers(self) -> list[Pod]:
         """Pods of the LoadBalancer."""
 
+    def activators(self) -> list[Pod]:
+        """Pods of the activator."""
+
     def scale(self, namespace: str, name: str, replicas: int) -> None:
         """Writes the scale subresource of a Deployment."""
 
@@ -55,33 +58,22 @@ def _version(item: Object) -> Key:
     return item["metadata"]["namespace"], labels.get(names.VERSION_LABEL, "")
 
 
-class WatchedCluster:
+class WatchedCluster(Watched):
     def __init__(self, server: ApiServer) -> None:
         def informer(path: str, kept: Callable[[Object], T], **how: Any) -> Informer[T]:
             return Informer(server, path, transform=kept, failed=telemetry.api_failures.labels("watch").inc, **how)
 
-        balancers = f"{names.COMPONENT_LABEL}={names.LOAD_BALANCER}"
+        def platform(component: str) -> Informer[Pod]:
+            return informer(PLATFORM_PODS, read_pod, label_selector=f"{names.COMPONENT_LABEL}={component}")
+
         self._server = server
         self._autoscalers = informer(AUTOSCALERS, whole)
         self._deployments = informer(DEPLOYMENTS, read_deployment, label_selector=names.ENDPOINT_LABEL)
         self._pods = informer(PODS, read_pod, group=_version, label_selector=names.ENDPOINT_LABEL)
         self._rivals = informer(RIVALS, whole, group=lambda item: item["metadata"]["namespace"])
-        self._balancers = informer(BALANCERS, read_pod, label_selector=balancers)
-        all_pods = (self._pods, self._balancers)
-        self._informers: tuple[Informer[Any], ...] = (self._autoscalers, self._deployments, self._rivals, *all_pods)
-
-    def start(self) -> None:
-        for informer in self._informers:
-            informer.start()
-
-    def stop(self) -> None:
-        for informer in self._informers:
-            informer.stop()
-
-    @property
-    def synced(self) -> bool:
-        """Whether everything has been read once."""
-        return all(informer.synced for informer in self._informers)
+        self._balancers, self._activators = platform(names.LOAD_BALANCER), platform(names.ACTIVATOR)
+        pods = (self._pods, self._balancers, self._activators)
+        super().__init__(self._autoscalers, self._deployments, self._rivals, *pods)
 
     def autoscalers(self) -> list[Object]:
         return self._autoscalers.all()
@@ -98,6 +90,9 @@ class WatchedCluster:
     def balancers(self) -> list[Pod]:
         return self._balancers.all()
 
+    def activators(self) -> list[Pod]:
+        return self._activators.all()
+
     def scale(self, namespace: str, name: str, replicas: int) -> None:
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"
         self._server.merge(path, {"spec": {"replicas": replicas}})
@@ -108,18 +103,3 @@ class WatchedCluster:
 
     def record_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         self._server.send("POST", f"/api/v1/namespaces/{namespace}/events", event)
-
-    def read_lease(self, namespace: str, name: str) -> Object | None:
-        try:
-            return self._server.get(f"{_leases(namespace)}/{name}", seconds=WRITE_SECONDS)
-        except Missing:
-            return None
-
-    def write_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> Object:
-        if lease["metadata"].get("resourceVersion"):
-            return self._server.send("PUT", f"{_leases(namespace)}/{name}", lease)
-        return self._server.send("POST", _leases(namespace), lease)
-
-
-def _leases(namespace: str) -> str:
-    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"

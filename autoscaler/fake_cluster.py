@@ -11,25 +11,23 @@ from typing import Any
 
 from headrace.autoscaler.fleet import Deployment, Pod, read_deployment, read_pod
 from headrace.contract import names
-from headrace.contract.errors import TemporaryError
-from headrace.kube.api_server import Conflict, Key, Missing, Object
+from headrace.kube.api_server import Key, Missing, Object
+from headrace.kube.fake_leases import FakeLeases
 
 
-class FakeCluster:
+class FakeCluster(FakeLeases):
     """Kubernetes as far as the autoscaler sees it."""
 
     def __init__(self) -> None:
-        self.down = False
-        """True: every write fails as if the API server were away."""
+        super().__init__()
         self.objects: dict[Key, Object] = {}
         self.deployments: dict[Key, Object] = {}
         self.version_pods: dict[Key, list[Object]] = {}
         self.namespace_rivals: dict[str, list[Object]] = {}
         self.balancer_pods: list[Object] = []
+        self.activator_pods: list[Object] = []
         self.events: list[Object] = []
         self.scalings: list[tuple[str, str, int]] = []
-        self.leases: dict[Key, Object] = {}
-        self._versions = itertools.count(1)
         self._pod_numbers = itertools.count(1)
 
     # --- Arranging the world -------------------------------------------------------------------------------------
@@ -98,38 +96,22 @@ class FakeCluster:
     def balancers(self) -> list[Pod]:
         return [read_pod(item) for item in self.balancer_pods]
 
+    def activators(self) -> list[Pod]:
+        return [read_pod(item) for item in self.activator_pods]
+
     def scale(self, namespace: str, name: str, replicas: int) -> None:
-        self._up()
+        self.up()
         self._found(self.deployments, (namespace, name))["spec"]["replicas"] = replicas
         self.scalings.append((namespace, name, replicas))
 
     def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
-        self._up()
+        self.up()
         item = self._found(self.objects, (namespace, name))
         item.setdefault("status", {}).update(copy.deepcopy(dict(status)))
 
     def record_event(self, namespace: str, event: Mapping[str, Any]) -> None:
-        self._up()
+        self.up()
         self.events.append(dict(event))
-
-    def read_lease(self, namespace: str, name: str) -> Object | None:
-        self._up()
-        return copy.deepcopy(self.leases.get((namespace, name)))
-
-    def write_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> Object:
-        self._up()
-        held = self.leases.get((namespace, name))
-        expected = lease["metadata"].get("resourceVersion", "")
-        if (held is None) != (not expected) or (held is not None and held["metadata"]["resourceVersion"] != expected):
-            raise Conflict(f"Lease {namespace}/{name} was written by another")
-        kept: Object = copy.deepcopy(dict(lease))
-        kept["metadata"]["resourceVersion"] = str(next(self._versions))
-        self.leases[namespace, name] = kept
-        return copy.deepcopy(kept)
-
-    def _up(self) -> None:
-        if self.down:
-            raise TemporaryError("API server cannot be reached: connection refused")
 
     def _found(self, where: dict[Key, Object], key: Key) -> Object:
         if key not in where:

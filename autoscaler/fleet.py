@@ -39,6 +39,12 @@ class Pod(NamedTuple):
     state: State
     start_seconds: float | None
     """From creation to Ready; None where that was no first start, or is none yet."""
+    scheduled_seconds: float | None = None
+    """Of these, from creation until it had a node; None where `start_seconds` is."""
+    pulled_seconds: float | None = None
+    """Of these, from then until its containers ran."""
+    ready_at: float = 0.0
+    """When it became ready, in Unix seconds."""
 
 
 class Deployment(NamedTuple):
@@ -54,6 +60,8 @@ class Fleet:
     counts: PodCounts
     ready: Mapping[str, str]
     """Names and addresses of the ready pods."""
+    newest: Pod | None = None
+    """The ready pod that started last; None where no start was seen."""
     cold_start_seconds: float | None
     """Median time from creation to Ready of the pods there are."""
 
@@ -76,7 +84,10 @@ def read_pod(item: Object) -> Pod:
         state = State.UNSCHEDULABLE
     else:
         state = State.FAILING if _failing(status) else State.STARTING
-    return Pod(item["metadata"]["name"], address, state, seconds)
+    name = item["metadata"]["name"]
+    if seconds is None:
+        return Pod(name, address, state, seconds)
+    return Pod(name, address, state, seconds, *_phases(item, conditions), _at(readiness["lastTransitionTime"]))
 
 
 def fleet_of(pods: Iterable[Pod]) -> Fleet:
@@ -93,6 +104,7 @@ def fleet_of(pods: Iterable[Pod]) -> Fleet:
             failing=states[State.FAILING],
         ),
         ready={each.name: each.address for each in present if each.state is State.READY},
+        newest=max((each for each in present if each.start_seconds is not None), key=_ready_at, default=None),
         cold_start_seconds=statistics.median(starts) if starts else None,
     )
 
@@ -137,6 +149,27 @@ def read_deployment(item: Object) -> Deployment:
 def _failing(status: Mapping[str, Any]) -> bool:
     states = [*(status.get("initContainerStatuses", ())), *(status.get("containerStatuses", ()))]
     return any(state.get("state", {}).get("waiting", {}).get("reason", "") in _FAILING for state in states)
+
+
+def _ready_at(pod: Pod) -> float:
+    return pod.ready_at
+
+
+def _at(text: str) -> float:
+    """Unix seconds of RFC 3339 text."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def _phases(item: Object, conditions: Mapping[str, Mapping[str, Any]]) -> tuple[float | None, float | None]:
+    """Seconds from creation until there was a node, and from then until all containers ran; None: not told."""
+    scheduled = conditions.get("PodScheduled", {}).get("lastTransitionTime")
+    states = (state.get("state", {}).get("running", {}) for state in item["status"].get("containerStatuses", ()))
+    begun = [state["startedAt"] for state in states if state.get("startedAt")]
+    if not scheduled:
+        return None, None
+    placed = _at(scheduled)
+    pulled = max(0.0, max(map(_at, begun)) - placed) if begun else None
+    return max(0.0, placed - _at(item["metadata"]["creationTimestamp"])), pulled
 
 
 def _start_seconds(item: Object, readiness: Mapping[str, Any]) -> float | None:

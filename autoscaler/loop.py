@@ -1,30 +1,27 @@
 """Loop: once a second, a look at all versions."""
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from headrace.autoscaler import telemetry
 from headrace.autoscaler.cluster import Cluster
 from headrace.autoscaler.counter_aggregation import Reading, Targets
 from headrace.autoscaler.fleet import bracketed, fleet_of
+from headrace.autoscaler.held_requests import NOTHING_HELD, Held, HeldRequests
 from headrace.autoscaler.load_sources import Source
 from headrace.autoscaler.reconcile import Reconciler, owners
 from headrace.contract import metrics, names
 from headrace.contract.errors import TemporaryError
-from headrace.kube.api_server import Key, named
+from headrace.kube.api_server import Key, Object, named
+from headrace.kube.leading_loop import LeadingLoop, surviving
 from headrace.kube.lease import Elector
-
-log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 1.0
 """The period of the scrapes; the engine acts at it when requests queue."""
-STUCK_SECONDS = 60.0
 
 
-class Loop:
-    """The controller's one thread of decisions. All time comes from the two clocks given."""
+class Loop(LeadingLoop):
+    """The controller's one thread of decisions."""
 
     def __init__(
         self,
@@ -33,16 +30,15 @@ class Loop:
         reconciler: Reconciler,
         elector: Elector,
         *,
-        synced: Callable[[], bool] = lambda: True,
-        wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        held: HeldRequests | None = None,
+        **how: Any,
     ) -> None:
-        self._cluster, self._source, self._reconciler, self._elector = cluster, source, reconciler, elector
-        self._synced, self._wall, self._monotonic = synced, wall, monotonic
-        self._stop = threading.Event()
-        self._beat = monotonic()
+        """`how` are `synced` and the clocks of LeadingLoop."""
+        super().__init__(elector, period=PERIOD_SECONDS, **how)
+        self._cluster, self._source, self._reconciler = cluster, source, reconciler
+        self._held = HeldRequests() if held is None else held
+        self._held.on_news(self.rouse)
 
-    # --- Called from other threads -------------------------------------------------------------------------------
     def targets(self, job: str) -> list[dict[str, object]] | None:
         """What there is to scrape under a job's name, for Prometheus' HTTP discovery; None: no such job.
 
@@ -63,39 +59,35 @@ class Loop:
             for namespace, pod, address in found
         ]
 
-    def stop(self) -> None:
-        """Ends `run` after the present tick."""
-        self._stop.set()
-
-    def ready(self) -> tuple[bool, str]:
-        """For /readyz: everything was read once. A replica without the lease is as ready as the leader."""
-        return (True, "leading" if self._elector.leading else "standing by") if self._synced() else (False, "reading")
-
-    def alive(self) -> tuple[bool, str]:
-        """For /healthz: the loop turned within the last minute."""
-        silent = self._monotonic() - self._beat
-        return silent < STUCK_SECONDS, f"loop turned {silent:.0f} s ago"
-
-    # --- The loop ------------------------------------------------------------------------------------------------
     def run(self) -> None:
-        """Until stopped; gives the lease up at the end."""
-        due = self._monotonic()
-        while not self._stop.is_set():
-            self._beat = self._monotonic()
-            due = max(due + PERIOD_SECONDS, self._beat)
-            self.tick()
-            self._stop.wait(max(0.0, due - self._monotonic()))
-        self._elector.release()
+        """Until stopped; gives the lease up at the end, and asks the activators no more."""
+        super().run()
+        self._held.stop()
+
+    def wake(self) -> None:
+        """Orders a first pod for each version that sleeps and has requests that wait, if this replica leads."""
+        counts = self._held.counts()
+        if not counts or not self._elector.leading or not self.leads():
+            return
+        items = self._cluster.autoscalers()
+        owner = owners(items)
+        for item in items:
+            held = counts.get(key := named(item), NOTHING_HELD)
+            target = self._cluster.deployment(key[0], item["spec"].get("targetRef", {}).get("name", ""))
+            asleep = target is not None and target.replicas == 0 and not item["metadata"].get("deletionTimestamp")
+            if held.requests > 0 and asleep:
+                self._look(item, None, owner=owner[key], held=held)
 
     def tick(self) -> None:
         """One look at every version, if this replica leads."""
-        leading = self._elector.step(self._monotonic(), self._wall()) if self._synced() else False
+        leading = self.leads()
         telemetry.leading.set(1 if leading else 0)
         if not leading:
             self._reconciler.release()
             return
         with telemetry.tick_seconds.time():
             targets = self._targets()
+            self._held.follow(fleet_of(self._cluster.activators()).ready)
             telemetry.versions.set(len(targets.pods))
             readings = self._source.read(targets, self._wall())
             self._reconciler.release(keep=targets.pods)
@@ -107,17 +99,15 @@ class Loop:
 
     def _reconcile(self, readings: Mapping[Key, Reading], *, keys: Collection[Key]) -> None:
         items = self._cluster.autoscalers()
-        owner = owners(items)
+        owner, held = owners(items), self._held.counts()
         for item in items:
-            # A look at many versions, or one that waits for the API server, may outlast the lease.
-            if not self._elector.step(self._monotonic(), self._wall()):
+            if not self.leads():
                 return
             key = named(item)
             if key not in keys or item["metadata"].get("deletionTimestamp"):
                 continue
-            try:
-                self._reconciler.reconcile(item, readings.get(key), self._wall(), owner=owner[key])
-            except TemporaryError as error:
-                log.warning("%s/%s: %s", *key, error)
-            except Exception:  # one version's surprise must not stop the others; it is logged with its trace
-                log.exception("%s/%s: left as it is until the next look", *key)
+            self._look(item, readings.get(key), owner=owner[key], held=held.get(key, NOTHING_HELD))
+
+    def _look(self, item: Object, reading: Reading | None, *, owner: Key, held: Held) -> None:
+        with surviving(named(item)):
+            self._reconciler.reconcile(item, reading, self._wall(), owner=owner, held=held)

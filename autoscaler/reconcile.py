@@ -2,20 +2,21 @@
 
 import contextlib
 import functools
-import json
 import logging
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.autoscaler import status as reported
 from headrace.autoscaler import telemetry
 from headrace.autoscaler.cluster import MANAGER, Cluster
+from headrace.autoscaler.cold_start import of_pod
 from headrace.autoscaler.counter_aggregation import Reading
 from headrace.autoscaler.engine import Decision, Learned, Memory, Observation, Profile, decide, decode, encode, reasons
 from headrace.autoscaler.fleet import Deployment, Fleet, Fleets
 from headrace.autoscaler.fronts import Fronts
+from headrace.autoscaler.held_requests import NOTHING_HELD, Held
 from headrace.autoscaler.journal import Journal
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
@@ -24,6 +25,8 @@ from headrace.kube.api_server import Key, Missing, Object, named
 
 log = logging.getLogger(__name__)
 
+FRESH_SECONDS = 120.0
+"""A start that ended longer ago was another controller's to count."""
 STATUS_SECONDS = 30.0
 """How often a status without news is refreshed: each version at a moment of its own, so that a thousand do not come
 due together."""
@@ -51,6 +54,12 @@ class _Tracked:
     writing: bool = False
     fault: str = ""
     """Code of the fault that was last told in an event."""
+    woken_after: float | None = None
+    """Seconds from the first request that waited to the order, where the last start was for requests that waited."""
+    started: str = ""
+    """Pod whose start was last told of."""
+    cold_start: Mapping[str, Any] | None = None
+    """The status' line of it."""
     refused: str = ""
 
 
@@ -64,14 +73,19 @@ class Reconciler:
     submit: Callable[[Callable[[], None]], None] = lambda job: job()
     """Runs what writes a status or an event: in the controller, on a few threads. A thousand writes can take a minute,
     and no decision waits for them."""
+    start_phases: Callable[[str], Mapping[str, float]] | None = None
+    """Asks the front at an address for the phases of its start, by `submit`; None: no front is asked."""
     tracked: dict[Key, _Tracked] = field(default_factory=dict)
     fleets: Fleets = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleets = Fleets(self.cluster.pods)
 
-    def reconcile(self, item: Object, reading: Reading | None, now: float, *, owner: Key) -> None:
-        """One look at one AutopilotPodAutoscaler. `owner` is the object that has the first claim on its Deployment.
+    def reconcile(
+        self, item: Object, reading: Reading | None, now: float, *, owner: Key, held: Held = NOTHING_HELD
+    ) -> None:
+        """One look at one AutopilotPodAutoscaler. `owner` is the object that has the first claim on its Deployment;
+        `held` is what waits for a first pod.
 
         Writes that fail are tried again at the next look, since the decision is remembered and the world re-read.
         """
@@ -85,20 +99,25 @@ class Reconciler:
         tracked.refused = ""
         fleet = self.fleets.of(key).asked(deployment.replicas)
         reading = reading if reading is not None else Reading(taken_at=now, load=None)
+        load = reading.load
         observation = Observation(
             taken_at=reading.taken_at,
-            load=reading.load,
+            load=load if load is None else replace(load, queued=load.queued + held.requests),
             pods=fleet.counts,
             utilisation=reading.utilisation,
-            cold_start_seconds=fleet.cold_start_seconds,
+            cold_start_seconds=_start_seconds(fleet, tracked),
             pod_cores=deployment.pod_cores,
             calls=reading.calls,
             default_limit=_default_limit(reading),
+            held=held.requests,
         )
         before = tracked.memory
         decision, tracked.memory = decide(spec, observation, before, now)
         self.journal.write(key, spec, observation, before, decision)
+        if decision.replicas > 0 and fleet.counts.desired == 0:
+            tracked.woken_after = held.seconds if held.requests > 0 else None
         self._act(item, spec, decision, fleet=fleet, reading=reading)
+        self._note_start(tracked, fleet, now)
         self._report(item, tracked, decision, fleet=fleet, now=now)
 
     def release(self, keep: Collection[Key] = ()) -> None:
@@ -176,8 +195,8 @@ class Reconciler:
                 return
             cause = decision.reasons[0]
             telemetry.scalings.labels(*key, cause.code).inc()
-            log.info("%s", json.dumps({"key": "/".join(key), "from": desired, **encode(decision)}))
             message = f"replicas {desired} -> {decision.replicas}: {cause.message}"
+            log.info("%s/%s: %s", *key, message, extra={"fields": {"decision": encode(decision)}})
             self._event(item, "Normal", "Scaled", message, now=decision.at)
         if reading.limits - {decision.concurrency}:
             for address in fleet.ready.values():
@@ -203,7 +222,28 @@ class Reconciler:
                 self._event(item, "Normal", reason.code, reason.message, now=now)
         generation = item["metadata"].get("generation", 0)
         status = reported.active(decision, fleet, tracked.status, generation=generation)
+        if tracked.cold_start is not None:
+            status["coldStart"] = tracked.cold_start
         self._write(key, tracked, status, now)
+
+    def _note_start(self, tracked: _Tracked, fleet: Fleet, now: float) -> None:
+        """Tells of the newest start once, with what its front says; asking it waits for no decision."""
+        pod = fleet.newest
+        if pod is None or pod.name == tracked.started:
+            return
+        tracked.started = pod.name
+        decide, tracked.woken_after = tracked.woken_after, None
+        fresh = now - pod.ready_at < FRESH_SECONDS
+
+        def note() -> None:
+            told = {} if self.start_phases is None else self.start_phases(pod.address)
+            found = of_pod(pod, told, decide=decide)
+            tracked.cold_start = found.to_json(time=reported.stamp(pod.ready_at))
+            if fresh:
+                found.observe()
+
+        if fresh or not tracked.status.get("coldStart"):
+            (note if self.start_phases is None else functools.partial(self.submit, note))()
 
     def _refuse(self, key: Key, item: Object, tracked: _Tracked, refusal: _Refusal, now: float) -> None:
         if tracked.refused != refusal.reason:
@@ -266,6 +306,14 @@ class Reconciler:
         except TemporaryError as error:
             telemetry.api_failures.labels("event").inc()
             log.debug("event on %s/%s not recorded: %s", *key, error)
+
+
+def _start_seconds(fleet: Fleet, tracked: _Tracked) -> float | None:
+    """From creation to Ready: of the pods there are, else, of a version that sleeps, of the last one."""
+    if fleet.cold_start_seconds is not None:
+        return fleet.cold_start_seconds
+    seconds = (tracked.status.get("coldStart") or {}).get("seconds")
+    return None if seconds is None else float(seconds)
 
 
 def _default_limit(reading: Reading) -> int | None:

@@ -77,7 +77,7 @@ def _finding(kind: ConditionType, reason: Reason | None, *, usual: str) -> Findi
 
 def news(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     """Whether anyone would want to know now; otherwise the write can wait for the next round."""
-    keys = ("observedGeneration", "desiredReplicas", "readyReplicas", "concurrency", "decisions")
+    keys = ("observedGeneration", "desiredReplicas", "readyReplicas", "concurrency", "decisions", "coldStart")
     changed = any(status.get(key) != before.get(key) for key in keys if key in status)
     return changed or _facts(status.get("conditions", ())) != _facts(before.get("conditions", ()))
 

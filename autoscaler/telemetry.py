@@ -27,9 +27,18 @@ demand = _gauge("demand", "Requests at once that the load asks for, growth and b
 cold_start_seconds = _gauge(
     "cold_start_seconds", "Seconds from the creation of a pod to Ready, the median of the version's pods.", _VERSION
 )
+start_phase_seconds = Histogram(
+    "headrace_autoscaler_start_phase_seconds",
+    "Seconds of each phase of a pod's start: decide (only where a request waited), schedule, pull, load, warm_up.",
+    ["phase"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+    registry=registry,
+)
 scalings = _counter("scalings", "Changes of pods or concurrency limit, by code of the first reason.", _BY_REASON)
 held = _counter("held", "Looks at which signals were not trusted and the last decision stood, by reason.", _BY_REASON)
-scrape_failures = _counter("scrape_failures", "Readings that failed, by source: prometheus, pod, balancer.", ["source"])
+scrape_failures = _counter(
+    "scrape_failures", "Readings that failed, by source: prometheus, pod, balancer, activator.", ["source"]
+)
 api_failures = _counter("api_failures", "Requests to the API server that failed, by what was asked.", ["request"])
 
 

@@ -19,14 +19,18 @@ one command. A bar that a run missed says so.
 _COMMANDS: Final = {
     "product": ("The product as one, on the cluster", "make bench-product"),
     "deploy": ("Coming up, changing, going back", "make bench-deploy"),
+    "iac": ("Stacks of many endpoints", "make bench-iac"),
     "starts": ("From the order of a pod to its first answer", "make bench-starts"),
     "toolchain": ("Building the toolchain from nothing", "make bench-toolchain"),
     "images": ("Images of models", "make bench-images"),
+    "weights": ("Large weights on their way to a node", "make bench-weights"),
     "runtime": ("Runtime against other servers", "make bench-runtime"),
     "runtime-against": ("A model pod beside the code before", "python -m bench.runtime --against CHECKOUT"),
     "forms": ("Every form of a request", "make bench-forms"),
     "routing": ("Both proxies by the number of endpoints", "make bench-routing"),
+    "observe": ("A record of every request", "make bench-observe"),
     "path": ("Both proxies beside two that only pass requests on", "make bench-path"),
+    "rollout": ("Rollouts of good and bad versions, simulated", "make bench-rollout"),
     "soak": ("A million requests", "make soak"),
     "llm": ("vLLM on a GPU, behind the front and alone", "make bench-llm"),
     "autoscaler": ("Autoscaler against other autoscalers", "make bench-autoscaler"),
@@ -116,5 +120,10 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Writes the page anew."""
     PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    write()

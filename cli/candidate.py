@@ -105,7 +105,7 @@ class Candidate:
             interpreter, minor, note = _interpreter(wanted.minor)
             # This machine's interpreter stands for the pod's, of the base or beside it.
             model, base = replace(self._model, python=minor), replace(self.request.base, python=minor)
-            lock = image_environment.lock(store, model, base, pins=(), log=log)
+            lock = image_environment.lock(store, model, base, pins=(), log=log, may_stage=False)
 
             def make(folder: Path) -> None:
                 site = folder / "lib" / f"python{minor}" / "site-packages"
@@ -115,7 +115,9 @@ class Candidate:
                 settings = f"home = {interpreter.parent}\ninclude-system-site-packages = false\nversion = {minor}\n"
                 (folder / "pyvenv.cfg").write_text(settings)
                 with store.scratch() as scratch:
-                    image_environment.install(store, lock, model, base, into=site, scratch=scratch, log=log)
+                    image_environment.install(
+                        store, lock, model, base, into=site, scratch=scratch, log=log, may_stage=False
+                    )
 
             made = store.directory(key_of("tried environment", _RECIPE, lock, str(interpreter), minor), make)
         except PermanentError as error:

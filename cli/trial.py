@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from headrace.cli.candidate import Candidate, ModelFault, example_path
 from headrace.components.endpoint.model_image import image_name
-from headrace.contract import names
+from headrace.contract import log_line, names
 from headrace.contract.codec import decode
 from headrace.contract.declaration import Style
 from headrace.contract.errors import TemporaryError
@@ -33,6 +33,8 @@ CALLS_SECONDS: Final = 1.0
 _PATIENCE: Final = 5
 """Times as long as a pod may take to start: this machine may have other work."""
 _REQUEST_SECONDS: Final = 300.0
+_LOOK_SECONDS: Final = 0.2
+"""Between two looks whether a server has ended."""
 _STOP_SECONDS: Final = 15.0
 _LAST_LINES: Final = 5
 
@@ -165,7 +167,8 @@ class Trial:
         """Returns when the server has ended, or Ctrl-C was pressed."""
         assert self._process is not None
         with contextlib.suppress(KeyboardInterrupt):
-            self._process.wait()
+            while self._process.poll() is None:  # not wait(): a signal in the moment before it would interrupt nothing
+                time.sleep(_LOOK_SECONDS)
 
     def _ask(self, method: str, path: str, *, port: int | None = None, body: bytes | None = None) -> tuple[int, bytes]:
         target = self._port if port is None else port
@@ -231,6 +234,6 @@ def _message(line: str) -> str:
     """Of a line of the pod's log."""
     try:
         document: Any = json.loads(line)
-        return str(document["message"])
+        return str(document[log_line.BODY])
     except (ValueError, KeyError, TypeError):
         return line

@@ -32,6 +32,7 @@ from headrace.contract.errors import PermanentError
 __all__ = ["ANSWERS", "Recording", "Registered", "record"]
 
 _DIGEST: Final = "sha256:" + "a" * 64
+_DEPLOYER: Final = "arn:aws:iam::123456789012:role/deployer"
 ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pulumi-python:dynamic/headrace:ImageBuild": {"image": f"registry.example/image@{_DIGEST}", "digest": _DIGEST},
     "pulumi-python:dynamic/headrace:Certificate": {
@@ -56,8 +57,22 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "spec": {"clusterIPs": ["10.96.0.1"]},
         "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},
     },
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012", "arn": _DEPLOYER},
+    "aws:iam/getSessionContext:getSessionContext": {"issuerArn": _DEPLOYER},
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},
+    "aws:ec2/vpc:Vpc": {"arn": "arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1"},
+    "aws:eks/cluster:Cluster": {
+        "arn": "arn:aws:eks:eu-west-1:123456789012:cluster/cluster",
+        "endpoint": "https://eks.example",
+        "certificateAuthority": {"data": "YXV0aG9yaXR5"},
+    },
+    "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "nodes"}]}]},
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:lb/loadBalancer:LoadBalancer": {"dnsName": "lb.example", "zoneId": "Z2"},
+    "aws:ecr/repository:Repository": {"repositoryUrl": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cluster/image"},
 }
-"""Outputs that Headrace's resources get by type: images, certificates, the API server, a load balancer."""
+"""Outputs that Headrace's resources get by type, and answers to what it asks AWS: images, certificates, the API server,
+a load balancer, an account with a cluster of EKS."""
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks special values on Pulumi's wire; secrets carry it beside `value`."""
@@ -139,11 +154,12 @@ class _Answers(mocks.Mocks):
     def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         self._answers = answers
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
-        return {}, None
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        return dict(self._answers.get(args.token, {})), []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return f"{args.name}-id", {**args.inputs, **_name(args), **self._answers.get(args.typ, {})}
+        answers = self._answers.get(args.typ, {})
+        return f"{args.name}-id", {**_of_aws(args), **args.inputs, **_name(args), **answers}
 
 
 def _name(args: mocks.MockResourceArgs) -> dict[str, Any]:
@@ -152,6 +168,16 @@ def _name(args: mocks.MockResourceArgs) -> dict[str, Any]:
     if not args.typ.startswith("kubernetes:") or not isinstance(metadata, Mapping) or "name" in metadata:
         return {}
     return {"metadata": {**metadata, "name": f"{args.name}-{hashlib.sha256(args.name.encode()).hexdigest()[:8]}"}}
+
+
+def _of_aws(args: mocks.MockResourceArgs) -> dict[str, Any]:
+    """The ARN of a resource of AWS, and the name that pulumi-aws invents for one without."""
+    package, kind, _ = args.typ.split(":", 2) if args.typ.count(":") > 1 else ("", "", "")
+    if package != "aws":
+        return {}
+    name = f"{args.name}-{hashlib.sha256(args.name.encode()).hexdigest()[:7]}"
+    arn = f"arn:aws:{kind.partition('/')[0]}:eu-west-1:123456789012:{name}"
+    return {"arn": arn, "bucket" if kind == "s3/bucket" else "name": name}
 
 
 class _Monitor(mocks.MockMonitor):
@@ -199,9 +225,9 @@ def record(
 
     `program` is a function that does what a `__main__.py` does, for example `lambda: runpy.run_path("__main__.py")`.
     `config` is the stack's configuration, by `<project>:<key>`. Each resource gets its inputs as outputs at once, and
-    those that `answers` and ANSWERS have for its type. `models` gives the folder of a saved model (with its MLmodel
-    file) for each `model_uri`, and no tracking server is asked; without `models` the real one is. With `preview` the
-    program sees a preview (`is_dry_run`).
+    those that `answers` and ANSWERS have for its type; a function of a provider answers what they have for its token.
+    `models` gives the folder of a saved model (with its MLmodel file) for each `model_uri`, and no tracking server is
+    asked; without `models` the real one is. With `preview` the program sees a preview (`is_dry_run`).
 
     Raises whatever the program raises, for example ArgsError for inputs that break a rule.
     """

@@ -47,6 +47,11 @@ class AutoscalerSpec:
     """Price of one pod-hour in the same currency; needed with a budget."""
     cold_start_seconds: Seconds = 10
     """Expected time from creating a pod to Ready, until starts have been measured."""
+    max_wait_seconds: Seconds | None = None
+    """Where fewest pods is 0: longest that the first caller of a version that sleeps shall wait. Where a start is
+    expected to take longer, one pod is kept, with the reason `SpareKept`. Absent: it sleeps whatever a start takes."""
+    stopped: bool | None = None
+    """Whether no pod shall run, whatever asks for one. Absent: pods run."""
     predecessor: NotEmpty | None = None
     """Name of the AutopilotPodAutoscaler whose learned profile this version starts from. Absent: the newest other one
     in the namespace, which is the version that served before."""
@@ -84,6 +89,28 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColdStartRecord:
+    """What the version's last start took: what the next first caller may expect."""
+
+    time: Time | None = None
+    """When the pod was ready."""
+    pod: str | None = None
+    """The pod."""
+    seconds: float | None = None
+    """From the first request that waited for it, else from its creation, until it was ready."""
+    decide_seconds: float | None = None
+    """From that request to the order of the pod. Absent: no request waited for it."""
+    schedule_seconds: float | None = None
+    """From its creation until it had a node."""
+    pull_seconds: float | None = None
+    """From then until its container ran: volumes and the image."""
+    load_seconds: float | None = None
+    """Its programs and the model, as its front measured."""
+    warm_up_seconds: float | None = None
+    """The first predictions and what was proven by them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AutoscalerStatus:
     """What the autoscaler says of one version."""
 
@@ -105,6 +132,8 @@ class AutoscalerStatus:
     """When pods or concurrency last changed."""
     reason: str | None = None
     """Why, in one word: what limits or changes comes before what is as usual."""
+    cold_start: ColdStartRecord | None = None
+    """What the last start took, phase by phase: what the first caller of a version that sleeps may expect."""
     profile: Mapping[str, Any] | None = None
     """What was learned of the version; a version after it starts from that. For the autoscaler alone."""
     decisions: Annotated[tuple[DecisionRecord, ...], Items(maximum=DECISIONS_KEPT)] | None = None
@@ -172,6 +201,7 @@ AUTOPILOT_POD_AUTOSCALER: Final = CustomObject(
         Column(name="Demand", type="string", path=".status.demand"),
         Column(name="Active", type="string", path=".status.conditions[?(@.type=='Active')].status"),
         Column(name="Why", type="string", path=".status.reason"),
+        Column(name="Cold-Start", type="number", path=".status.coldStart.seconds", is_wide=True),
         Column(name="Last-Scale", type="date", path=".status.lastScaleTime", is_wide=True),
         Column(name="Age", type="date", path=".metadata.creationTimestamp"),
     ),

@@ -10,6 +10,10 @@ from headrace.contract.conditions import Conditions, ConditionType
 from headrace.contract.custom_object import Column, CustomObject
 from headrace.contract.declaration import At, Bounds, Items, NotEmpty, Style, Text
 from headrace.contract.evidence import Proof
+from headrace.contract.inference_table import InferenceTable
+from headrace.contract.limits import Limits
+from headrace.contract.rollout import Rollout, RolloutStatus
+from headrace.contract.shadow import ShadowStatus
 
 Percent = Annotated[int, Bounds(minimum=0, maximum=100)]
 Label = Annotated[str, Text(pattern=names.DNS_LABEL.pattern, meaning="a DNS label")]
@@ -28,7 +32,8 @@ class ServedVersion:
     weight: Percent = 100
     """Share of the endpoint's traffic, in percent; the weights of an endpoint add up to 100."""
     shadow: Percent = 0
-    """Share of the endpoint's traffic, in percent, mirrored to this version with its answers thrown away."""
+    """Share of the endpoint's requests, in percent, of which this version gets a copy, which nobody gets the answer to.
+    Predictions in which it differs from the version that serves are counted in `status.shadows`."""
     runtime: str = "mlflow"
     """What serves it: mlflow, vllm, triton or custom."""
     reasons: tuple[str, ...] = ()
@@ -45,6 +50,19 @@ class ModelEndpointSpec:
     """Token subjects that may call. Absent or empty: every caller whose token the platform accepts."""
     timeout_seconds: Annotated[float, Bounds(minimum=0.001)] = names.DEFAULT_TIMEOUT_SECONDS
     """Longest time one request may take. Default 297, the limit of the reference platform."""
+    rollout: Rollout | None = None
+    """How another version takes over, where there is one version. Absent: all at once, as soon as it has a ready
+    pod."""
+    limits: Limits | None = None
+    """How many requests a minute are let in. Absent: as many as come."""
+    stopped: bool | None = None
+    """Whether the endpoint has no pods and refuses every request with 503. Absent: it serves."""
+    inference_table: InferenceTable | None = None
+    """Delta table with a row for each request. Absent: nothing is recorded."""
+
+    def admits(self, subject: str) -> bool:
+        """Whether the token's subject may call, as the PopProxy decides it."""
+        return not self.allowed_subjects or subject in self.allowed_subjects
 
     def to_json(self) -> dict[str, Any]:
         """The `spec` of the Kubernetes object."""
@@ -80,6 +98,10 @@ class ModelEndpointStatus:
     """What serves each version that the object names."""
     proofs: Annotated[tuple[Proof, ...], Items(key="version")] | None = None
     """What a pod of each version that the object names found out before it took requests; once it was asked."""
+    rollout: RolloutStatus | None = None
+    """How far the rollout of the version that the object names has come, and why; written by the rollout controller."""
+    shadows: Annotated[tuple[ShadowStatus, ...], Items(key="version")] | None = None
+    """How versions with `shadow` differ from the version that serves; written by the rollout controller."""
     conditions: Conditions = ()
     """What is to be said of the endpoint; see below."""
 
@@ -96,16 +118,28 @@ READY: Final = ConditionType(
         "InvalidSpec": "The object breaks a rule, which the message tells; it is left out and other endpoints are "
         "served.",
         "NoReadyPod": "The pods of a version that takes traffic are starting.",
+        "Stopped": "`stopped` is true: there are no pods, and requests are refused.",
     },
     passes_on="a pod that does not start, for example `ModelLoadFailed`, `OOMKilled`, `ImagePullBackOff`, "
     "`Unschedulable`",
 )
 ROLLED_OUT: Final = ConditionType(
     name="RolledOut",
-    meaning="There, and False, while a version that the object names cannot start and one that it does not name any "
-    "more serves, or while the pods of a version that was changed cannot start and those from before serve.",
-    true={},
-    false={},
+    meaning="How far a rollout has come, where `rollout` is given. Without it: there, and False, while a version that "
+    "the object names cannot start and one that it does not name any more serves, or while the pods of a version that "
+    "was changed cannot start and those from before serve.",
+    true={"Completed": "Every request goes to the version that the object names."},
+    false={
+        "Waiting": "The new version has no ready pod yet.",
+        "Progressing": "The new version has a share of the traffic.",
+        "Paused": "The share stays, as a person asked.",
+        "ErrorRate": "Taken back: more requests failed than of the version before, beyond margin and chance.",
+        "Latency": "Taken back: more requests were slow.",
+        "Predictions": "Taken back: more predictions differed than may.",
+        "NotReady": "Taken back: no pod was ready in time.",
+        "PodsLost": "Taken back: its pods were ready and are not any more.",
+        "Aborted": "Taken back by a person.",
+    },
     passes_on="a pod that does not start, as for `Ready`",
 )
 PROVEN: Final = ConditionType(
@@ -122,6 +156,19 @@ PROVEN: Final = ConditionType(
     },
     passes_on="a pod that does not start, as for `Ready`; of a model that fails on its own input example, for instance",
 )
+RECORDED: Final = ConditionType(
+    name="Recorded",
+    meaning="There once the table writer has tried to write rows of the endpoint, whose requests are answered either "
+    "way.",
+    true={"RowsWritten": "The last rows that came are in the table."},
+    false={
+        "StoreUnavailable": "The table's store does not answer, or not in time: rows wait in the pods, and are written "
+        "when it does.",
+        "AccessDenied": "The store refuses the credentials, or what they may do.",
+        "SchemaMismatch": "The table has columns of other types, or lacks some.",
+        "TableUnusable": "The table cannot be written, for the reason that the message tells.",
+    },
+)
 
 MODEL_ENDPOINT: Final = CustomObject(
     kind=names.MODEL_ENDPOINT_KIND,
@@ -129,12 +176,13 @@ MODEL_ENDPOINT: Final = CustomObject(
     short_name="mep",
     spec=ModelEndpointSpec,
     status=ModelEndpointStatus,
-    conditions=(READY, ROLLED_OUT, PROVEN),
+    conditions=(READY, ROLLED_OUT, PROVEN, RECORDED),
     columns=(
         Column(name="Ready", type="string", path=".status.conditions[?(@.type=='Ready')].status"),
         Column(name="Reason", type="string", path=".status.conditions[?(@.type=='Ready')].reason"),
         Column(name="Pods", type="integer", path=".status.readyPods"),
         Column(name="Versions", type="string", path=".spec.versions[*].name"),
+        Column(name="Rollout", type="string", path=".status.rollout.phase"),
         Column(name="Runtime", type="string", path=".status.runtimes[*].runtime"),
         Column(name="Age", type="date", path=".metadata.creationTimestamp"),
     ),

@@ -25,7 +25,18 @@ LOAD_BALANCER: Final = "load-balancer"
 ROUTING: Final = "routing"
 AUTOSCALER: Final = "autoscaler"
 MANAGEMENT: Final = "management"
+ACTIVATOR: Final = "activator"
+ROLLOUT: Final = "rollout"
+TABLES: Final = "tables"
+CONSOLE: Final = "console"
+COLLECTOR: Final = "collector"
 """Names of the platform's Deployments and Services, and values of COMPONENT_LABEL."""
+PLATFORM_CONFIG_MAP: Final = "platform"
+"""ConfigMap in SYSTEM_NAMESPACE by which people's tools find the platform: PLATFORM_URL_KEY and CA_KEY."""
+PLATFORM_URL_KEY: Final = "url"
+"""Base address for clients, https://host:port."""
+CA_KEY: Final = "ca.crt"
+"""PEM of the authority that clients must trust; empty where a public one signed the certificate."""
 CONTROL_PLANE_HOST: Final = f"{ROUTING}.{SYSTEM_NAMESPACE}.svc.cluster.local"
 """Where the proxies find the control plane, and the name in its certificate."""
 IDENTITY_DIRECTORY: Final = "/etc/headrace/identity"
@@ -39,6 +50,10 @@ ENDPOINT_LABEL: Final = f"{API_GROUP}/endpoint"
 """On model pods, their Services and EndpointSlices: the endpoint's name."""
 VERSION_LABEL: Final = f"{API_GROUP}/version"
 """On model pods, their Services and EndpointSlices: the served version's name."""
+GPU_POOL_LABEL: Final = f"{API_GROUP}/gpu-pool"
+"""On nodes with GPUs: the pool they belong to; models select it."""
+EVIDENCE_ANNOTATION: Final = f"{API_GROUP}/evidence"
+"""On a ModelEndpoint that was promoted: the signed evidence of its version from the stack before, as text."""
 
 # --- Ports -----------------------------------------------------------------------------------------------------
 POP_PORT: Final = 8443
@@ -49,8 +64,19 @@ XDS_PORT: Final = 18000
 """Control plane: ADS over gRPC and TLS, for callers with a certificate of the proxies."""
 MANAGEMENT_PORT: Final = 8082
 """Management API: HTTP without TLS inside the cluster."""
+ACTIVATOR_PORT: Final = 8083
+"""Activator: gRPC without TLS inside the cluster, for the LoadBalancer alone."""
+TABLES_PORT: Final = 8084
+"""Table writer: HTTP without TLS inside the cluster, for sidecars and the console, who show their pod's token."""
+CONSOLE_PORT: Final = 8085
+"""Console: HTTP without TLS inside the cluster, for the PopProxy alone."""
+OTLP_GRPC_PORT: Final = 4317
+"""Collector: OTLP over gRPC, for the proxies."""
+OTLP_HTTP_PORT: Final = 4318
+"""Collector: OTLP over HTTP, for model pods."""
 CONTROL_HEALTH_PORT: Final = 8081
-"""Control plane, management API and autoscaler: /healthz, /readyz, /metrics."""
+"""Control plane, management API, activator, autoscaler, rollout controller, table writer and console: /healthz,
+/readyz, /metrics."""
 ENVOY_ADMIN_PORT: Final = 9901
 """Envoy's admin interface, on the pod's loopback only."""
 ENVOY_STATS_PORT: Final = 9902
@@ -58,8 +84,10 @@ ENVOY_STATS_PORT: Final = 9902
 FRONT_PORT: Final = 8080
 """Model pod: the front's HTTP port, for gRPC too, which reaches it over HTTP/1.1."""
 FRONT_ADMIN_PORT: Final = 8002
-"""Model pod: concurrency limit, metrics and proof; only the autoscaler, the management API, Prometheus and the control
-plane may reach it."""
+"""Model pod: concurrency limit, metrics, proof and answers; only the autoscaler, the management API, Prometheus, the
+control plane and the rollout controller may reach it."""
+SIDECAR_PORT: Final = 8003
+"""Model pod: metrics of the sidecar, where there is one."""
 
 # --- Paths inside a model image --------------------------------------------------------------------------------
 FRONT_HOME: Final = "/opt/headrace"
@@ -74,6 +102,7 @@ MODEL_HOME: Final = "/opt/model/model"
 FRONT_SITE: Final = f"{FRONT_HOME}/site"
 """On PYTHONPATH of every Headrace process in a container, never of a model worker."""
 ENVOY_BINARY: Final = "/usr/local/bin/envoy"
+COLLECTOR_BINARY: Final = "/usr/local/bin/collector"
 RUN_AS_USER: Final = 65532
 """Numeric user and group of every container we build; numeric so that the kubelet can prove it is not root."""
 
@@ -100,6 +129,12 @@ ENDPOINT_HEADER: Final = "x-headrace-endpoint"
 SUBJECT_HEADER: Final = "x-headrace-subject"
 """The verified `sub` of the caller's token: set by the PopProxy, stripped from clients."""
 
+CLUSTER_HEADER: Final = "x-headrace-cluster"
+"""Set by the LoadBalancer: `<endpoint>/<version>` that a request was routed to. Stripped from clients."""
+DESTINATION_HEADER: Final = "x-envoy-original-dst-host"
+"""Envoy's name: address and port of the pod that the activator gives a request to. Stripped from clients."""
+TIMEOUT_HEADER: Final = "x-headrace-timeout-ms"
+"""Set by the LoadBalancer: longest time a request to the endpoint may take. Stripped from clients."""
 UNPROCESSED_HEADER: Final = "x-headrace-unprocessed"
 """Set by the front on a refusal of a request that no worker has seen: the LoadBalancer may try another pod."""
 

@@ -1,55 +1,26 @@
 """The lowest layers: an operating system with an interpreter and nothing that a model server does not need."""
 
 import json
+import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from headrace.contract.errors import TemporaryError
-from headrace.images.bytecode import LIBRARIES, Compiler, compile_tree, debian_compiler, own_compiler
+from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.images import debian_base
+from headrace.images.architecture import Architecture
+from headrace.images.bytecode import Compiler, debian_compiler, own_compiler
 from headrace.images.commands import execute, require
-from headrace.images.debian import bootstrap
-from headrace.images.request import ARCHITECTURE, DEBIAN_RELEASES, OPERATING_SYSTEM, Base, BaseKind
-from headrace.images.sbom import Package, debian_packages
+from headrace.images.request import DEBIAN_RELEASES, OPERATING_SYSTEM, Base, BaseKind
+from headrace.images.sbom import Package
 from headrace.images.store import TAR, TAR_GZIP, Blob, Store, key_of
-from headrace.images.tarball import Entry, tree, write_layer
-
-_PACKAGES: Final = (
-    "ca-certificates",
-    "libgomp1",  # LightGBM's wheels link against it and do not carry it
-    "libstdc++6",  # every manylinux wheel with C++ in it counts on the system's
-    "tzdata",
-)
-_WITH_PYTHON: Final[Mapping[str, Sequence[str]]] = {
-    "3.11": ("python3-distutils",),  # older models import distutils, which Debian ships apart from its Python 3.11
-}
-_RECIPE: Final = 3
-"""Raised when what this module does to the packages changes."""
 
 _TRANSPORTS: Final = ("docker://", "oci:", "oci-archive:", "docker-archive:", "dir:")
 """References that already say how skopeo gets at them."""
-
-_LEFT_OUT: Final = (
-    "dev",  # the container runtime mounts its own
-    "proc",
-    "sys",
-    "run",
-    "var/cache",
-    "var/log",
-    "var/lib/apt",
-    "var/lib/dpkg/info",  # maintainer scripts; dpkg/status stays, scanners read it
-    "usr/share/bug",
-    "usr/share/info",
-    "usr/share/lintian",
-    "usr/share/locale",
-    "usr/share/man",
-    "etc/apt",  # names this machine's mirrors
-    "etc/machine-id",
-    "etc/hostname",
-    "etc/resolv.conf",
-)
+_NOT_THERE: Final = re.compile(r"no image found in (?:manifest list|image index) for architecture", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +37,14 @@ class BaseLayers:
 
 def describe(base: Base) -> str:
     """Changes when the recipe does; what packages the mirrors serve today is not part of it (see docs/images.md)."""
+    parts: list[object]
     if base.kind is BaseKind.REGISTRY:
-        return key_of("registry", base.reference, base.revision, base.python, interpreter(base))
-    return key_of("debian", DEBIAN_RELEASES[base.python], base.revision, _packages(base), _LEFT_OUT, _RECIPE)
+        parts = ["registry", base.reference, base.revision, base.python, interpreter(base)]
+    else:
+        asked = debian_base.packages_of(base)
+        parts = ["debian", DEBIAN_RELEASES[base.python], base.revision, asked, debian_base.LEFT_OUT, debian_base.RECIPE]
+    # bases for amd64 are as old as this module, and their names are kept
+    return key_of(*parts) if base.architecture is Architecture.AMD64 else key_of(*parts, base.architecture)
 
 
 def interpreter(base: Base) -> str:
@@ -76,13 +52,6 @@ def interpreter(base: Base) -> str:
     if base.kind is BaseKind.DEBIAN:
         return f"/usr/bin/python{base.python}"
     return base.python_path or f"/usr/local/bin/python{base.python}"
-
-
-def _packages(base: Base) -> tuple[str, ...]:
-    # the shared library is for programs that embed the interpreter, as Triton's Python backend does
-    libraries = (f"libpython{base.python}", f"libpython{base.python}-stdlib")
-    interpreter = (*libraries, f"python{base.python}-minimal")
-    return (*_PACKAGES, *interpreter, *_WITH_PYTHON.get(base.python, ()), *sorted(set(base.packages)))
 
 
 def compiler_name(base: Base) -> str:
@@ -95,27 +64,42 @@ def compiler_name(base: Base) -> str:
 
 
 def compiler(store: Store, base: Base, *, log: Path) -> Compiler | None:
-    """What makes bytecode for the base's interpreter: the interpreter of a base made here, taken out of its layer, so
-    that it does not matter which Python builds; for a copied base this process's own, if it is of that minor
-    version."""
+    """What makes bytecode for the base's interpreter, which is the same for every architecture: the interpreter of a
+    base made here, taken out of its layer, so that it does not matter which Python builds; for a copied base this
+    process's own, if it is of that minor version."""
     if base.kind is BaseKind.REGISTRY:
         return own_compiler(base.python)
-    (layer,) = base_layers(store, base, log=log).layers
-    folders = (f"usr/bin/python{base.python}", f"usr/lib/python{base.python}/", f"usr/lib/{LIBRARIES}/")
+    (layer,) = base_layers(store, replace(base, architecture=debian_base.MADE_ON), log=log).layers
+    libraries = debian_base.MADE_ON.libraries
+    folders = (f"usr/bin/python{base.python}", f"usr/lib/python{base.python}/", f"usr/lib/{libraries}/")
 
     def take_out(target: Path) -> None:
         with tarfile.open(store.path(layer.digest)) as tar:
-            tar.extraction_filter = _as_they_are()
+            tar.extraction_filter = debian_base.as_they_are()
             tar.extractall(target, [member for member in tar if member.name.startswith(folders)])
 
-    root = store.directory(key_of("interpreter", layer.digest), take_out)
-    return debian_compiler(root, base.python, release=compiler_name(base))
+    return _compiler_in(store.directory(key_of("interpreter", layer.digest), take_out), base)
+
+
+def _compiler_in(root: Path, base: Base) -> Compiler:
+    return debian_compiler(root, base.python, release=compiler_name(base), libraries=debian_base.MADE_ON.libraries)
 
 
 def wheel_platform(base: Base) -> str:
     """Newest C library that wheels may ask for, as uv names platforms: Debian's own, or one that any base in use
     has."""
-    return "x86_64-manylinux_2_36" if base.kind is BaseKind.DEBIAN else "x86_64-manylinux_2_28"
+    return f"{base.architecture.machine}-manylinux_2_{36 if base.kind is BaseKind.DEBIAN else 28}"
+
+
+def has_library(store: Store, base: Base, name: str, *, log: Path) -> bool:
+    """Whether a base made here has a shared library of this name where programs look for it."""
+    made = base_layers(store, base, log=log)
+    places = tuple(f"{folder}{base.architecture.libraries}/{name}" for folder in ("usr/lib/", "lib/"))
+    for layer in made.layers:
+        with tarfile.open(store.path(layer.digest)) as tar:
+            if any(member.name in places for member in tar):
+                return True
+    return False
 
 
 def base_layers(store: Store, base: Base, *, log: Path) -> BaseLayers:
@@ -125,52 +109,17 @@ def base_layers(store: Store, base: Base, *, log: Path) -> BaseLayers:
     """
     if base.kind is BaseKind.REGISTRY:
         return _copied(store, base, log=log)
-    blob, created = store.layer(describe(base), lambda scratch: _debian(store, base, scratch, log=log))
+
+    def make(scratch: Path) -> Blob:
+        if base.architecture is debian_base.MADE_ON:
+            by_its_own = partial(_compiler_in, base=base)
+            return debian_base.configured(store, base, scratch, compiler=by_its_own, log=log)
+        (own,) = base_layers(store, replace(base, architecture=debian_base.MADE_ON), log=log).layers
+        return debian_base.unpacked(store, base, own, scratch, by=compiler(store, base, log=log), log=log)
+
+    blob, created = store.layer(describe(base), make)
     packages = tuple((kind, name, version) for kind, name, version in json.loads(blob.fact("packages")))
     return BaseLayers(layers=(blob,), created=created, packages=packages)
-
-
-def _debian(store: Store, base: Base, scratch: Path, *, log: Path) -> Blob:
-    archive = scratch / "base.tar"
-    options = (f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info", "doc"))
-    keep = "--dpkgopt=path-include=/usr/share/doc/*/copyright"  # the licences ask for it
-    remedy = f"name another base: base = {{'kind': 'registry', 'reference': 'python:{base.python}-slim'}}"
-    release = DEBIAN_RELEASES[base.python]
-    bootstrap("essential", _packages(base), archive, [*options, keep], release=release, remedy=remedy, log=log)
-    root = scratch / "root"
-    modes: dict[str, int] = {}
-    with tarfile.open(archive) as tar:
-        tar.extraction_filter = _as_they_are()
-        for member in tar:
-            name = str(PurePosixPath(member.name))
-            if _kept(PurePosixPath(name)) and (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-                modes[name] = member.mode
-                member.mode |= 0o700 if member.isdir() else 0o600  # readable here; the layer gets the true mode
-                tar.extract(member, root, set_attrs=True)
-    by = debian_compiler(root, base.python, release=release)
-    for folder in (f"usr/lib/python{base.python}", "usr/lib/python3"):
-        compile_tree(store, root / folder, f"/{folder}", by=by)
-    packages = debian_packages((root / "var/lib/dpkg/status").read_text("utf-8", errors="replace"))
-    return write_layer(store, _with_modes(root, modes), facts={"packages": json.dumps(packages)})
-
-
-def _as_they_are() -> Any:
-    """For files whose signature apt checked. Set as an attribute, since `extract` takes no filter before 3.11.4."""
-    return tarfile.fully_trusted_filter if hasattr(tarfile, "fully_trusted_filter") else None
-
-
-def _with_modes(root: Path, modes: Mapping[str, int]) -> Iterator[Entry]:
-    for entry in tree(root, "."):
-        path = entry.path.removeprefix("./")
-        yield Entry(path=path, mode=modes.get(path, entry.mode), source=entry.source, link=entry.link)
-    for path, mode in {"dev": 0o755, "proc": 0o555, "sys": 0o555, "run": 0o755, "tmp": 0o1777}.items():
-        yield Entry(path=path, mode=mode)
-
-
-def _kept(path: PurePosixPath) -> bool:
-    if path.suffix == ".pyc" or path.name == "__pycache__":
-        return False  # made again without dates in them
-    return not any(path == PurePosixPath(left_out) or PurePosixPath(left_out) in path.parents for left_out in _LEFT_OUT)
 
 
 def _copied(store: Store, base: Base, *, log: Path) -> BaseLayers:
@@ -193,12 +142,14 @@ def _copied(store: Store, base: Base, *, log: Path) -> BaseLayers:
 
 def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, Any]:
     program = require("skopeo", why="bases are copied from registries with it", remedy="install the package skopeo")
-    command = [program, f"--override-os={OPERATING_SYSTEM}", f"--override-arch={ARCHITECTURE}"]
+    command = [program, f"--override-os={OPERATING_SYSTEM}", f"--override-arch={base.architecture}"]
     command += ["--insecure-policy"]  # the host may have no policy file; the reference is the user's own choice
     reference = base.reference if base.reference.startswith(_TRANSPORTS) else f"docker://{base.reference}"
     status, output = execute([*command, "copy", reference, f"oci:{scratch}/image:base"], log=log)
     if status != 0:
         last = output.strip().splitlines()[-1] if output.strip() else f"exit status {status}"
+        if _NOT_THERE.search(output):
+            raise _of_another_architecture(base)
         raise TemporaryError(f"The base {base.reference!r} could not be copied, skopeo says: {last}; see {log}")
     blobs = scratch / "image" / "blobs" / "sha256"
 
@@ -208,6 +159,9 @@ def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, An
     (described,) = json.loads((scratch / "image" / "index.json").read_bytes())["manifests"]
     digest, manifest = described["digest"], read(described)
     config = read(manifest["config"])
+    # an image without an index is handed out whatever was asked for
+    if config.get("architecture") not in {None, base.architecture}:
+        raise _of_another_architecture(base)
     layers = []
     for descriptor, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
         store.put_file(blobs / descriptor["digest"].removeprefix("sha256:"))
@@ -215,3 +169,10 @@ def _copy(store: Store, base: Base, scratch: Path, *, log: Path) -> dict[str, An
         layers.append({**layer, "media_type": TAR_GZIP if descriptor["mediaType"].endswith("gzip") else TAR})
     variables = dict(line.split("=", 1) for line in config.get("config", {}).get("Env", []))
     return {"layers": layers, "environment": variables, "digest": digest}
+
+
+def _of_another_architecture(base: Base) -> PermanentError:
+    return PermanentError(
+        f"The base {base.reference!r} has no image for {base.architecture}; name one that has, or leave "
+        f"{base.architecture} out of architectures"
+    )

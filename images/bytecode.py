@@ -21,8 +21,6 @@ from typing import Final
 from headrace.images.store import Store, digest_of, key_of
 
 _RECIPE: Final = 2
-LIBRARIES: Final = "x86_64-linux-gnu"
-"""Debian's folder of libraries for images.request.ARCHITECTURE."""
 
 # Compiled in a fresh process with a fixed hash seed and in sorted order: the same sources give the same bytes.
 _PROGRAM: Final = """
@@ -65,10 +63,11 @@ def own_compiler(python: str) -> Compiler | None:
     return Compiler(name=platform.python_version(), python=python, command=(sys.executable,)) if own else None
 
 
-def debian_compiler(root: Path, python: str, *, release: str) -> Compiler:
-    """The interpreter of a Debian unpacked at `root`, run on that Debian's own C library by its own loader."""
-    libraries = root / "usr/lib" / LIBRARIES
-    loader = (str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries))
+def debian_compiler(root: Path, python: str, *, release: str, libraries: str) -> Compiler:
+    """The interpreter of a Debian unpacked at `root`, run on that Debian's own C library, which is in `libraries` of
+    /usr/lib, by its own loader."""
+    place = root / "usr/lib" / libraries
+    loader = (str(next(place.glob("ld-linux-*.so.*"))), "--library-path", str(place))
     command = (*loader, str(root / f"usr/bin/python{python}"))
     return Compiler(name=release, python=python, command=command, environment={"PYTHONHOME": str(root / "usr")})
 

@@ -12,9 +12,11 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 _OTHER_NAMES: Final = {
+    "brotli-python": "brotli",
     "dask-core": "dask",
     "faiss": "faiss-cpu",
     "matplotlib-base": "matplotlib",
+    "mlflow-ui": "mlflow",
     "msgpack-python": "msgpack",
     "numpy-base": "numpy",
     "opencv": "opencv-python-headless",
@@ -23,9 +25,16 @@ _OTHER_NAMES: Final = {
     "py-xgboost": "xgboost",
     "py-xgboost-cpu": "xgboost",
     "py-xgboost-gpu": "xgboost",
+    "pyarrow-core": "pyarrow",
     "pyqt": "pyqt5",
     "pytables": "tables",
+    "python-blosc": "blosc",
+    "python-fastjsonschema": "fastjsonschema",
+    "python-flatbuffers": "flatbuffers",
     "python-graphviz": "graphviz",
+    "python-lmdb": "lmdb",
+    "python-tzdata": "tzdata",
+    "python-xxhash": "xxhash",
     "pytorch": "torch",
     "pytorch-cpu": "torch",
     "pytorch-gpu": "torch",
@@ -34,22 +43,38 @@ _OTHER_NAMES: Final = {
     "seaborn-base": "seaborn",
     "tensorflow-base": "tensorflow",
     "tensorflow-gpu": "tensorflow",
+    "tiledb-py": "tiledb",
+    "torchtriton": "triton",
 }
 """conda's name and PyPI's, where they differ."""
 
+_OF_PYTHON: Final = frozenset(("python", "python_abi", "python-gil", "cpython", "backports", "dataclasses"))
+"""The base's interpreter, and what conda has beside it for every version of it: of PyPI's `dataclasses` there is none
+for a Python of today."""
+
 _CARRIED: Final = re.compile(
-    r"_.*|blas|bzip2|ca-certificates|certifi-data|cu(da|blas|dnn|sparse|fft|rand|solver|tensor|pti)[a-z0-9_.-]*"
-    r"|expat|freetype|glib|hdf5|icu|intel-openmp|jpeg|lcms2|ld_impl_linux-64|lerc|lib(?!cst|pysal|rosa|sass|tmux).*|llvm-openmp|lz4-c|mkl"
-    r"|mkl[_-](fft|random|service)|nccl|ncurses|nomkl|openblas|openh264|openjpeg|openssl|pthread-stubs|pytorch-cuda"
-    r"|pytorch-mutex|readline|snappy|sqlite|tbb|tk|tzdata|x264|xorg-.*|xz|yaml|zlib|zlib-ng|zstd"
+    r"_.*|alsa-lib|aom|arrow-cpp|attr|aws-(c-.*|checksums|crt-cpp|sdk-cpp)|azure-.*-cpp|blas|blosc|brotli-bin|brunsli"
+    r"|bzip2|c-ares|c-blosc2|ca-certificates|certifi-data|cfitsio|charls|coin-or-.*"
+    r"|cu(da|blas|dnn|sparse|fft|rand|solver|tensor|pti)[a-z0-9_.-]*|cyrus-sasl|dav1d|dbus|double-conversion|elfutils"
+    r"|expat|fmt|font-ttf-.*|fontconfig|fonts-.*|freetype|freexl|fribidi|gdk-pixbuf|geos|geotiff|gettext|gflags|giflib"
+    r"|glib|glib-tools|glog|gmp|gnutls|graphite2|grpc-cpp|gst-plugins-base|gstreamer|harfbuzz|hdf4|hdf5|icu"
+    r"|intel-openmp|isl|jpeg|json-c|jxrlib|kealib|kernel-headers_.*|keyutils|krb5|lame|lcms2|ld_impl_.*|lerc|level-zero"
+    r"|lib(?!cst|pysal|rosa|sass|tmux).*|llvm-openmp|lz4-c|magma|metis|minizip|mkl|mkl-(devel|include)"
+    r"|mkl[_-](fft|random|service)|mpc|mpfr|mpg123|mysql-(common|libs)|nccl|ncurses|nettle|nlohmann_json|nomkl|nspr|nss"
+    r"|ocl-icd|onednn|openblas|openh264|openjpeg|openssl|orc|p11-kit|pcre2?|pixman|poppler-data|proj|pthread-stubs"
+    r"|pulseaudio.*|pytorch-cuda|pytorch-mutex|qhull|qt(6)?-main|qtbase|rav1e|rdma-core|re2|readline|s2n(-tls)?|sleef"
+    r"|snappy|spdlog|sqlite|suitesparse|svt-av1|sysroot_.*|tbb|tbb-devel|tiledb|tk|tzdata|ucx|unixodbc|uriparser"
+    r"|utf8proc|wayland|x264|x265|xcb-util.*|xerces-c|xkeyboard-config|xorg-.*|xz|xz-.*|yaml|zeromq|zfp|zlib|zlib-ng"
+    r"|zstd"
 )
-"""Libraries: wheels carry those that they need, the base has the rest."""
+"""Libraries, as `conda env export` lists them: wheels carry those that they need, the base has the rest. Under many of
+their names PyPI has another package, or none."""
 
 _PROGRAMS: Final = re.compile(
     r"ant|autoconf|automake|bash|binutils.*|boost|boost-cpp|bwa|c-compiler|cairo|clang.*|cmake|compilers|coreutils|curl"
     r"|cxx-compiler|eigen|ffmpeg|fortran-compiler|g?fortran.*|gcc.*|git|git-lfs|graphviz|gxx.*|imagemagick|java-.*|julia"
-    r"|make|maven|ninja-base|nodejs|openjdk|openmpi|mpich|pandoc|pango|perl|pkg-config|poppler|r|r-.*|ruby|rust"
-    r"|samtools|scala|sox|swig|tesseract|texlive-core|unzip|wget|wkhtmltopdf|yarn|zip"
+    r"|make|maven|mpich|mysql|ninja-base|nodejs|openjdk|openmpi|pandoc|pango|perl|pkg-config|poppler|postgresql|r|r-.*"
+    r"|ruby|rust|samtools|scala|sox|swig|tesseract|texlive-core|unzip|wget|wkhtmltopdf|yarn|zip"
 )
 """Programs and what is not Python: PyPI has nothing of them, or another thing under the name."""
 
@@ -74,7 +99,7 @@ class Translation:
 
 
 def translate(dependencies: Iterable[str], channels: Iterable[str]) -> Translation:
-    """The dependencies of a conda.yaml without its pip section; `python` is the base's and no part of it."""
+    """The dependencies of a conda.yaml without its pip section; the interpreter is the base's and no part of it."""
     requirements: list[str] = []
     changed: list[str] = []
     carried: list[str] = []
@@ -90,7 +115,7 @@ def translate(dependencies: Iterable[str], channels: Iterable[str]) -> Translati
         if match["channel"]:
             channels.append(match["channel"])
         pypi = _OTHER_NAMES.get(name, name)
-        if name == "python":
+        if name in _OF_PYTHON:
             continue
         if name not in _OTHER_NAMES and _CARRIED.fullmatch(name):
             carried.append(dependency)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.images.architecture import of_this_machine
 from headrace.images.commands import execute, require
-from headrace.images.oci import Image, stream_archive, write_archive, write_layout
+from headrace.images.oci import Image, ImageIndex, stream_archive, write_archive, write_layout
 from headrace.images.request import Delivery, DeliveryKind
 from headrace.images.store import Store
 
@@ -24,7 +25,7 @@ _NO_LOG: Final = Path(os.devnull)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def deliver(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> str:
+def deliver(store: Store, image: Image | ImageIndex, *, name: str, delivery: Delivery, log: Path) -> str:
     """Delivers what the destination lacks of the image; returns the image's reference, pinned by digest."""
     if delivery.kind is DeliveryKind.REGISTRY:
         return _push(store, image, name=name, delivery=delivery, log=log)
@@ -58,28 +59,38 @@ def on_nodes(delivery: Delivery) -> frozenset[str] | None:
     return frozenset(output.split()) if status == 0 else None
 
 
-def _import(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> None:
+def _import(store: Store, image: Image | ImageIndex, reference: str, *, delivery: Delivery, log: Path) -> None:
     ctr = _ctr(delivery)
     status, output = execute([*ctr, "content", "ls", "--quiet"], log=log, timeout_seconds=60)
     if status != 0:
         raise TemporaryError(
             f"The containerd at {delivery.address} does not answer, ctr says: {_last(output)}; start the cluster first"
         )
-    held = frozenset(output.split()) & frozenset(image.blobs)
+    # of an index, a node keeps what it runs, as it does of one that it pulls
+    runs = [one for one in image.images if one.architecture is of_this_machine()] or image.images
+    needed = frozenset((image.digest, *(digest for one in runs for digest in one.blobs)))
+    held = frozenset(output.split()) & needed
     status, output = execute([*ctr, "images", "ls", "--quiet", f"name=={reference}"], log=log, timeout_seconds=60)
-    if reference in output.split() and held == frozenset(image.blobs):
+    if reference in output.split() and held == needed:
         return
     # Manifest and configuration always travel: they are small, and an import needs something to read.
-    skipped = held - {image.digest, image.config_digest}
+    others = frozenset(image.blobs) - needed
+    skipped = (held - frozenset(image.documents)) | others
     failure = _import_without(store, image, reference, ctr=ctr, skipped=skipped, log=log)
-    if failure and skipped:  # a blob may have been collected between the listing and the import
-        failure = _import_without(store, image, reference, ctr=ctr, skipped=frozenset(), log=log)
+    if failure and skipped != others:  # a blob may have been collected between the listing and the import
+        failure = _import_without(store, image, reference, ctr=ctr, skipped=others, log=log)
     if failure:
         raise TemporaryError(f"The image {reference} could not be imported, ctr says: {failure}; see {log}")
 
 
 def _import_without(
-    store: Store, image: Image, reference: str, *, ctr: list[str], skipped: Collection[str], log: Path
+    store: Store,
+    image: Image | ImageIndex,
+    reference: str,
+    *,
+    ctr: list[str],
+    skipped: Collection[str],
+    log: Path,
 ) -> str:
     """Streams the archive into `ctr images import`; returns what went wrong, or nothing."""
     command = [*ctr, "images", "import", "-"]
@@ -99,7 +110,7 @@ def _import_without(
     return "" if process.returncode == 0 else _last(text)
 
 
-def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Path) -> str:
+def _push(store: Store, image: Image | ImageIndex, *, name: str, delivery: Delivery, log: Path) -> str:
     skopeo = require("skopeo", why="images are pushed with it", remedy="install the package skopeo")
     repository = f"{delivery.repository}/{name}"
     tag = image.digest.removeprefix("sha256:")[:16]
@@ -114,6 +125,7 @@ def _push(store: Store, image: Image, *, name: str, delivery: Delivery, log: Pat
         layout, digest_file = scratch / "layout", scratch / "digest"
         write_layout(store, image, layout, reference=tag)
         copy = [skopeo, "--insecure-policy", "copy"]  # the image is our own, made a moment ago
+        copy += ["--all"] if isinstance(image, ImageIndex) else []
         copy += [f"--digestfile={digest_file}", f"--dest-tls-verify={verify}", f"oci:{layout}:{tag}", target]
         status, output = execute(copy, log=log)
         if status != 0:
@@ -135,7 +147,7 @@ def _refusal(repository: str, said: str, log: Path) -> PermanentError | Temporar
     )
 
 
-def _load_into_kind(store: Store, image: Image, reference: str, *, delivery: Delivery, log: Path) -> None:
+def _load_into_kind(store: Store, image: Image | ImageIndex, reference: str, *, delivery: Delivery, log: Path) -> None:
     kind = require("kind", why="the image goes to a kind cluster", remedy="install kind")
     with store.scratch() as scratch:
         archive = scratch / "image.tar"

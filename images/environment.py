@@ -4,9 +4,12 @@ The layer's recipe is the lock, so every version of every model with the same lo
 """
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
@@ -14,15 +17,18 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from headrace.contract import names
-from headrace.contract.errors import PermanentError
+from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.images import base as base_module
-from headrace.images import hashes
+from headrace.images import conda_environment, hashes, packages_without_wheel
 from headrace.images import interpreter as interpreter_module
+from headrace.images.architecture import of_this_machine
+from headrace.images.build_stage import build_stage
 from headrace.images.bytecode import compile_tree
+from headrace.images.conda_environment import CondaEnvironment
 from headrace.images.interpreter import Interpreter
 from headrace.images.model_packages import ModelPackages, depends_on_files, gathered
 from headrace.images.request import Base, ModelInput
-from headrace.images.resolver import Resolver, options_of, pins_of
+from headrace.images.resolver import Resolver, options_of, pins_of, without
 from headrace.images.store import Blob, Store, key_of
 from headrace.images.tarball import Entry, tree, write_layer
 
@@ -48,21 +54,57 @@ def describe(model: ModelInput, base: Base) -> str:
     own_files = model.identity if depends_on_files(model) else ""
     lines = (_meaningful(model.requirements), _meaningful(model.constraints))
     python, platform = interpreter_module.interpreter(model, base), base_module.wheel_platform(base)
-    return key_of("requirements", _LOCK_RECIPE, lines, model.first, own_files, python.version, platform)
+    parts = (lines, model.first, own_files, python.version, platform, *_built_with(base))
+    if conda_environment.is_wanted(model, base):
+        parts = (*parts, model.conda, base.conda_channels)
+    return key_of("requirements", _LOCK_RECIPE, *parts)
 
 
-def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], log: Path) -> str:
+def lock(store: Store, model: ModelInput, base: Base, *, pins: Sequence[str], log: Path, may_stage: bool = True) -> str:
     """The model's requirements resolved; once on this machine for all models with the same requirements.
 
-    `pins` of an earlier build make the same lock elsewhere, or after the cache was lost.
+    `pins` of an earlier build make the same lock elsewhere, or after the cache was lost. Without `may_stage`, packages
+    that say what they need only while they are built are built on this machine as it is.
     """
     python = interpreter_module.interpreter(model, base)
 
     def make(scratch: Path) -> str:
         packages = gathered(model, scratch, log=log)
-        return _resolved(packages, _resolver(store, python, base, packages, log), pins=pins, scratch=scratch)
+        resolver = _resolver(store, python, base, packages, log)
+        conda = _conda(store, model, base, log)
+        if conda is not None:
+            packages = packages.beside(conda.distributions)
+            resolver = _by_conda(resolver, conda, base)
+
+        def resolved(by: Resolver) -> str:
+            lock = _resolved(packages, by, pins=pins, scratch=scratch)
+            return lock if conda is None else conda.locked + without(lock, conda.distributions)
+
+        if not may_stage:
+            return resolved(resolver)
+        return packages_without_wheel.resolved(resolved, resolver, partial(_staged, store, python, base, log))
 
     return store.document(describe(model, base), make)[0]
+
+
+def require_wheels(store: Store, lock_text: str, model: ModelInput, base: Base, *, log: Path) -> None:
+    """Builds those of the lock's packages that have no wheel for the base's architecture, for nothing but to see that
+    it can be done: raises PermanentError, which names the package, where it would be compiled for this machine's."""
+    if base.architecture is of_this_machine():
+        return  # they are built once, for the layer
+
+    def make(scratch: Path) -> str:
+        packages = gathered(model, scratch, log=log)
+        resolver = _resolver(store, interpreter_module.interpreter(model, base), base, packages, log)
+        with_options = "\n".join([*options_of(packages.lines), lock_text])
+        if found := resolver.without_wheel(with_options, scratch=scratch):
+            options = options_of(packages.lines)
+            built = scratch / "built"
+            by = _staged(store, interpreter_module.interpreter(model, base), base, log, resolver) or resolver
+            by.install("\n".join(found), built, scratch=scratch, options=options, hashes_required=False)
+        return "\n".join(found)
+
+    store.document(key_of("wheels", describe(model, base), lock_text), make)
 
 
 def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Base, *, log: Path) -> tuple[Blob, bool]:
@@ -79,26 +121,103 @@ def environment_layer(store: Store, lock_text: str, model: ModelInput, base: Bas
         install(store, lock_text, model, base, into=site, scratch=scratch, log=log)
         equal = _equal_libraries(site)
         unpinned = _unpinned(site, lock_text)
+        if python.is_of_conda:
+            return _with_conda(store, model, base, lock_text, site=site, scratch=scratch, log=log)
         shown_at = f"{names.MODEL_ENVIRONMENT}/lib/python{python.minor}/site-packages"
         compile_tree(store, site, shown_at, by=interpreter_module.compiler(store, python, base, log=log))
         entries = _entries(site, lock_text, equal, python)
         return write_layer(store, entries, facts={"unpinned": json.dumps(unpinned)})
 
     compiled_by = interpreter_module.compiler_name(python, base)
-    made_for = (python.path, python.minor, base_module.wheel_platform(base), compiled_by)
+    made_for = (python.path, python.minor, base_module.wheel_platform(base), compiled_by, *_built_with(base))
     return store.layer(key_of("environment", _RECIPE, lock_text, *made_for), make)
 
 
 def install(
-    store: Store, lock_text: str, model: ModelInput, base: Base, *, into: Path, scratch: Path, log: Path
+    store: Store,
+    lock_text: str,
+    model: ModelInput,
+    base: Base,
+    *,
+    into: Path,
+    scratch: Path,
+    log: Path,
+    may_stage: bool = True,
 ) -> None:
-    """Installs the lock's packages into a directory, with the places and files that the model's requirements name."""
+    """Installs the lock's packages into a directory, with the places and files that the model's requirements name.
+
+    Those without a wheel are built in the base's stage (build_stage), or without `may_stage` on this machine as it is,
+    which the packages are for then.
+    """
     if not _meaningful(lock_text.splitlines()):  # a model may need nothing at all
         return
     packages = gathered(model, scratch, log=log)
-    resolver = _resolver(store, interpreter_module.interpreter(model, base), base, packages, log)
-    # a requirement on a Git commit has no hash
-    resolver.install(lock_text, into, scratch=scratch, options=options_of(packages.lines), hashes_required=False)
+    python = interpreter_module.interpreter(model, base)
+    resolver = _resolver(store, python, base, packages, log)
+    if (conda := _conda(store, model, base, log)) is not None:
+        resolver = _by_conda(resolver, conda, base)
+    options = options_of(packages.lines)
+    if not may_stage:
+        # a requirement on a Git commit has no hash
+        resolver.install(lock_text, into, scratch=scratch, options=options, hashes_required=False)
+        return
+    packages_without_wheel.install(
+        resolver,
+        lock_text,
+        into,
+        options=options,
+        scratch=scratch,
+        staged=partial(_staged, store, python, base, log),
+        has=lambda library: base_module.has_library(store, base, library, log=log),
+    )
+
+
+def _staged(store: Store, python: Interpreter, base: Base, log: Path, resolver: Resolver) -> Resolver | None:
+    """The resolver in the base's stage; None where the base has none."""
+    stage = build_stage(store, base, log=log)
+    if stage is None:
+        return None
+    program = interpreter_module.program(store, python, log=log)
+    if python.is_of_conda:
+        program = resolver.interpreter
+    return resolver.inside(stage, Path(f"/usr/bin/python{base.python}") if program is None else program)
+
+
+def _conda(store: Store, model: ModelInput, base: Base, log: Path) -> CondaEnvironment | None:
+    return (
+        conda_environment.installed(store, model, base, log=log) if conda_environment.is_wanted(model, base) else None
+    )
+
+
+def _by_conda(resolver: Resolver, conda: CondaEnvironment, base: Base) -> Resolver:
+    """What builds packages for conda's interpreter, which runs here where it is for this machine."""
+    return replace(resolver, interpreter=conda.python) if base.architecture is of_this_machine() else resolver
+
+
+def _with_conda(
+    store: Store, model: ModelInput, base: Base, lock_text: str, *, site: Path, scratch: Path, log: Path
+) -> Blob:
+    """The layer of conda's environment with pip's packages in `site` put into it."""
+    unpinned = _unpinned(site, lock_text)
+    python, conda = (
+        interpreter_module.interpreter(model, base),
+        conda_environment.installed(store, model, base, log=log),
+    )
+    if conda.locked not in lock_text:
+        raise TemporaryError("conda's channels have other packages than when the lock was made; run it again")
+    prefix = scratch / "prefix"
+    shutil.copytree(conda.prefix, prefix, symlinks=True, copy_function=os.link)
+    by = interpreter_module.compiler(store, python, base, log=log)
+    library = f"{names.MODEL_ENVIRONMENT}/lib/python{python.minor}"
+    compile_tree(store, site, f"{library}/site-packages", by=by)
+    compile_tree(store, prefix / f"lib/python{python.minor}/site-packages", f"{library}/site-packages", by=by)
+    entries = [*tree(prefix, _HOME), *_entries(site, lock_text, {}, python)]
+    return write_layer(store, entries, facts={"unpinned": json.dumps(unpinned)})
+
+
+def _built_with(base: Base) -> tuple[object, ...]:
+    """What tells environments apart that differ in what their packages were compiled with."""
+    return (sorted(set(base.build_packages)),) if base.build_packages else ()
 
 
 def _resolver(store: Store, python: Interpreter, base: Base, packages: ModelPackages, log: Path) -> Resolver:
@@ -127,6 +246,7 @@ def _resolved(packages: ModelPackages, resolver: Resolver, *, pins: Sequence[str
 
         return _one_of(lambda: once("--only-binary=:all:"), once) if packages.wanted.prefer_binary else once()
 
+    pins = _merged(pins, packages.locked.pins)
     if packages.wanted.is_hashed:
         hashes.require(resolve(packages.lines, pins), packages.wanted)
 
@@ -137,7 +257,7 @@ def _resolved(packages: ModelPackages, resolver: Resolver, *, pins: Sequence[str
 
     at_once = [*packages.lines, *packages.first]
     lock = _one_of(lambda: resolve(at_once, pins), one_after_the_other) if packages.first else resolve(at_once, pins)
-    return packages.annotated(hashes.held(lock, packages.wanted))
+    return packages.annotated(hashes.held(lock, packages.wanted, packages.locked))
 
 
 def _one_of(best: Callable[[], str], other: Callable[[], str]) -> str:
@@ -154,13 +274,9 @@ def _merged(pins: Sequence[str], over: Sequence[str]) -> list[str]:
 
 
 def _entries(site: Path, lock_text: str, equal: Mapping[str, str], python: Interpreter) -> Iterator[Entry]:
-    home = python.path.rsplit("/", 1)[0]
-    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python.minor}\n"
-    yield Entry(path=f"{_HOME}/pyvenv.cfg", data=settings.encode())
     yield Entry(path=f"{_HOME}/{LOCK_FILE}", data=lock_text.encode())
-    yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=python.path)
-    for name in ("python3", f"python{python.minor}"):
-        yield Entry(path=f"{_HOME}/bin/{name}", mode=0o777, link="python")
+    if not python.is_of_conda:
+        yield from _virtual(python)
     for entry in tree(site, ".", keep=lambda path: not f"{path}/".startswith(_NOT_SERVED)):
         path = entry.path.removeprefix("./")
         folder = path.split("/", 1)[0]
@@ -175,6 +291,16 @@ def _entries(site: Path, lock_text: str, equal: Mapping[str, str], python: Inter
             yield Entry(path=target, data=_moved(entry.source.read_text("utf-8")).encode())
         else:
             yield Entry(path=target, mode=entry.mode, source=entry.source, link=entry.link)
+
+
+def _virtual(python: Interpreter) -> Iterator[Entry]:
+    """What makes a directory a virtual environment."""
+    home = python.path.rsplit("/", 1)[0]
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python.minor}\n"
+    yield Entry(path=f"{_HOME}/pyvenv.cfg", data=settings.encode())
+    yield Entry(path=f"{_HOME}/bin/python", mode=0o777, link=python.path)
+    for name in ("python3", f"python{python.minor}"):
+        yield Entry(path=f"{_HOME}/bin/{name}", mode=0o777, link="python")
 
 
 def _unpinned(site: Path, lock_text: str) -> list[str]:

@@ -5,19 +5,24 @@ from collections.abc import Iterator
 from typing import Final
 
 from headrace.contract.errors import InputError
+from headrace.images import uv_lock
 from headrace.images.requirements import Requirement, Requirements, parse
+from headrace.images.uv_lock import UvLock
 
+_NO_LOCK: Final = UvLock()
 _HASH: Final = re.compile(r"--hash=(\S+)")
 
 
-def held(lock: str, wanted: Requirements) -> str:
-    """The lock with, of each package's hashes, those that were given for it.
+def held(lock: str, wanted: Requirements, locked: UvLock = _NO_LOCK) -> str:
+    """The lock with, of each package's hashes, those that were given for it, or that the model's uv.lock has.
 
     Raises InputError naming every package whose files have none of them.
     """
     lines, faults = [], []
     for package, found in _entries(lock):
         given, place = _given(package, wanted)
+        if not given:
+            given, place = [*locked.hashes.get(package.text, ())], uv_lock.FILE
         kept = [one for one in found if one in given] if given else found
         kinds = {one.partition(":")[0] for one in found}
         unknown = [one for one in given if one.partition(":")[0] not in kinds]

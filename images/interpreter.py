@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,9 @@ import uv
 from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.images import base as base_module
-from headrace.images.bytecode import Compiler, compile_tree
+from headrace.images import conda_environment
+from headrace.images.architecture import Architecture, of_this_machine
+from headrace.images.bytecode import Compiler, compile_tree, own_compiler
 from headrace.images.commands import execute
 from headrace.images.request import LOWEST_MODEL_PYTHON, Base, ModelInput, minor_version
 from headrace.images.resolver import is_network_failure
@@ -27,7 +29,6 @@ from headrace.images.tarball import Entry, tree, write_layer
 
 _RECIPE: Final = 2
 _HOME: Final = names.MODEL_PYTHON.lstrip("/")
-_PLATFORM: Final = "linux-x86_64-gnu"
 _VERSION_FILE: Final = "VERSION"
 """Beside what is installed: the version that was had, which need not be the one that was wanted."""
 _LEFT_OUT: Final = ("test", "idlelib", "turtledemo", "ensurepip", "lib2to3/tests", "site-packages", "tkinter")
@@ -46,6 +47,20 @@ class Interpreter:
     """Of the program in the image."""
     is_of_base: bool
     """Whether the base brings it."""
+    is_of_conda: bool = False
+    """Whether the model's environment brings it."""
+    architecture: Architecture = Architecture.AMD64
+    """What it runs on."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has a layer of its own."""
+        return not (self.is_of_base or self.is_of_conda)
+
+    @property
+    def here(self) -> "Interpreter":
+        """The same for this machine: it makes bytecode, which is the same for all, and builds packages."""
+        return replace(self, architecture=of_this_machine())
 
 
 def interpreter(model: ModelInput, base: Base) -> Interpreter:
@@ -55,24 +70,34 @@ def interpreter(model: ModelInput, base: Base) -> Interpreter:
         raise PermanentError(
             f"The model was logged with Python {model.python}, must be 3.8 or later; log it again with such a Python"
         )
+    if conda_environment.is_wanted(model, base):
+        path = f"{names.MODEL_ENVIRONMENT}/bin/python{minor}"
+        return Interpreter(
+            minor=minor, version=minor, path=path, is_of_base=False, is_of_conda=True, architecture=base.architecture
+        )
     if minor == base.python:
-        return Interpreter(minor=minor, version=minor, path=base_module.interpreter(base), is_of_base=True)
-    path = f"{names.MODEL_PYTHON}/bin/python{minor}"
-    return Interpreter(minor=minor, version=model.python, path=path, is_of_base=False)
+        version, path = minor, base_module.interpreter(base)
+    else:
+        version, path = model.python, f"{names.MODEL_PYTHON}/bin/python{minor}"
+    return Interpreter(
+        minor=minor, version=version, path=path, is_of_base=minor == base.python, architecture=base.architecture
+    )
 
 
 def require(store: Store, wanted: Interpreter, *, log: Path) -> None:
     """Raises PermanentError for an interpreter that is not to be had, TemporaryError when its source is away."""
-    if not wanted.is_of_base:
-        _installed(store, wanted, log=log)
+    if wanted.is_apart:
+        for each in dict.fromkeys((wanted, wanted.here)):
+            _installed(store, each, log=log)
 
 
 def interpreter_layer(store: Store, wanted: Interpreter, *, log: Path) -> tuple[Blob, bool] | None:
-    """The interpreter at names.MODEL_PYTHON, and whether this call made the layer; None where the base brings it.
+    """The interpreter at names.MODEL_PYTHON, and whether this call made the layer; None where the base brings it, or
+    the model's environment.
 
     The layer's fact `version` is the version that was to be had. Raises as `require` does.
     """
-    if wanted.is_of_base:
+    if not wanted.is_apart:
         return None
     installed = _installed(store, wanted, log=log)
 
@@ -81,7 +106,7 @@ def interpreter_layer(store: Store, wanted: Interpreter, *, log: Path) -> tuple[
         # links: bytecode is written beside the sources, and what is kept stays as it was installed
         shutil.copytree(installed, root, symlinks=True, copy_function=os.link, ignore=_ignored)
         library = f"lib/python{wanted.minor}"
-        compile_tree(store, root / library, f"{names.MODEL_PYTHON}/{library}", by=_compiler(installed, wanted))
+        compile_tree(store, root / library, f"{names.MODEL_PYTHON}/{library}", by=_compiler(store, wanted, log=log))
         facts = {"version": (installed / _VERSION_FILE).read_text()}
         return write_layer(store, _entries(root, wanted.minor), facts=facts)
 
@@ -92,54 +117,55 @@ def compiler(store: Store, wanted: Interpreter, base: Base, *, log: Path) -> Com
     """What makes bytecode for the interpreter; None where no such program runs here."""
     if wanted.is_of_base:
         return base_module.compiler(store, base, log=log)
-    return _compiler(_installed(store, wanted, log=log), wanted)
+    if wanted.is_of_conda:
+        return own_compiler(wanted.minor)
+    return _compiler(store, wanted, log=log)
 
 
 def compiler_name(wanted: Interpreter, base: Base) -> str:
     """Part of what names layers with bytecode in the cache, as `base.compiler_name` is."""
+    if wanted.is_of_conda:
+        return "" if (own := own_compiler(wanted.minor)) is None else own.name
     return base_module.compiler_name(base) if wanted.is_of_base else f"standalone-{wanted.version}"
 
 
 def program(store: Store, wanted: Interpreter, *, log: Path) -> Path | None:
-    """The interpreter as it runs on this machine; None where the base brings it."""
-    if wanted.is_of_base:
+    """The interpreter as it runs on this machine; None where another part of the image brings it."""
+    if not wanted.is_apart:
         return None
-    return _program(_installed(store, wanted, log=log), wanted.minor)
+    return _installed(store, wanted.here, log=log) / "bin" / f"python{wanted.minor}"
 
 
-def _compiler(installed: Path, wanted: Interpreter) -> Compiler:
-    command = (str(_program(installed, wanted.minor)),)
+def _compiler(store: Store, wanted: Interpreter, *, log: Path) -> Compiler:
+    command = (str(program(store, wanted, log=log)),)
     return Compiler(name=f"standalone-{wanted.version}", python=wanted.minor, command=command)
-
-
-def _program(installed: Path, minor: str) -> Path:
-    return installed / "bin" / f"python{minor}"
 
 
 def _installed(store: Store, wanted: Interpreter, *, log: Path) -> Path:
     """The directory of the patch release that the model was logged with, or else of the newest that is to be had."""
+    platform = f"linux-{wanted.architecture.machine}-gnu"
 
     def make(target: Path) -> None:
-        failure = _install(wanted.version, target, log)
+        failure = _install(f"cpython-{wanted.version}-{platform}", target, log)
         if failure is not None and not is_network_failure(failure) and wanted.version != wanted.minor:
-            failure = _install(wanted.minor, target, log)
+            failure = _install(f"cpython-{wanted.minor}-{platform}", target, log)
         if failure is None:
             return
         source = "UV_PYTHON_INSTALL_MIRROR names a mirror of python-build-standalone"
-        said = f"Python {wanted.version}, which the model was logged with, cannot be installed; uv says: {failure}"
+        subject = f"Python {wanted.version}, which the model was logged with, cannot be installed"
+        said = f"{subject} for {wanted.architecture}; uv says: {failure}"
         if is_network_failure(failure):
             raise TemporaryError(f"{said}; {source}")
         raise PermanentError(f"{said}; log the model with a Python that {_offered(log)}, or {source}")
 
-    return store.directory(key_of("interpreter", _RECIPE, wanted.version, _PLATFORM), make)
+    return store.directory(key_of("interpreter", _RECIPE, wanted.version, platform), make)
 
 
-def _install(version: str, target: Path, log: Path) -> str | None:
-    """Installs a version with its files in `target`; returns what uv says where that fails."""
+def _install(request: str, target: Path, log: Path) -> str | None:
+    """Installs what uv knows as `request` with its files in `target`; returns what uv says where that fails."""
     place = target / "uv"
     options = [f"--install-dir={place}", "--no-bin", "--no-progress", "--color=never"]
-    wanted = f"cpython-{version}-{_PLATFORM}"
-    status, output = execute([uv.find_uv_bin(), "python", "install", wanted, *options], cwd=target, log=log)
+    status, output = execute([uv.find_uv_bin(), "python", "install", request, *options], cwd=target, log=log)
     try:
         if status != 0:
             lines = [line.strip() for line in output.splitlines() if line.strip()]

@@ -30,6 +30,8 @@ class LoggedEnvironment:
     """Lines of its constraints file."""
     first: tuple[str, ...] = ()
     """What is installed before those: where they want other versions, they get them."""
+    conda: tuple[str, ...] = ()
+    """What conda.yaml asks of conda itself, as it is written there."""
     notes: tuple[str, ...] = ()
     """Sentences on what will not be as it was in training."""
 
@@ -68,6 +70,7 @@ def _read(texts: Mapping[str, str]) -> tuple[LoggedEnvironment, dict[str, str]]:
         requirements=hidden[: len(lines)],
         constraints=hidden[len(lines) :],
         first=(*build, *first),
+        conda=tuple(credentials.redact(line) for line in own),
         notes=tuple(credentials.redact(note) for note in translated.notes),
     )
     return environment, values

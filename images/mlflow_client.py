@@ -1,11 +1,12 @@
 """Tracking servers and artifact stores through MLflow's own client. Importing this takes seconds."""
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
@@ -31,6 +32,7 @@ for _name, _value in {**BOUNDS, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _UNITY_CATALOGS: tuple[Callable[[str], bool], ...] = (is_databricks_unity_catalog_uri, is_oss_unity_catalog_uri)
 _CREDENTIALS_BY_VERSION: tuple[Callable[[str], bool], ...] = (*_UNITY_CATALOGS, is_databricks_uri)
 """Registries that give out credentials for one version: only its own URI leads to its files."""
+_CHUNK: Final = 1 << 20
 _alone = threading.Lock()
 
 
@@ -149,6 +151,13 @@ class ClientArtifacts:
     def fetch(self, path: str, folder: Path) -> Path:
         with _translated():
             return Path(self._store.download_artifacts(path, str(folder)))
+
+    def read(self, path: str) -> Iterator[bytes]:
+        with tempfile.TemporaryDirectory() as folder:  # MLflow's stores know whole files only
+            fetched = self.fetch(path, Path(folder))
+            with fetched.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
 
     def fetch_all(self, folder: Path) -> Path:
         return self.fetch("", folder)

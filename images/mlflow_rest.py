@@ -150,14 +150,17 @@ class RestArtifacts:
     def fetch(self, path: str, folder: Path) -> Path:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        answer = self._server.ask("GET", f"{_PROXIED}/{quote(f'{self._root}/{path}')}", stream=True)
-        with answer, target.open("wb") as file:
+        with target.open("wb") as file:
+            for chunk in self.read(path):
+                file.write(chunk)
+        return target
+
+    def read(self, path: str) -> Iterator[bytes]:
+        with self._server.ask("GET", f"{_PROXIED}/{quote(f'{self._root}/{path}')}", stream=True) as answer:
             try:
-                for chunk in answer.iter_content(_CHUNK):
-                    file.write(chunk)
+                yield from answer.iter_content(_CHUNK)
             except requests.RequestException as error:
                 raise TrackingError("UNAVAILABLE", str(error)) from error
-        return target
 
     def fetch_all(self, folder: Path) -> Path:
         with ThreadPoolExecutor(_FETCHERS) as pool:

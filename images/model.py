@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.contract import names
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
-from headrace.images import credentials
+from headrace.contract.weights import WeightsManifest
+from headrace.images import compiled_code, credentials, weights
 from headrace.images.logged_environment import FILES
 from headrace.images.request import ModelInput
 from headrace.images.requirements import CONSTRAINTS, REQUIREMENTS, parse
@@ -24,6 +25,8 @@ from headrace.images.tarball import Entry, utf8_name, write_layer
 from headrace.images.tracking import ArtifactStore
 
 _RECIPE: Final = 2
+_ALWAYS: Final = ("MLmodel", *FILES)
+"""What builders and pods read of a model is in its image, however large."""
 
 
 def local_directory(source: str) -> Path | None:
@@ -99,22 +102,27 @@ def _target(path: Path) -> str:
 
 
 def model_layer(store: Store, model: ModelInput, *, log: Path) -> tuple[Blob, bool]:
-    """The model at names.MODEL_HOME, without the passwords in the files that say what it needs.
+    """The model at names.MODEL_HOME, without the passwords in the files that say what it needs. Its fact `machines` has
+    what `compiled_code.machines` finds, where there is any.
 
+    Its weights are links where `model.streamed_bytes` tells them from other files.
     Raises TemporaryError when it cannot be downloaded, PermanentError when it is not what was resolved.
     """
 
     def make(scratch: Path) -> Blob:
-        directory = local_directory(model.source)
+        directory, listed = local_directory(model.source), WeightsManifest(files=())
         hashed = directory is not None
         if directory is None:
-            directory = _download(model, scratch, log=log)
+            directory, listed = _download(store, model, scratch, log=log)
         elif not directory.is_dir():
             raise PermanentError(
                 f"The model's directory {directory} does not exist on this machine; log the model again"
             )
-        blob = write_layer(store, _entries(directory))
-        found = model_identity(directory_listing(directory, hashed=hashed))
+        compiled = compiled_code.machines(directory)
+        entries = [*_entries(directory), *(weights.entries(listed) if listed.files else ())]
+        blob = write_layer(store, entries, facts={"machines": json.dumps(compiled)} if compiled else None)
+        elsewhere = [(file.path, file.size, "") for file in listed.files]
+        found = model_identity([*directory_listing(directory, hashed=hashed), *elsewhere])
         if found != model.identity:
             raise PermanentError(
                 f"The model at {model.source} changed while it was read (identity {found[:12]}, expected "
@@ -122,7 +130,8 @@ def model_layer(store: Store, model: ModelInput, *, log: Path) -> tuple[Blob, bo
             )
         return blob
 
-    return store.layer(key_of("model", _RECIPE, model.identity), make)
+    streamed = [model.streamed_bytes] if model.streamed_bytes else []
+    return store.layer(key_of("model", _RECIPE, model.identity, *streamed), make)
 
 
 def fetch(model: ModelInput, wanted: Sequence[str], target: Path, *, log: Path) -> None:
@@ -183,11 +192,20 @@ def _included(directory: Path) -> list[str]:
         return []  # where it matters it was told: an engine does without the model's requirements
 
 
-def _download(model: ModelInput, scratch: Path, *, log: Path) -> Path:
+def _download(store: Store, model: ModelInput, scratch: Path, *, log: Path) -> tuple[Path, WeightsManifest]:
+    """The directory with the model's files, but its weights, and the list of those."""
     target = scratch / "model"
     target.mkdir()
-    with _downloading(model, log=log) as store:
-        return store.fetch_all(target)
+    with _downloading(model, log=log) as artifacts:
+        if not model.streamed_bytes:
+            return artifacts.fetch_all(target), WeightsManifest(files=())
+        files = list(artifacts.files())
+        large = [(path, size) for path, size in files if size >= model.streamed_bytes and path not in _ALWAYS]
+        for path in sorted({path for path, _ in files} - {path for path, _ in large}):
+            fetched = artifacts.fetch(path, target)
+            if fetched != target / path:
+                _copy(fetched, target / path)
+        return target, weights.read_once(store, artifacts, large, model=model.identity, source=model.source)
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from headrace.contract.errors import InputError
-from headrace.images import credentials, indexes, logged_environment
+from headrace.images import credentials, indexes, logged_environment, uv_lock
 from headrace.images.model import fetch
 from headrace.images.request import ModelInput
-from headrace.images.requirements import Requirements, parse
+from headrace.images.requirements import Requirement, Requirements, parse
 from headrace.images.resolver import WITH_PKG_RESOURCES
+from headrace.images.uv_lock import UvLock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class ModelPackages:
     variables: Mapping[str, str]
     hidden: tuple[str, ...]
     """What no log may hold."""
+    locked: UvLock
+    """What its uv.lock says."""
 
     @property
     def lines(self) -> list[str]:
@@ -46,6 +49,15 @@ class ModelPackages:
         flags += [f"--config-settings-package={setting}" for setting in self.wanted.settings]
         return [*flags, "--prerelease=allow"] if self.wanted.prereleases else flags
 
+    def beside(self, installed: Mapping[str, str]) -> "ModelPackages":
+        """Those of an environment that has other packages already, of these versions, which stay."""
+        here = [
+            Requirement(text=f"{name}=={version}", place="conda.yaml", name=name)
+            for name, version in sorted(installed.items())
+        ]
+        wanted = replace(self.wanted, constraints=[*self.wanted.constraints, *here])
+        return replace(self, wanted=wanted, first=())
+
     def annotated(self, lock: str) -> str:
         """The lock with what else decides about the packages that it makes: how they are built, and the digest of every
         folder that it names, which has no hash."""
@@ -56,10 +68,10 @@ class ModelPackages:
 
 
 def depends_on_files(model: ModelInput) -> bool:
-    """Whether requirements name files of the model; raises InputError for lines that cannot be followed."""
+    """Whether packages are found with files of the model; raises InputError for lines that cannot be followed."""
     requirements, constraints, _ = _hidden(model)
     wanted = parse(requirements, constraints, lambda _: "")
-    return bool(wanted.files or wanted.paths)
+    return model.is_locked or bool(wanted.files or wanted.paths)
 
 
 def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
@@ -107,7 +119,15 @@ def gathered(model: ModelInput, scratch: Path, *, log: Path) -> ModelPackages:
         folder=folder,
         variables=variables,
         hidden=credentials.secrets(wanted.texts, values, variables),
+        locked=_locked(model, folder, log=log),
     )
+
+
+def _locked(model: ModelInput, folder: Path, *, log: Path) -> UvLock:
+    if not model.is_locked:
+        return UvLock()
+    fetch(model, [uv_lock.FILE], folder, log=log)
+    return uv_lock.read((folder / uv_lock.FILE).read_text("utf-8", errors="replace"))
 
 
 def _hidden(model: ModelInput) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:

@@ -1,4 +1,7 @@
-"""Image documents: configuration, manifest and index as in the OCI image specification, and archives of them."""
+"""Image documents: configuration, manifest and index as in the OCI image specification, and archives of them.
+
+An image for several architectures is an index of one image each, and is known by the index's digest.
+"""
 
 import io
 import json
@@ -9,12 +12,13 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from headrace.contract import names
-from headrace.images.request import ARCHITECTURE, OPERATING_SYSTEM
+from headrace.images.architecture import Architecture
+from headrace.images.request import OPERATING_SYSTEM
 from headrace.images.store import Blob, Store
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
-_PLATFORM: Final = {"architecture": ARCHITECTURE, "os": OPERATING_SYSTEM}
+INDEX: Final = "application/vnd.oci.image.index.v1+json"
 CREATED: Final = "1980-01-01T00:00:00Z"
 """Part of the digest, so always the same; the build log says when an image was really made."""
 
@@ -28,11 +32,53 @@ class Image:
     manifest_size: int
     config_digest: str
     layers: tuple[Blob, ...]
+    architecture: Architecture
+
+    @property
+    def images(self) -> "tuple[Image, ...]":
+        """One for each architecture."""
+        return (self,)
 
     @property
     def blobs(self) -> tuple[str, ...]:
         """Digests of everything the image consists of."""
-        return (*(layer.digest for layer in self.layers), self.config_digest, self.digest)
+        return (*(layer.digest for layer in self.layers), *self.documents)
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """Digests of what describes it: of `blobs` the small ones."""
+        return (self.config_digest, self.digest)
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """What names it in an index."""
+        platform = {"architecture": self.architecture.value, "os": OPERATING_SYSTEM}
+        return {"mediaType": MANIFEST, "digest": self.digest, "size": self.manifest_size, "platform": platform}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageIndex:
+    """Finished images in the store, one for each architecture, under one digest."""
+
+    digest: str
+    """Of the index: what a reference is pinned by."""
+    size: int
+    images: tuple[Image, ...]
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Digests of everything that all of the images consist of."""
+        return tuple(dict.fromkeys((*(digest for image in self.images for digest in image.blobs), self.digest)))
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """Digests of what describes them: of `blobs` the small ones."""
+        return (*(digest for image in self.images for digest in image.documents), self.digest)
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """What names it in another index."""
+        return {"mediaType": INDEX, "digest": self.digest, "size": self.size}
 
 
 def write_image(
@@ -42,11 +88,13 @@ def write_image(
     entrypoint: Sequence[str],
     environment: Mapping[str, str],
     labels: Mapping[str, str],
+    architecture: Architecture = Architecture.AMD64,
 ) -> Image:
     """Stores configuration and manifest; the same arguments give the same digest."""
     config = {
         "created": CREATED,
-        **_PLATFORM,
+        "architecture": architecture.value,
+        "os": OPERATING_SYSTEM,
         "config": {
             "User": f"{names.RUN_AS_USER}:{names.RUN_AS_USER}",
             "Entrypoint": list(entrypoint),
@@ -66,17 +114,27 @@ def write_image(
     }
     manifest_bytes = _document(manifest)
     digest, size = store.put_bytes(manifest_bytes), len(manifest_bytes)
-    return Image(digest=digest, manifest_size=size, config_digest=config_digest, layers=tuple(layers))
+    return Image(
+        digest=digest,
+        manifest_size=size,
+        config_digest=config_digest,
+        layers=tuple(layers),
+        architecture=architecture,
+    )
 
 
-def index(image: Image, references: Sequence[str]) -> bytes:
+def write_index(store: Store, images: Sequence[Image]) -> ImageIndex:
+    """Stores the index of images for one architecture each; the same images give the same digest."""
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [image.descriptor for image in images]}
+    written = _document(document)
+    return ImageIndex(digest=store.put_bytes(written), size=len(written), images=tuple(images))
+
+
+def index(image: Image | ImageIndex, references: Sequence[str]) -> bytes:
     """The index.json of a layout that holds the image under each of the references."""
     manifests: list[dict[str, Any]] = [
         {
-            "mediaType": MANIFEST,
-            "digest": image.digest,
-            "size": image.manifest_size,
-            "platform": _PLATFORM,
+            **image.descriptor,
             # containerd names what it imports by the first, skopeo finds it by the second
             "annotations": {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference},
         }
@@ -85,14 +143,19 @@ def index(image: Image, references: Sequence[str]) -> bytes:
     return _document({"schemaVersion": 2, "manifests": manifests})
 
 
-def write_archive(store: Store, image: Image, references: Sequence[str], target: Path) -> None:
+def write_archive(store: Store, image: Image | ImageIndex, references: Sequence[str], target: Path) -> None:
     """Writes the whole image as one tar archive."""
     with target.open("wb") as file:
         stream_archive(store, image, references, file)
 
 
 def stream_archive(
-    store: Store, image: Image, references: Sequence[str], out: IO[bytes], *, without: Collection[str] = ()
+    store: Store,
+    image: Image | ImageIndex,
+    references: Sequence[str],
+    out: IO[bytes],
+    *,
+    without: Collection[str] = (),
 ) -> None:
     """Writes the image as a tar archive to a pipe, leaving out blobs that the receiver holds."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
@@ -109,7 +172,7 @@ def stream_archive(
         add("index.json", index(image, references))
 
 
-def write_layout(store: Store, image: Image, target: Path, *, reference: str) -> None:
+def write_layout(store: Store, image: Image | ImageIndex, target: Path, *, reference: str) -> None:
     """Writes an OCI layout whose blobs are links to the store's, for programs that read directories."""
     blobs = target / "blobs" / "sha256"
     blobs.mkdir(parents=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace.contract.errors import PermanentError
+from headrace.images.architecture import Architecture
 from headrace.images.debian import RELEASE, bootstrap
 from headrace.images.request import Base
 from headrace.images.store import Blob, Store, key_of
@@ -19,7 +20,8 @@ _CHANGES: Final = "usr/share/doc/prometheus/changelog.Debian.gz"
 
 def describe(base: Base) -> str:
     """Changes with the recipe; another revision of the base takes the mirrors' newer package too."""
-    return key_of("prometheus", _RECIPE, RELEASE, base.revision)
+    parts = ("prometheus", _RECIPE, RELEASE, base.revision)
+    return key_of(*parts) if base.architecture is Architecture.AMD64 else key_of(*parts, base.architecture)
 
 
 def prometheus_layer(store: Store, base: Base, *, log: Path) -> tuple[Blob, bool]:
@@ -28,7 +30,8 @@ def prometheus_layer(store: Store, base: Base, *, log: Path) -> tuple[Blob, bool
     def make(scratch: Path) -> Blob:
         archive = scratch / "packages.tar"
         remedy = "where a registry can be reached, use the image that the Prometheus project publishes"
-        bootstrap("extract", ["prometheus"], archive, remedy=remedy, log=log)
+        options = [f"--architectures={base.architecture}"]
+        bootstrap("extract", ["prometheus"], archive, options, remedy=remedy, log=log)
         with tarfile.open(archive) as tar:
             changes = gzip.decompress(_content(tar, _CHANGES)).decode(errors="replace")
             entries = [

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 from headrace.contract.codec import read
 from headrace.contract.declaration import Text
 from headrace.contract.errors import InputError
+from headrace.images.architecture import Architecture
 
 OPERATING_SYSTEM: Final = "linux"
-ARCHITECTURE: Final = "amd64"
 """What every image here runs on."""
 
 DEBIAN_RELEASES: Final[Mapping[str, str]] = {"3.11": "bookworm", "3.13": "trixie"}
@@ -28,6 +28,15 @@ DebianPackage = Annotated[
 ]
 
 
+CondaChannel = Annotated[
+    str,
+    Text(
+        pattern=r"(?:https?|file)://(?:[^@\s/]+/|/)[^@\s]*",
+        meaning="the address of a conda channel without a password, such as https://conda.example.com/conda-forge",
+    ),
+]
+
+
 class ImageKind(StrEnum):
     """What an image is for."""
 
@@ -35,6 +44,9 @@ class ImageKind(StrEnum):
     CONTROL = "control"
     ENVOY = "envoy"
     PROMETHEUS = "prometheus"
+    TABLES = "tables"
+    CONSOLE = "console"
+    COLLECTOR = "collector"
 
 
 class DeliveryKind(StrEnum):
@@ -99,21 +111,30 @@ class Base:
     the mirrors have by then, and every image on it follows, without its model's author."""
     packages: tuple[DebianPackage, ...] = ()
     """debian: packages of that release besides, with all that they need, for example `libsndfile1` for librosa."""
+    build_packages: tuple[DebianPackage, ...] = ()
+    """debian: packages that are there while Python packages without a wheel are built, for example `libpq-dev`; they
+    are in no image."""
+    conda_channels: tuple[CondaChannel, ...] = ()
+    """Channels from which models get what their conda.yaml asks of conda, the first before the others. Empty: PyPI's
+    packages stand in for conda's."""
     python_path: str = ""
     """registry: the interpreter, default `/usr/local/bin/python<minor>` as in the official Python images."""
+    architecture: Architecture = Architecture.AMD64
+    """Which of an image's architectures this is the base of; no input: each of a request's has its base."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Base":
         """Reads `{"kind": …, …}`, `{}` gives the default; raises InputError naming every fault."""
-        found, faults = read(cls, {**value})
+        found, faults = read(cls, {**value}, known={"architecture": Architecture.AMD64})
         told = [str(fault) for fault in faults]
         if found is not None and found.kind is BaseKind.REGISTRY and not found.reference:
             told.append("reference is missing; kind = 'registry' needs the image to copy")
-        if found is not None and found.kind is BaseKind.REGISTRY and found.packages:
-            told.append(
-                f"packages = {list(found.packages)}, but only bases made from Debian packages get more of them; "
-                "name an image that has them"
-            )
+        for name in ("packages", "build_packages"):
+            if found is not None and found.kind is BaseKind.REGISTRY and (given := getattr(found, name)):
+                told.append(
+                    f"{name} = {list(given)}, but only bases made from Debian packages get more of them; "
+                    "name an image that has them, and put wheels of what is compiled on an index"
+                )
         if found is not None and not faults:
             given = f"python = {found.python!r}"
             if minor_version(found.python) < LOWEST_PYTHON:
@@ -156,6 +177,14 @@ class ModelInput:
     """Lines of its constraints file."""
     first: tuple[str, ...] = ()
     """Requirements that MLflow installs before those: where those want other versions, they get them."""
+    conda: tuple[str, ...] = ()
+    """What its conda.yaml asks of conda itself. Where the base names channels, these are installed from them, and
+    `first` is not."""
+    is_locked: bool = False
+    """Whether it has a uv.lock, whose versions and hashes count."""
+    streamed_bytes: int = 0
+    """Files of at least so many bytes are weights: the image lists them, and pods copy them from `source`, which is
+    remote. 0: all files are in the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +198,15 @@ class ImageRequest:
     base: Base = field(default_factory=Base)
     model: ModelInput | None = None
     """Set exactly when kind is `model`."""
+    architectures: tuple[Architecture, ...] = (Architecture.AMD64,)
+    """What the image must run on, or may where `is_each_needed` is not set; two or more share one digest."""
+    is_each_needed: bool = True
+    """Whether an architecture for which the image cannot be made is a fault, as long as there is another."""
+
+    def of(self, architecture: Architecture) -> "ImageRequest":
+        """The request for the image of one architecture."""
+        base = replace(self.base, architecture=architecture)
+        return replace(self, base=base, architectures=(architecture,), is_each_needed=True)
 
 
 def minor_version(python: str) -> tuple[int, int]:

@@ -216,9 +216,11 @@ class _Reader:
 
 
 def logical_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that says something: continued lines joined, comments left out."""
+    """Number and text of each line that says something: continued lines joined, comments left out, and the byte order
+    mark that editors on Windows put in front of a file."""
     first, parts = 0, list[str]()
-    for number, line in enumerate(lines, start=1):
+    for number, written in enumerate(lines, start=1):
+        line = written.removeprefix("\ufeff") if number == 1 else written
         first = first if parts else number
         is_comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not is_comment:

@@ -38,13 +38,14 @@ def debian_packages(status: str) -> list[Package]:
 
 def _url(kind: str, name: str, version: str) -> str:
     """The package's URL (purl) in its canonical form, by which scanners find what is known of it."""
-    return f"pkg:{kind}/{quote(name, safe='')}@{quote(version, safe=':')}"
+    safe = "/" if kind == "golang" else ""  # a module's path is its namespace
+    return f"pkg:{kind}/{quote(name, safe=safe)}@{quote(version, safe=':')}"
 
 
 def bill(packages: Sequence[Package]) -> dict[str, Any]:
     """The document; without a date or a serial number, so that the same packages give the same bytes."""
     components = [
-        {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url}
+        {"type": "library", "bom-ref": url, "name": name.rpartition("/")[2], "version": version, "purl": url}
         for url, name, version in sorted((_url(*package), *package[1:]) for package in set(packages))
     ]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}

@@ -20,6 +20,8 @@ PACKAGE_ROOT: Final = Path(__file__).resolve().parents[1]
 """What holds the folders `contract`, `runtimes`, … and `locks`: the checkout, or `headrace` in site-packages."""
 
 _RECIPE: Final = 4
+_SUFFIXES: Final = frozenset({".py", ".html", ".css", ".js", ".svg", ".txt"})
+"""Of what our code is made of: programs and, of the console, templates and what browsers load, with its licences."""
 _SITE: Final = names.FRONT_SITE.lstrip("/")
 
 
@@ -93,5 +95,6 @@ def code_layer(store: Store, root: Path, folders: Sequence[str], base: Base, *, 
 
 
 def _modules(root: Path, folders: Sequence[str]) -> list[Path]:
-    """Python files only: what editors and tools leave beside them is not the platform's."""
-    return [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
+    """Python files and those of pages: what editors and tools leave beside them is not the platform's."""
+    found = (path for folder in folders for path in sorted((root / folder).rglob("*")))
+    return [path for path in found if path.suffix in _SUFFIXES and path.is_file()]

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -118,6 +118,7 @@ class Store:
         self._directories = root / "directories"
         self._temporary = root / "temporary"
         self._own: set[Path] = set()
+        self._streams: list[list[int]] = []
         try:
             for directory in (self.blobs / "sha256", self._recipes, self._directories, self._temporary, root / "logs"):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -239,9 +240,25 @@ class Store:
         # the process ends only after this thread
         threading.Thread(target=shutil.rmtree, args=(directory,), kwargs={"ignore_errors": True}).start()
 
+    @contextmanager
+    def streaming(self) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
+        """A filter for what is read and kept nowhere: it is `unfinished` until the end."""
+        passed = [0]
+        self._streams.append(passed)
+
+        def count(chunks: Iterable[bytes]) -> Iterator[bytes]:
+            for chunk in chunks:
+                passed[0] += len(chunk)
+                yield chunk
+
+        try:
+            yield count
+        finally:
+            self._streams.remove(passed)
+
     def unfinished(self) -> int:
-        """Bytes in what this build is writing and has not finished. Safe to ask from another thread."""
-        total = 0
+        """Bytes in what this build is writing or reading and has not finished. Safe to ask from another thread."""
+        total = sum(passed[0] for passed in tuple(self._streams))
         for path in tuple(self._own):
             for file in (path, *path.rglob("*")):
                 with suppress(FileNotFoundError):  # it was finished, or moved, meanwhile

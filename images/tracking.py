@@ -71,6 +71,9 @@ class ArtifactStore(Protocol):
     def fetch(self, path: str, folder: Path) -> Path:
         """Downloads one file; returns where it is, which may be outside of `folder` where it need not be moved."""
 
+    def read(self, path: str) -> Iterator[bytes]:
+        """One file's content, in pieces; nothing of it stays on the disk."""
+
     def fetch_all(self, folder: Path) -> Path:
         """Downloads all files; returns the directory that has them, as `fetch` does."""
 

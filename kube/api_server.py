@@ -35,7 +35,11 @@ class Missing(TemporaryError):
     """The object does not exist (404)."""
 
 
-_FAILURES: dict[int, type[TemporaryError]] = {404: Missing, 409: Conflict, 410: Gone}
+class Forbidden(TemporaryError):
+    """The right is missing (401, 403). It may be granted while a controller runs."""
+
+
+_FAILURES: dict[int, type[TemporaryError]] = {401: Forbidden, 403: Forbidden, 404: Missing, 409: Conflict, 410: Gone}
 
 
 class ApiServer:
@@ -103,16 +107,24 @@ class ApiServer:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(WATCH_SECONDS),
         } | ({"labelSelector": label_selector} if label_selector else {})
-        with self._open("GET", f"{path}?{urlencode(query)}", seconds=WATCH_SECONDS + 10) as response:
-            buffer = b""
+        for line in self.lines(f"{path}?{urlencode(query)}", seconds=WATCH_SECONDS + 10):
+            yield _checked_event(json.loads(line))
+
+    def lines(self, path: str, *, seconds: float) -> Iterator[bytes]:
+        """The lines of a document as they come, without their ends and without empty ones.
+
+        Raises TemporaryError when nothing comes for `seconds`, and when the connection breaks.
+        """
+        with self._open("GET", path, seconds=seconds) as response:
+            rest = b""
             try:
                 for chunk in response.stream(65_536, decode_content=True):
-                    *lines, buffer = (buffer + chunk).split(b"\n")
-                    for line in lines:
-                        if line.strip():
-                            yield _checked_event(json.loads(line))
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    yield from filter(bytes.strip, lines)
             except urllib3.exceptions.HTTPError as error:
-                raise TemporaryError(f"watch of {path} broke: {error}") from error
+                raise TemporaryError(f"the answer to GET {path} broke off: {error}") from error
+            if rest.strip():
+                yield rest
 
     def _open(self, method: str, path: str, *, seconds: float, **fields: Any) -> Any:
         """The response, which the caller must close."""

@@ -93,6 +93,8 @@ class Informer(Generic[T]):
     def _follow(self) -> None:
         version = self._list()
         for _ in range(max(RELIST_SECONDS // WATCH_SECONDS, 1)):
+            if self._stop.is_set():
+                return
             for event in self._server.watch(self._path, resource_version=version, label_selector=self._selector):
                 item = event["object"]
                 version = item["metadata"]["resourceVersion"]

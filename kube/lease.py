@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.contract.errors import TemporaryError
-from headrace.kube.api_server import Object
+from headrace.kube.api_server import WRITE_SECONDS, ApiServer, Missing, Object
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,28 @@ class Leases(Protocol):
 
     def write_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> Object:
         """Creates the Lease, or replaces it if its resourceVersion still is the server's; raises Conflict if not."""
+
+
+class ServerLeases:
+    """Leases of an API server; `fake_leases.FakeLeases` is the other implementation."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    def read_lease(self, namespace: str, name: str) -> Object | None:
+        try:
+            return self._server.get(f"{_path(namespace)}/{name}", seconds=WRITE_SECONDS)
+        except Missing:
+            return None
+
+    def write_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> Object:
+        if lease["metadata"].get("resourceVersion"):
+            return self._server.send("PUT", f"{_path(namespace)}/{name}", lease)
+        return self._server.send("POST", _path(namespace), lease)
+
+
+def _path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 @dataclass

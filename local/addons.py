@@ -1,7 +1,9 @@
-"""Objects every cluster has and a bare API server lacks: DNS, and rights for programs that run outside of pods."""
+"""Objects every cluster has and a bare API server lacks: DNS, rights for programs outside of pods, and a volume."""
 
+from pathlib import Path
 from typing import Any, Final
 
+from headrace.contract import names
 from headrace.local import cluster_layout, containerd
 
 _RBAC: Final = "rbac.authorization.k8s.io"
@@ -18,8 +20,11 @@ _COREFILE: Final = f"""\
 """
 
 
-def objects() -> list[dict[str, Any]]:
-    """All of them, in an order in which they can be applied; applying them again changes nothing."""
+def objects(tables: Path) -> list[dict[str, Any]]:
+    """All of them, in an order in which they can be applied; applying them again changes nothing.
+
+    `tables` is the folder of this machine that is the table writer's volume.
+    """
     administrators = {"kind": "Group", "name": "kubeadm:cluster-admins"}
     api_server = {"kind": "User", "name": "kube-apiserver-kubelet-client"}
     return [
@@ -29,7 +34,21 @@ def objects() -> list[dict[str, Any]]:
         *_router_rights(),
         # Lets the API server ask the kubelet for logs and exec.
         _binding("headrace:kubelet-api", "system:kubelet-api-admin", api_server),
+        _volume(tables),
     ]
+
+
+def _volume(folder: Path) -> dict[str, Any]:
+    claim = {"namespace": names.SYSTEM_NAMESPACE, "name": names.TABLES}
+    spec = {
+        "capacity": {"storage": "100Gi"},  # nothing holds a folder to it
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": cluster_layout.STORAGE_CLASS,
+        "claimRef": claim,
+        "hostPath": {"path": str(folder), "type": "Directory"},
+    }
+    return _object("v1", "PersistentVolume", {"name": "headrace-tables"}, spec=spec)
 
 
 def _dns() -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.local import addons, cluster_layout, containerd, node_network, node_programs
 from headrace.local.cluster_layout import Folders
@@ -77,7 +78,9 @@ def start(progress: Progress) -> Path:
         containerd.import_system_images(folders, programs)
         kubectl = _kubectl(folders.kubeconfigs / "super-admin.conf", programs)
         _wait("kube-apiserver", lambda: kubectl("get", "--raw", "/readyz") == "ok", daemons["kube-apiserver"])
-        applied = json.dumps({"apiVersion": "v1", "kind": "List", "items": addons.objects()})
+        folders.tables.mkdir(exist_ok=True)
+        os.chown(folders.tables, names.RUN_AS_USER, names.RUN_AS_USER)
+        applied = json.dumps({"apiVersion": "v1", "kind": "List", "items": addons.objects(folders.tables)})
         _wait("addons", lambda: kubectl("apply", "-f", "-", text=applied) is not None, daemons["kube-apiserver"])
         for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):
             daemons[name].start()

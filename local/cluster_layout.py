@@ -13,6 +13,8 @@ NODE_NETWORK: Final = "10.213.0.0/24"
 POD_NETWORK: Final = "10.213.0.0/16"
 SERVICE_NETWORK: Final = "10.214.0.0/16"
 DNS_ADDRESS: Final = "10.214.0.10"
+STORAGE_CLASS: Final = "headrace-local"
+"""Of the one volume there is, a folder of this machine: nothing makes others."""
 CLUSTER_DOMAIN: Final = "cluster.local"
 
 API_PORT: Final = 16443
@@ -58,6 +60,8 @@ class Folders:
         """containerd's root, state and socket."""
         self.containerd_socket: Final = self.containerd / "containerd.sock"
         """Where the kubelet and `ctr` reach containerd."""
+        self.tables: Final = root / "tables"
+        """The volume of the table writer: tables of requests."""
         self.kubelet: Final = root / "kubelet"
         """The kubelet's root: pods' volumes."""
 

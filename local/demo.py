@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from headrace.contract import names
+from headrace.contract import console, names
 from headrace.contract.errors import PermanentError, TemporaryError
-from headrace.local import cluster, demo_identity, demo_model, target_cluster, tracking_server
+from headrace.local import cluster, cluster_layout, demo_identity, demo_model, target_cluster, tracking_server
 from headrace.local.demo_model import RegisteredModel
 from headrace.local.paths import state_directory
 from headrace.local.pulumi_stack import STACK, PulumiStack, end_orphans
@@ -23,6 +23,7 @@ from headrace.local.toolchain import builder
 
 NODE_PORT: Final = 30443
 _ANSWER_SECONDS: Final = 60.0
+_TABLES: Final = {"volume_gib": 1, "storage_class": cluster_layout.STORAGE_CLASS}
 
 
 def description_file() -> Path:
@@ -41,7 +42,7 @@ def run() -> dict[str, Any]:
     host = target.host or demo_identity.first_node_address(target.kubeconfig)
     stack = PulumiStack(programs=programs)
     with progress.step("pulumi up: build images, deploy the platform and the endpoint"):
-        stack.up(settings(target, host, [{"name": demo_model.NAME, "model_uri": model.model_uri}]))
+        stack.up(settings(target, host, [endpoint(target, model.model_uri)]))
     outputs = stack.outputs()
     authority = state_directory() / "ca.crt"
     authority.write_text(outputs["ca_certificate"])
@@ -52,6 +53,7 @@ def run() -> dict[str, Any]:
         "endpoint": demo_model.NAME,
         "kubeconfig": str(target.kubeconfig),
         "stack": STACK,
+        "traced": target.embedded,
     }
     description_file().touch(mode=0o600)
     description_file().write_text(json.dumps(description, indent=1) + "\n")
@@ -77,7 +79,15 @@ def settings(target: TargetCluster, host: str, endpoints: list[dict[str, Any]]) 
         "node_port": NODE_PORT,
         "platform_replicas": 1,
         "endpoints": endpoints,
+        **({"inference_tables": _TABLES} if target.embedded else {}),
     }
+
+
+def endpoint(target: TargetCluster, model_uri: str) -> dict[str, Any]:
+    """The demo's endpoint as the stack's configuration names it: recorded where the cluster is known to have volumes,
+    so that there is something to look at."""
+    recorded = {"inference_table": {"uri": f"/tables/{demo_model.NAME}"}} if target.embedded else {}
+    return {"name": demo_model.NAME, "model_uri": model_uri, **recorded}
 
 
 def predict(description: dict[str, Any], body: dict[str, Any], *, seconds: float = _ANSWER_SECONDS) -> dict[str, Any]:
@@ -143,8 +153,25 @@ def _show(description: dict[str, Any], model: RegisteredModel, answer: dict[str,
         f"curl --cacert {description['ca_file']} {address} \\\n"
         f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
         f"  -d {shlex.quote(f'@{body}')}\n\n"
-        f"Look around:  KUBECONFIG={description['kubeconfig']} kubectl get modelendpoints -A\n"
+        f"Look at it:   {description['url']}{console.ROOT}/     in a browser; log in with what this prints:\n"
+        f"              echo {token}\n"
+        f"              Its certificate is signed by {description['ca_file']}.\n"
+        f"{_traced(description)}\n"
+        f"Look around:  export KUBECONFIG={description['kubeconfig']}\n"
+        "              .venv/bin/headrace status     what serves, and on how many pods\n"
+        f"              .venv/bin/headrace why {demo_model.NAME}   why so\n"
+        "              .venv/bin/headrace doctor     whether anything is wrong\n"
         f"              {tracking_server.uri()} is the model registry\n"
         "Remove it:    make down",
         flush=True,
+    )
+
+
+def _traced(description: dict[str, Any]) -> str:
+    """Where the request above is, where the demo keeps requests; lines of `_show`."""
+    if not description["traced"]:
+        return ""
+    return (
+        f"              The request above is there, with its trace: {demo_model.NAME}, Your last requests, its row,\n"
+        f"              Show its trace; and as rows of Delta tables in {cluster_layout.folders().tables}.\n"
     )

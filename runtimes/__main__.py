@@ -1,4 +1,8 @@
-"""PID 1 of a model pod: `python3 -m headrace.runtimes`; with a plan of an engine, the engine serves the model."""
+"""PID 1 of a model pod: `python3 -m headrace.runtimes`; with a plan of an engine, the engine serves the model.
+
+With the argument `weights` it is the init container that copies large weights to the node, with `sidecar` the pod's
+sidecar: all are containers of the same image.
+"""
 
 # ruff: noqa: PLC0415 -- what is imported when, and what never, is a part of the time in which a pod starts.
 
@@ -10,12 +14,26 @@ import sys
 def main() -> int:
     """Reads the settings and serves until SIGTERM."""
     gc.set_threshold(20_000)  # what is imported stays: the usual 700 walk it a hundred times meanwhile
-    import logging.config
+    if sys.argv[1:] == ["sidecar"]:
+        from headrace.runtimes.sidecar import __main__ as sidecar
 
+        return sidecar.main(os.environ)
+    from headrace.contract import log_line
     from headrace.contract.errors import InputError
+    from headrace.contract.weights import COMMAND, MANIFEST_PATH
     from headrace.runtimes.pod import logs, processes, settings
 
-    logging.config.dictConfig(logs.configuration())
+    copies = sys.argv[1:] == [COMMAND]
+    logs.configure(log_line.WEIGHTS if copies else log_line.FRONT, os.environ)
+    if copies:
+        from headrace.runtimes.weights import program
+
+        return program.main(os.environ)
+    if os.path.exists(MANIFEST_PATH):
+        from headrace.runtimes.weights import holding
+
+        if not holding.hold_all():
+            return 1
     try:
         chosen = settings.parse(sys.argv[1:], os.environ)
     except InputError as error:

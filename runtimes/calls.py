@@ -40,6 +40,17 @@ class Waiting(Protocol):
         """Takes the outcome, once."""
 
 
+class CallTimes(NamedTuple):
+    """When the batch ran that a call was in, in seconds of the queue's clock."""
+
+    started: float
+    ended: float
+    seconds: float | None
+    """The model's own; None where the backend does not tell."""
+    requests: int
+    """Calls in the batch."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One request on its way to a backend and back."""
@@ -58,6 +69,17 @@ class Call:
     """Where the pieces of a streamed answer arrive, None after the last; None for an answer in one piece."""
     batch: "Batch | None" = None
     """What it runs in; None while it waits, and once it has ended."""
+    about: Callable[[], Mapping[str, object]] | None = None
+    """Who names the request where `waiting` does not; None: nobody does."""
+    trace: bytes | None = None
+    """The request's header `traceparent`."""
+    times: CallTimes | None = None
+    """None until its batch has ended."""
+
+    @property
+    def asker(self) -> Callable[[], Mapping[str, object]] | None:
+        """Who names the request that this is a call of, as fields of a line in the log."""
+        return self.about if self.about is not None else getattr(self.waiting, "named", None)
 
     def settle(self, outcome: Outcome) -> None:
         """Gives the outcome to who waits, unless there was one before."""
@@ -88,6 +110,9 @@ class Worker(Protocol):
 
     def free(self) -> int:
         """Batches it can take now without any waiting for another."""
+
+    def given_up(self) -> int:
+        """Calls that it was sent and may never end; they take no other call's place."""
 
     def room(self) -> float:
         """Batches it could run at once, by what its calls use of a core; 0 while it takes none."""

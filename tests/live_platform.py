@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import patience
 
 from headrace.contract import names
-from headrace.local import cluster, cluster_layout, demo, demo_model
+from headrace.local import cluster, cluster_layout, demo
 from headrace.local.demo_model import RegisteredModel
 from headrace.local.pulumi_stack import PulumiStack
 from headrace.local.target_cluster import TargetCluster
@@ -81,7 +81,7 @@ class Platform:
     @property
     def endpoint(self) -> dict[str, Any]:
         """The demo's own endpoint, as the stack's configuration names it."""
-        return {"name": demo_model.NAME, "model_uri": self.model.model_uri}
+        return demo.endpoint(self.cluster, self.model.model_uri)
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         """Output of `kubectl` with full rights; fails the test with kubectl's own words."""
@@ -114,8 +114,8 @@ def quiet() -> Progress:
 
 
 def eventually(seen: Callable[[], T], *, seconds: float = 60.0) -> T:
-    """`patience.eventually`, asked five times a second: each look is a process or a request through the cluster."""
-    return patience.eventually(seen, seconds=seconds, every_seconds=0.2)
+    """`patience.eventually`, asked twice a second: a look may be a process, and `kubectl` takes 0.15 s of CPU."""
+    return patience.eventually(seen, seconds=seconds, every_seconds=0.5)
 
 
 def assert_nothing_is_left_of(platform: Platform, endpoint: str) -> None:

@@ -1,6 +1,5 @@
-"""Real MLflow tracking servers, and environments with packages that only some stories need."""
+"""Real MLflow tracking servers, of several releases."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import package_cache
 import requests
 from patience import eventually, free_port
 
@@ -57,23 +57,5 @@ def running(
 def python_with(version: str) -> Path:
     """An interpreter with that release of MLflow, in the cache; made when it is missing."""
     # Packages of its years: SQLAlchemy 2.1 and setuptools 81 lack what it imports.
-    root = _cached(f"mlflow-server-{version}", [f"mlflow=={version}", "sqlalchemy==2.0.49", "setuptools==69.5.1"])
-    return root / "bin" / "python"
-
-
-def packages(name: str, *requirements: str) -> Path:
-    """A folder for PYTHONPATH with these packages, in the cache; made when it is missing."""
-    return _cached(name, list(requirements), target=True)
-
-
-def _cached(name: str, requirements: list[str], *, target: bool = False) -> Path:
-    wanted = json.dumps(requirements)
-    root = Path(os.environ.get("HEADRACE_CACHE", Path.home() / ".cache" / "headrace")) / "engines" / name
-    done, uv = root / ".complete", str(Path(sys.executable).with_name("uv"))
-    if not done.exists() or done.read_text() != wanted:
-        where = ["--target", str(root)] if target else ["--python", str(root / "bin" / "python")]
-        if not target:
-            subprocess.run([uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(root)], check=True)
-        subprocess.run([uv, "pip", "install", "-q", *where, *requirements], check=True)
-        done.write_text(wanted)
-    return root
+    requirements = (f"mlflow=={version}", "sqlalchemy==2.0.49", "setuptools==69.5.1")
+    return package_cache.interpreter(f"mlflow-server-{version}", *requirements)

@@ -28,7 +28,12 @@ def started(folder: Path, program: str, *, settings: Mapping[str, Any] | None = 
 
 
 def pulumi(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One command in the project's folder."""
+    """One command of Pulumi in the project's folder."""
+    return run(folder, "pulumi", "--non-interactive", "--color", "never", *arguments)
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """One command in the project's folder, which finds Pulumi and the project's stacks."""
     environment = {
         **os.environ,
         "PATH": f"{builder.deployer(quiet())}:{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -37,5 +42,4 @@ def pulumi(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PULUMI_CONFIG_PASSPHRASE": "test",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    command = ["pulumi", "--non-interactive", "--color", "never", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

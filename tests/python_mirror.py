@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,10 +38,13 @@ def program(version: str) -> Path:
     return at_hand()[version] / "bin" / f"python{version.rpartition('.')[0]}"
 
 
-def make(folder: Path, *versions: str) -> dict[str, str]:
-    """Writes the mirror; returns the variables by which uv finds it and nothing else."""
+def make(folder: Path, *versions: str, machines: Sequence[str] = ("x86_64",)) -> dict[str, str]:
+    """Writes the mirror; returns the variables by which uv finds it and nothing else.
+
+    An archive for another machine holds the interpreter at hand as well, which uv does not run when it installs it.
+    """
     (folder / _TAG).mkdir(parents=True, exist_ok=True)
-    downloads = dict(_download(folder, version) for version in versions)
+    downloads = dict(_download(folder, version, machine) for version in versions for machine in machines)
     (folder / "downloads.json").write_text(json.dumps(downloads))
     return {
         "UV_PYTHON_DOWNLOADS_JSON_URL": str(folder / "downloads.json"),
@@ -50,8 +53,8 @@ def make(folder: Path, *versions: str) -> dict[str, str]:
     }
 
 
-def _download(folder: Path, version: str) -> tuple[str, dict[str, object]]:
-    name = f"cpython-{version}+{_TAG}-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+def _download(folder: Path, version: str, machine: str) -> tuple[str, dict[str, object]]:
+    name = f"cpython-{version}+{_TAG}-{machine}-unknown-linux-gnu-install_only_stripped.tar.gz"
     archive = folder / _TAG / name
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for path, shown in _files(at_hand()[version]):
@@ -63,9 +66,9 @@ def _download(folder: Path, version: str) -> tuple[str, dict[str, object]]:
                 moved.chmod(0o755)
                 tar.add(moved, f"python/{shown}")
     major, minor, patch = map(int, version.split("."))
-    return f"cpython-{version}-linux-x86_64-gnu", {
+    return f"cpython-{version}-linux-{machine}-gnu", {
         "name": "cpython",
-        "arch": {"family": "x86_64", "variant": None},
+        "arch": {"family": machine, "variant": None},
         "os": "linux",
         "libc": "gnu",
         "major": major,

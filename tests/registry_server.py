@@ -1,8 +1,6 @@
 """A real image registry for tests: the CNCF distribution's server, as Debian packages it, on loopback."""
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import urllib.error
@@ -12,10 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+import debian_program
 from patience import eventually
-
-from headrace.local.paths import cache_directory
 
 PACKAGE = "docker-registry"
 USER, PASSWORD = "team", "correct horse"
@@ -57,7 +53,7 @@ def running(folder: Path, *, password: bool = False, port: int = 0) -> Iterator[
         settings.append(f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}")
     (folder / "config.yml").write_text("\n".join(settings) + "\n")
     log = folder / "log"
-    command = [str(_program()), "serve", str(folder / "config.yml")]
+    command = [str(debian_program.find(PACKAGE, f"usr/bin/{PACKAGE}")), "serve", str(folder / "config.yml")]
     with log.open("ab") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
             eventually(lambda: process.poll() is not None or _answers(address), "the registry answers", seconds=20)
@@ -82,30 +78,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _program() -> Path:
-    """The server: the machine's own, or one unpacked from Debian's package. Not installed: where there is an init
-    system, the package starts a registry that nobody asked for."""
-    found = shutil.which("docker-registry")
-    if found is not None:
-        return Path(found)
-    kept = cache_directory() / "test-programs" / "docker-registry"
-    if not kept.exists():
-        if shutil.which("apt-get") is None or os.uname().machine != "x86_64":
-            pytest.skip(f"no {PACKAGE} on PATH, and this is no Debian on x86-64 to take its package from")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        scratch = kept.with_name(f"unpack-{os.getpid()}")
-        scratch.mkdir()
-        try:
-            got = subprocess.run(
-                ["apt-get", "download", "-q", PACKAGE], cwd=scratch, capture_output=True, text=True, check=False
-            )
-            if got.returncode != 0:
-                pytest.skip(f"the Debian package {PACKAGE} could not be had: {got.stderr.strip()[-200:]}")
-            (package,) = scratch.glob("*.deb")
-            subprocess.run(["dpkg-deb", "-x", str(package), str(scratch)], check=True)
-            (scratch / "usr/bin/docker-registry").replace(kept)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return kept

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
 from headrace.autoscaler.engine import reasons, signals
 from headrace.autoscaler.engine.horizontal import axis as horizontal
 from headrace.autoscaler.engine.horizontal import bursts, capacity, trials
+from headrace.autoscaler.engine.horizontal.replicas import cold_start
 from headrace.autoscaler.engine.memory.cycle import Cycle
 from headrace.autoscaler.engine.memory.memory import History, Last, Memory
 from headrace.autoscaler.engine.observation import Observation
@@ -16,6 +18,12 @@ from headrace.autoscaler.engine.vertical import axis as vertical
 from headrace.autoscaler.engine.vertical import learning, limit
 from headrace.autoscaler.engine.windows import HORIZONTAL_PERIOD_SECONDS
 from headrace.contract.apa import AutoscalerSpec
+
+_BOUND_WORDS: Final = {
+    reasons.LIMIT_REACHED: "maxReplicas",
+    reasons.BUDGET_REACHED: "the budget",
+    reasons.STOPPED: "a stopped endpoint",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +85,14 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
             causes.extend(sized.reasons)
             inputs |= sized.inputs
             share, slots = inputs["share"], inputs["pod_slots"]
+    woken = current == 0 and wanted == 0 and observation.held > 0
+    if woken:
+        # Whether or not there are counters: that requests wait is known without them.
+        wanted, message = 1, f"{observation.held:.0f} requests wait for a first pod"
+        causes = [Reason(reasons.WOKEN, message)]
     placement = memory.learned.placement.after(pods, now)
     wanted, short = placement.limited(wanted)
-    replicas, bound = _bounded(spec, wanted)
+    replicas, bound = _bounded(spec, wanted, start_seconds=cold_start(spec, observation))
     told = [short, *causes, bound, *_of_pods(observation, told=short is not None)]
     causes = [reason for reason in told if reason is not None] or [Reason(reasons.STEADY, "between two looks")]
     decision = Decision(
@@ -87,7 +100,7 @@ def decide(spec: AutoscalerSpec, observation: Observation, memory: Memory, now: 
         replicas=replicas,
         concurrency=concurrency,
         target=round(share * slots, 6),
-        held=isinstance(read, Reason),
+        held=isinstance(read, Reason) and not woken,
         reasons=tuple(causes),
         inputs=inputs,
     )
@@ -120,6 +133,8 @@ def _is_due(memory: Memory, now: float) -> bool:
 
 def bounds(spec: AutoscalerSpec) -> tuple[int, int, str]:
     """(fewest pods, most pods, reason code of the upper bound). A budget is hard: it lowers the minimum too."""
+    if spec.stopped:
+        return 0, 0, reasons.STOPPED
     upper, code = spec.max_replicas, reasons.LIMIT_REACHED
     if spec.cost_per_hour is not None and spec.pod_cost_per_hour is not None:
         affordable = math.floor(min(spec.cost_per_hour / spec.pod_cost_per_hour, 1e9) + 1e-9)
@@ -128,12 +143,16 @@ def bounds(spec: AutoscalerSpec) -> tuple[int, int, str]:
     return min(spec.min_replicas, upper), upper, code
 
 
-def _bounded(spec: AutoscalerSpec, wanted: int) -> tuple[int, Reason | None]:
-    """(pods within the bounds, the bound that was met)."""
+def _bounded(spec: AutoscalerSpec, wanted: int, *, start_seconds: float) -> tuple[int, Reason | None]:
+    """(pods within the bounds, the bound that was met). A version that would start too slowly does not sleep."""
     lower, upper, code = bounds(spec)
+    longest = spec.max_wait_seconds
+    if longest is not None and start_seconds > longest and wanted == lower == 0 < upper:
+        message = f"a start takes {start_seconds:.1f} s, and maxWaitSeconds = {longest:g}: one pod is kept"
+        return 1, Reason(reasons.SPARE_KEPT, message)
     replicas = max(lower, min(upper, wanted))
     if replicas < wanted:
-        bound = "the budget" if code == reasons.BUDGET_REACHED else "maxReplicas"
+        bound = _BOUND_WORDS[code]
         return replicas, Reason(code, f"{wanted} wanted, {bound} allows {replicas}")
     if replicas > wanted:
         return replicas, Reason(reasons.BOUNDS, f"minReplicas = {spec.min_replicas} keeps {replicas}")

@@ -92,6 +92,9 @@ class Observation:
     """None: not known, and what a pod can do is guessed from the requests in it."""
     default_limit: int | None = None
     """Concurrency limit that the runtime chose by itself; None: not told."""
+    held: float = 0.0
+    """Requests that wait outside the pods because none was ready. Known at once, and whatever becomes of `load`, in
+    whose `queued` they are too."""
 
     @property
     def queued(self) -> float:

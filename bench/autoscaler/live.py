@@ -202,9 +202,9 @@ def _watch(endpoint: Endpoint, load: live_load.Load, track: Track, starts: dict[
         track.ready.append(fleet.counts.ready)
         track.alive.append(len(found))
         for pod in sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
-            name, _, _, seconds = read_pod(pod)
-            if seconds is not None:
-                starts.setdefault(name, seconds)
+            known = read_pod(pod)
+            if known.start_seconds is not None:
+                starts.setdefault(known.name, known.start_seconds)
 
 
 def simulate(starts: Sequence[float], *, service_seconds: float, cpu: float) -> Track:

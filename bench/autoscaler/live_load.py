@@ -15,6 +15,7 @@ from typing import Any, Final
 import urllib3
 
 from bench.load.schedule import times
+from headrace.contract import names
 
 SENDERS: Final = 96
 """Most requests under way at once; one that finds no sender leaves late, which its latency tells."""
@@ -35,6 +36,8 @@ class Answer:
     """HTTP status; 0: the connection broke or nothing came."""
     body: str = ""
     """What came with a status other than 200, or how the connection broke; its beginning."""
+    version: str = ""
+    """The version that answered, as the answer says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +121,13 @@ class Load:
                 headers={"content-type": "application/json", "authorization": f"Bearer {self._to.token}"},
                 timeout=PATIENCE_SECONDS,
             )
-            status = response.status
+            status, version = response.status, response.headers.get(names.SERVED_MODEL_HEADER, "")
             body = "" if status == 200 else response.data.decode(errors="replace")
         except urllib3.exceptions.HTTPError as error:
-            status, body = 0, repr(error)
+            status, body, version = 0, repr(error), ""
         taken = time.monotonic() - begin - due
-        self.answers.append(Answer(due=due, seconds=taken, status=status, body=body[:BODY_CHARACTERS]))
+        answer = Answer(due=due, seconds=taken, status=status, body=body[:BODY_CHARACTERS], version=version)
+        self.answers.append(answer)
 
 
 @contextmanager

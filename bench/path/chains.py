@@ -104,6 +104,35 @@ def product(
     )
 
 
+class Balancer:
+    """A LoadBalancer alone, of one endpoint, whose pods and activators come from the caller."""
+
+    def __init__(self, folder: Path, *, threads: int = THREADS) -> None:
+        self.port = free_port()
+        self._options = Options(load_balancer_port=self.port, bind_address="127.0.0.1")
+        self._control_plane = proxies.ControlPlane()
+        self._envoy = proxies.Envoy(names.LOAD_BALANCER, folder, self._control_plane.port, concurrency=threads)
+        self.pid = self._envoy.process.pid
+
+    def publish(self, *, pods: tuple[PodAddress, ...], activators: tuple[PodAddress, ...]) -> None:
+        """Makes these the endpoint's, and waits until the proxy has them."""
+        spec = ModelEndpointSpec(versions=(ServedVersion(name="v1", model_uri="models:/m/1", image="image@sha256:0"),))
+        world = World(
+            keys=Keys.of(ISSUER, {"keys": []}),
+            endpoints=(Endpoint(name=ENDPOINT, spec=spec),),
+            pods={(ENDPOINT, "v1"): pods},
+            activators=activators,
+        )
+        self._control_plane.publish(build(world, self._options))
+        eventually(lambda: self._control_plane.settled({names.LOAD_BALANCER}), "the proxy knows", seconds=60)
+        self._envoy.wait_until_ready()
+
+    def stop(self) -> None:
+        """Ends both processes."""
+        self._envoy.stop()
+        self._control_plane.stop()
+
+
 def bare_envoys(folder: Path, pod: int, headers: Mapping[str, str], *, hops: int = 2, threads: int = THREADS) -> Chain:
     """Two Envoys that only pass on, with the product's protocols, or one; the request is the same but for its path,
     which they do not change."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from headrace.contract import names
-from headrace.routing.snapshot import Resource, Snapshot
+from headrace.routing.snapshot import Options, Resource, Snapshot, tracing
 from headrace.routing.snapshot.access import (
     JWT_FILTER,
     RBAC_FILTER,
@@ -112,6 +112,15 @@ def _http1(cluster: Body) -> None:
     cluster["typed_extension_protocol_options"][_PROTOCOLS]["explicit_http_config"] = {"http_protocol_options": {}}
 
 
+def _traced(snapshot: Snapshot) -> Snapshot:
+    """Spans of every request, which nobody takes: Envoy makes them all the same."""
+    options = Options(collector="127.0.0.1:9")
+    roles = snapshot.roles[_POP]
+    clusters = {**roles[CLUSTER], **{made.name: made for made in tracing.collector_resources(options)}}
+    with_cluster = Snapshot({**snapshot.roles, _POP: {**roles, CLUSTER: clusters}})
+    return _manager(lambda manager: manager.update(tracing.manager_tracing(_POP, options)))(with_cluster)
+
+
 _METADATA: Final = _all(_filter(JWT_FILTER, _with_payload), _routes(_by_metadata))
 _SHAPE: Final = _filter(SHAPE_FILTER, lambda item: item.pop("disabled"))
 _MUTATIONS: Final = _manager(_many_mutations)
@@ -130,6 +139,8 @@ CHANGES: Final[dict[str, Change]] = {
     "without the whole body": _without_filters("envoy.filters.http.buffer"),
     "without retries": _without_in_routes("retry_policy"),
     "without log of refusals": _without_settings("access_log"),
+    "with a line for every request": _manager(lambda manager: manager["access_log"][0].pop("filter")),
+    "with spans of every request": _traced,
     "without normal paths": _without_settings(
         "normalize_path", "merge_slashes", "path_with_escaped_slashes_action", "strip_any_host_port"
     ),

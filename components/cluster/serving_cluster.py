@@ -18,6 +18,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 import yaml
 
+from headrace.components.cluster.cluster_ref import ClusterRef
+from headrace.components.cluster.node_facts import NodeFacts, node_facts
 from headrace.components.kubernetes import checks
 
 _FILES: Final = ("certificate-authority", "client-certificate", "client-key")
@@ -31,6 +33,9 @@ class ServingClusterArgs(TypedDict):
     """Path of a kubeconfig. Absent: the first file that KUBECONFIG names, else ~/.kube/config, as kubectl does."""
     context: NotRequired[str]
     """Context in it. Absent: its current context."""
+    asks_nodes: NotRequired[bool]
+    """Whether to ask the cluster what its nodes have, for `architectures` and `image_volumes`. Default false: it takes
+    a second or two of every preview."""
 
 
 _NO_ARGS: Final[ServingClusterArgs] = {}
@@ -43,6 +48,12 @@ class ServingCluster(pulumi.ComponentResource):
     """Self-contained kubeconfig with one context, secret."""
     server: pulumi.Output[str]
     """Address of the API server."""
+    ref: pulumi.Output[Mapping[str, Any]]
+    """What others must know of the cluster; plain data, fit for a stack output: server."""
+    architectures: pulumi.Output[list[str]]
+    """Architectures of its nodes, amd64 and arm64; empty when they were not asked for or the cluster does not say."""
+    image_volumes: pulumi.Output[bool]
+    """Whether all of its nodes mount images as volumes; false when they were not asked or the cluster does not say."""
 
     def __init__(
         self, name: str, args: ServingClusterArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
@@ -59,7 +70,12 @@ class ServingCluster(pulumi.ComponentResource):
         super().__init__("headrace:index:ServingCluster", name, {}, opts)  # the path is this machine's own affair
         self.kubeconfig = pulumi.Output.secret(yaml.safe_dump(adopted, sort_keys=True))
         self.server = pulumi.Output.from_input(adopted["clusters"][0]["cluster"]["server"])
-        self.register_outputs({"kubeconfig": self.kubeconfig, "server": self.server})
+        self.ref = self.server.apply(lambda server: ClusterRef(server=server))
+        found = node_facts(adopted) if args.get("asks_nodes", False) else NodeFacts()
+        self.architectures = pulumi.Output.from_input([*found.architectures])
+        self.image_volumes = pulumi.Output.from_input(found.image_volumes)
+        outputs = ("kubeconfig", "server", "ref", "architectures", "image_volumes")
+        self.register_outputs({output: getattr(self, output) for output in outputs})
 
 
 def one_context(document: Mapping[str, Any], context: str, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """EndpointScale: bounds within which the autoscaler sets the number of pods, as inputs, rules and manifests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -23,6 +23,9 @@ class EndpointScale(TypedDict):
     idle_seconds: NotRequired[float]
     """Where fewest pods is 0: seconds without a request before the last pod goes. Absent: a minute, or as long as any
     other need is remembered if that is longer; a first request that waits for a start is worse than one of many."""
+    max_wait_seconds: NotRequired[float]
+    """Where fewest pods is 0: longest that the first caller of a version that sleeps shall wait. Where a start is
+    expected to take longer, one pod is kept, with the reason `SpareKept`. Absent: it sleeps whatever a start takes."""
     cost_per_hour: NotRequired[float]
     """Most that the pods may cost together per hour, in any currency. Absent: no budget."""
     pod_cost_per_hour: NotRequired[float]
@@ -34,7 +37,7 @@ def scale_faults(scale: Mapping[str, Any]) -> Iterator[str]:
     for fault in checks.known_keys(scale, EndpointScale.__annotations__):
         yield f"scale: {fault}"
     given = {key: value for key, value in scale.items() if key in EndpointScale.__annotations__}
-    for broken in read(AutoscalerSpec, given, known={"target": "version"})[1]:
+    for broken in read(AutoscalerSpec, given, known={"target": "version", "stopped": None})[1]:
         yield f"scale.{broken}"
 
 
@@ -49,22 +52,26 @@ def scale_object(
     *,
     labels: Labels,
     scale: Mapping[str, Any] | None,
+    stopped: bool | None = None,
     platform: pulumi.Output[Mapping[str, Any]],
 ) -> Manifest:
     """The bounds of one version's Deployment, of the same name; the defaults where `scale` is None.
 
-    An update fails where bounds were asked for and nobody would read them. Defaults bind nobody, so that they may lie
-    there until the platform runs an autoscaler.
+    An update fails where bounds or no pods at all were asked for and nobody would read that. Defaults bind nobody, so
+    that they may lie there until the platform runs an autoscaler.
     """
-    spec = decode(AutoscalerSpec, {} if scale is None else scale, known={"target": version}).to_json()
+    known = {"target": version, "stopped": stopped}
+    spec = decode(AutoscalerSpec, {} if scale is None else scale, known=known).to_json()
+    asked = [key for key, is_so in (("scale", scale is not None), ("stopped", stopped)) if is_so]
     wanted = platform.apply(
-        lambda known: spec if scale is None or known.get("autoscaler") else _nobody_reads(namespace)
+        lambda known: spec if not asked or known.get("autoscaler") else _nobody_reads(namespace, asked)
     )
     return custom_object(names.APA_KIND, version, namespace, labels=labels, spec=wanted)
 
 
-def _nobody_reads(namespace: str) -> dict[str, Any]:
+def _nobody_reads(namespace: str, asked: Sequence[str]) -> dict[str, Any]:
     subject = f"ModelEndpoint '{namespace.removeprefix('endpoint-')}'"
+    remedy = "set the platform's input autoscaler to true"
     raise checks.ArgsError(
-        subject, ["scale is given and the platform runs no autoscaler; set the platform's input autoscaler to true"]
+        subject, [f"{each} is given and the platform runs no autoscaler; {remedy}" for each in asked]
     )

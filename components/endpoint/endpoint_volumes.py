@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, NotRequired, TypedDict
 
-from headrace.components.kubernetes.checks import DNS_SUBDOMAIN
+from headrace.components.kubernetes.checks import DNS_SUBDOMAIN, ArgsError
 from headrace.components.kubernetes.manifests import Manifest
 from headrace.contract.codec import read
 from headrace.contract.declaration import NotEmpty, Text
@@ -18,19 +18,23 @@ _SYSTEM: Final = frozenset(
     )
 )
 """Directories at the top that the image or the pod needs."""
+_IMAGE: Final = r"[a-z0-9][a-z0-9.-]*(?::[0-9]+)?(?:/[a-z0-9._-]+)+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
 _LONGEST_NAME: Final = 63 - len("volume-")
 _BUCKETS_OF_GOOGLE: Final = "gcsfuse.csi.storage.gke.io"
 
 
 class EndpointVolume(TypedDict):
-    """Files that the pods may read, from a claim or through a CSI driver."""
+    """Files that the pods may read, by one of `claim`, `driver` and `image`."""
 
     mount_path: str
     """Directory in the pod, for example /mnt/features."""
     claim: NotRequired[str]
-    """PersistentVolumeClaim in the endpoint's namespace. Absent: a driver is given."""
+    """PersistentVolumeClaim in the endpoint's namespace."""
     driver: NotRequired[str]
-    """CSI driver that mounts it for each pod, for example gcsfuse.csi.storage.gke.io. Absent: a claim is given."""
+    """CSI driver that mounts it for each pod, for example gcsfuse.csi.storage.gke.io."""
+    image: NotRequired[str]
+    """OCI image whose files are mounted, best pinned by digest, for example registry.example.com/data/terms@sha256:…;
+    the platform's nodes must mount images (`image_volumes`)."""
     attributes: NotRequired[dict[str, str]]
     """What the driver takes, for example bucketName. Absent: nothing."""
 
@@ -42,6 +46,7 @@ class VolumeSource:
     mount_path: NotEmpty
     claim: Annotated[str, Text(pattern=DNS_SUBDOMAIN.pattern, meaning="the name of a claim")] | None = None
     driver: Annotated[str, Text(pattern=DNS_SUBDOMAIN.pattern, meaning="the name of a driver")] | None = None
+    image: Annotated[str, Text(pattern=_IMAGE, meaning="an image's reference with its registry")] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,6 +83,23 @@ def mounts(sources: Mapping[str, VolumeSource]) -> list[Manifest]:
     ]
 
 
+def on_platform(endpoint: str, sources: Mapping[str, VolumeSource], platform: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The platform itself; raises ArgsError where its nodes cannot mount what is asked for: the kubelet of one that
+    cannot would start the container without the files, or never."""
+    images = sorted(name for name, source in sources.items() if source.image is not None)
+    if images and not platform.get("image_volumes"):
+        raise ArgsError(
+            f"ModelEndpoint '{endpoint}'",
+            [
+                f"volumes[{name!r}].image needs nodes that mount images (Kubernetes 1.35 with containerd 2.1 or CRI-O "
+                "1.31), and the platform says of its nodes that they do not; set asks_nodes of the cluster or "
+                "image_volumes of the platform, or give a claim"
+                for name in images
+            ],
+        )
+    return platform
+
+
 def pod_annotations(sources: Mapping[str, VolumeSource]) -> dict[str, str]:
     """What pods must carry, so that a driver's webhook looks at them."""
     drivers = {source.driver for source in sources.values()}
@@ -85,9 +107,9 @@ def pod_annotations(sources: Mapping[str, VolumeSource]) -> dict[str, str]:
 
 
 def _faults_of_source(source: VolumeSource) -> Iterator[str]:
-    if (source.claim is None) == (source.driver is None):
-        found = "neither" if source.claim is None else "both"
-        yield f" has {found} claim and driver, must have one of them"
+    given = [kind for kind in ("claim", "driver", "image") if getattr(source, kind) is not None]
+    if len(given) != 1:
+        yield f" has {' and '.join(given) or 'none of claim, driver and image'}, must have one of claim, driver, image"
     if source.attributes and source.driver is None:
         yield ".attributes is for driver only; remove it"
     for key, value in source.attributes.items():
@@ -104,4 +126,6 @@ def _faults_of_source(source: VolumeSource) -> Iterator[str]:
 def _manifest(source: VolumeSource) -> Manifest:
     if source.claim is not None:
         return {"persistentVolumeClaim": {"claimName": source.claim, "readOnly": True}}
+    if source.image is not None:
+        return {"image": {"reference": source.image, "pullPolicy": "IfNotPresent"}}
     return {"csi": {"driver": source.driver, "readOnly": True, "volumeAttributes": dict(source.attributes)}}

@@ -1,14 +1,14 @@
-"""ModelEndpoint: the front door. One registered model behind one stable address.
+"""ModelEndpoint: the front door. One registered model, or several versions of it, behind one stable address.
 
-It creates the endpoint's namespace and, for the version that `model_uri` names, the image, Deployment and Service;
-and the ModelEndpoint object, which names that version. The control plane moves the traffic when the version answers,
+It creates the endpoint's namespace and, for each version that the inputs name, the image, Deployment and Service; and
+the ModelEndpoint object, which names those versions. The control plane moves the traffic when the version answers,
 and Pulumi deletes what served before only after its Deployment was ready. The object waits for nothing, so that its
 status says why a version does not start. `spec.replicas` is not set: the autoscaler owns it.
 """
 
 import asyncio
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -16,20 +16,29 @@ from typing import Any, Final
 import pulumi
 
 from headrace.components.endpoint import (
+    endpoint_attestation,
     endpoint_egress,
     endpoint_environment,
+    endpoint_recording,
+    endpoint_rollout,
     endpoint_volumes,
     model_demands,
     model_source,
+    pod_needs,
     proof_report,
-    sizing,
 )
+from headrace.components.endpoint.endpoint_egress import EgressRule
 from headrace.components.endpoint.endpoint_environment import EXTERNAL_SECRETS, Environment
 from headrace.components.endpoint.endpoint_inputs import CheckedInputs, CheckedQuota, ModelEndpointArgs, read_inputs
-from headrace.components.endpoint.endpoint_scale import scale_grant, scale_object
-from headrace.components.endpoint.model_image import ModelImage, ModelImageArgs
-from headrace.components.endpoint.model_pod import ACCOUNT, PodNeeds, grace_seconds, model_pod
+from headrace.components.endpoint.endpoint_placement import wanted_architectures
+from headrace.components.endpoint.endpoint_plan import EndpointPlan
+from headrace.components.endpoint.endpoint_scale import scale_grant
+from headrace.components.endpoint.endpoint_versions import VersionInputs
+from headrace.components.endpoint.model_image import ModelImage, ModelImageArgs, image_name
+from headrace.components.endpoint.model_pod import ACCOUNT, PodNeeds, grace_seconds
 from headrace.components.endpoint.model_source import ModelSource
+from headrace.components.endpoint.model_version import ModelVersion
+from headrace.components.endpoint.pod_needs import EndpointObjects
 from headrace.components.endpoint.runtime_choice import choose
 from headrace.components.kubernetes import checks, manifests, network_policies
 from headrace.components.kubernetes.network_policies import CILIUM
@@ -37,24 +46,27 @@ from headrace.components.kubernetes.object import KubernetesObject, ObjectStatus
 from headrace.components.platform.management import pods_grant
 from headrace.contract import names
 from headrace.contract.errors import HeadraceError
-from headrace.contract.model_endpoint import ServedVersion
+from headrace.contract.model_endpoint import ModelEndpointSpec
 
 _PLATFORM_ANNOTATION: Final = f"{names.API_GROUP}/platform"
 
 
 class ModelEndpoint(pulumi.ComponentResource):
-    """Serves one registered model behind one address; the resource's name is the endpoint's name."""
+    """Serves a registered model, or several versions, behind one address; the resource's name is the endpoint's."""
 
     url: pulumi.Output[str]
     """Address of the endpoint: POST {url}/invocations."""
     version: pulumi.Output[str]
-    """Name of the version that serves, for example v7."""
+    """Name of the version that serves, for example v7; of several, that with the greatest weight."""
     image: pulumi.Output[str]
     """Image of that version, pinned by digest."""
     runtime_kind: pulumi.Output[str]
     """What serves it: mlflow, vllm, triton or custom."""
     namespace: pulumi.Output[str]
     """Namespace of the endpoint, where the Secrets and claims are that its inputs name."""
+    evidence: pulumi.Output[Mapping[str, Any]]
+    """What is known of the version here: model, image, what its pod has proven; not signed. `headrace.stacks.promotion`
+    signs it for the next stack."""
 
     def __init__(
         self,
@@ -62,102 +74,202 @@ class ModelEndpoint(pulumi.ComponentResource):
         args: ModelEndpointArgs,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        source: ModelSource | None = None,
+        sources: Mapping[str, ModelSource] | None = None,
     ) -> None:
-        """`source` is what require_servable found for it, where the program has asked already."""
+        """`sources` is what require_servable found for it, by model_uri, where the program has asked already."""
         spec = CheckedInputs.checked(name, args)
         super().__init__("headrace:index:ModelEndpoint", name, dict(args), opts)
-        platform = pulumi.Output.from_input(spec.platform)
+        platform = pulumi.Output.from_input(spec.platform).apply(
+            partial(endpoint_volumes.on_platform, name, spec.volumes)
+        )
         labels = {**manifests.standard_labels("model", spec.labels), names.ENDPOINT_LABEL: name}
-        image = self._model_image(name, spec, platform, source)
+        versions = self._versions(name, spec, platform, {} if sources is None else sources)
+        images = [version.image for version in versions]
         environment = endpoint_environment.parsed(spec.environment)
-        apis = self._needed_apis(name, spec, environment)
-        space, closed = self._closed_namespace(name, spec, labels, platform, [image, *apis])
+        weights = [image.weights for image in images if image.weights is not None]
+        stores = [rule for plan in weights for rule in plan.egress]
+        egress = (*spec.egress, *(rule for at, rule in enumerate(stores) if rule not in stores[:at]))
+        apis = self._needed_apis(name, egress, [environment, endpoint_environment.parsed(spec.weights.environment)])
+        resolves_names = bool(spec.egress) or any(plan.resolves_names for plan in weights)
+        space, closed = self._closed_namespace(
+            name, spec, labels, platform, first=[*images, *apis], egress=egress, resolves_names=resolves_names
+        )
         after = pulumi.ResourceOptions(parent=self, depends_on=closed)
         inside = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(deleted_with=space))
-        allotment = sizing.allotment(
-            image.choice.runtime,
-            image.source.size_bytes,
-            flavors=image.source.flavors,
-            gpus=image.choice.gpus,
-            cpu=spec.cpu,
-            memory_mib=spec.memory_mib,
+        objects = EndpointObjects(name=name, labels=labels, parent=self, inside=inside)
+        shared, filled = pod_needs.of_inputs(objects, spec, environment)
+        copying = pod_needs.for_weights(objects, spec, weights[0]) if weights else pod_needs.Variables([], [])
+        after_secrets = pulumi.ResourceOptions.merge(
+            after, pulumi.ResourceOptions(depends_on=[*filled, *copying.filled])
         )
-        reasons = (*image.choice.reasons, allotment.memory_reason)
-        namespace, version = names.endpoint_namespace(name), image.version_name
-        its_labels = {**labels, names.VERSION_LABEL: version}
-        needs, filled = self._needs(name, spec, labels, environment, inside)
-        after_secrets = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=filled))
-        ready = self._served_version(
-            name, spec, its_labels, image, allotment, needs=needs, after=after_secrets, inside=inside
-        )
-        bounds = scale_object(version, namespace, labels=its_labels, scale=spec.scale, platform=platform)
-        # Deleted by itself, so that the autoscaler lets go of the Deployment before that goes.
-        scaled = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=ready))
+        deployments = [
+            version.placed(
+                objects,
+                self._needs(name, spec, platform, version, shared, copying=copying.entries),
+                timeout_seconds=spec.endpoint.timeout_seconds,
+                stopped=spec.endpoint.stopped,
+                platform=platform,
+                after=after_secrets,
+            )
+            for version in versions
+        ]
+        namespace = objects.namespace
         KubernetesObject(f"{name}-scale-binding", scale_grant(namespace, labels=labels), inside)
         KubernetesObject(f"{name}-pods-binding", pods_grant(namespace, labels=labels), inside)
-        KubernetesObject(f"{name}-{version}-autoscaler", bounds, scaled)
-        served = partial(
-            ServedVersion, name=version, model_uri=spec.model_uri, runtime=image.choice.runtime, reasons=reasons
+        rollout = spec.endpoint.rollout
+        if rollout is not None:
+            rollout = endpoint_rollout.settled_rollout(rollout, start_seconds=versions[0].start_seconds)
+        # A version without pods cannot be judged: what a stopped endpoint names is rolled out once it is started.
+        whole = replace(spec.endpoint, rollout=None if spec.endpoint.stopped else rollout)
+
+        def written(pinned: list[str]) -> dict[str, Any]:
+            served = tuple(version.served(image) for version, image in zip(versions, pinned, strict=True))
+            return replace(whole, versions=served).to_json()
+
+        endpoint = manifests.custom_object(
+            names.MODEL_ENDPOINT_KIND,
+            name,
+            namespace,
+            labels=labels,
+            spec=pulumi.Output.all(*(image.image for image in images)).apply(written),
+            annotations=None if spec.evidence is None else {names.EVIDENCE_ANNOTATION: spec.evidence},
         )
-        written = image.image.apply(lambda known: replace(spec.endpoint, versions=(served(image=known),)).to_json())
-        endpoint = manifests.custom_object(names.MODEL_ENDPOINT_KIND, name, namespace, labels=labels, spec=written)
         # Deleted by itself, at once with the pods: they answer for seconds after being told to go, in which the routes
         # are gone.
         written_object = KubernetesObject(f"{name}-endpoint", endpoint, after)
-        self._tell_proof(name, version, image.image, deployment=ready[-1], endpoint=written_object)
+        first = max(versions, key=lambda version: version.asked.weight)
+        self.evidence = self._evidence(name, whole, versions, first, deployments=deployments, endpoint=written_object)
+        # Not annotated on the class: for the program at hand and no output, which crosses to other languages.
+        self.plans = [EndpointPlan.of(version, spec) for version in versions]
         path = names.invocations_path(name).removesuffix("/invocations")
         self.url = pulumi.Output.concat(platform["url"], path)
-        self.version = pulumi.Output.from_input(version)
-        self.image = image.image
-        self.runtime_kind = pulumi.Output.from_input(image.choice.runtime.value)
+        self.version = pulumi.Output.from_input(first.name)
+        self.image = first.image.image
+        self.runtime_kind = pulumi.Output.from_input(first.image.choice.runtime.value)
         self.namespace = space.metadata.apply(lambda _: namespace)  # once it is there
-        pulumi.log.info(f"{image.choice.runtime}: {'; '.join(reasons)}", self)
-        for demand in model_demands.not_granted(image.source.mlmodel, environment.names, spec.egress):
-            pulumi.log.warn(demand, self)
-        outputs = ("url", "version", "image", "runtime_kind", "namespace")
+        for version in versions:
+            pulumi.log.info(f"{version.image.choice.runtime}: {'; '.join(version.reasons)}", self)
+            for demand in model_demands.not_granted(version.image.source.mlmodel, environment.names, spec.egress):
+                pulumi.log.warn(demand, self)
+        outputs = ("url", "version", "image", "runtime_kind", "namespace", "evidence")
         self.register_outputs({output: getattr(self, output) for output in outputs})
 
-    def _tell_proof(
-        self, name: str, version: str, image: pulumi.Output[str], *, deployment: KubernetesObject,
-        endpoint: KubernetesObject,
-    ) -> None:  # fmt: skip
-        """Prints what the version's pod has proven, as the object's status says by the end of the update."""
+    def _versions(
+        self, name: str, spec: CheckedInputs, platform: pulumi.Output[Any], sources: Mapping[str, ModelSource]
+    ) -> list[ModelVersion]:
+        """What is to serve, each with its image."""
+        found = []
+        for asked in spec.asked:
+            # One model's image has the endpoint's name alone, whichever version it is.
+            distinct = () if spec.model_uri is not None else (asked.name or image_name(asked.model_uri),)
+            image = self._model_image("-".join([name, *distinct, "image"]), spec, asked, platform, sources)
+            found.append(ModelVersion(asked, image, start_seconds=spec.start_seconds))
+        told = checks.unique("versions[].name", [version.name for version in found])
+        checks.require(f"ModelEndpoint '{name}'", told)
+        return found
+
+    @staticmethod
+    def _needs(
+        name: str, spec: CheckedInputs, platform: pulumi.Output[Any], version: ModelVersion, shared: PodNeeds, *,
+        copying: list[manifests.Manifest],
+    ) -> PodNeeds:  # fmt: skip
+        """What the inputs add to one version's pods."""
+        needs, image = pod_needs.on(version.image.architectures, shared), version.image
+        if image.weights is not None:
+            needs = pod_needs.with_weights(needs, image.weights, version.allotment, copying, endpoint=name)
+        if spec.endpoint.inference_table is not None:
+            recording = endpoint_recording.parts(
+                spec.endpoint.inference_table, endpoint=name, version=version.name, image=image.image,
+                writer=endpoint_recording.writer_of(platform, endpoint=name),
+                log_spool=endpoint_recording.log_spool_of(platform),
+                collector=endpoint_recording.collector_of(platform),
+            )  # fmt: skip
+            needs = endpoint_recording.with_recording(needs, recording)
+        return needs
+
+    def _evidence(
+        self, name: str, spec: ModelEndpointSpec, versions: Sequence[ModelVersion], first: ModelVersion, *,
+        deployments: Sequence[KubernetesObject], endpoint: KubernetesObject,
+    ) -> pulumi.Output[Mapping[str, Any]]:  # fmt: skip
+        """What is known of `first` by the end of the update. Prints what pods of all versions have proven and how a
+        rollout ended; the update fails where the version was taken back."""
         kind = {"apiVersion": f"{names.API_GROUP}/{names.API_VERSION}", "kind": names.MODEL_ENDPOINT_KIND}
-        place = f"{names.endpoint_namespace(name)}/{name}"
+        place, version = f"{names.endpoint_namespace(name)}/{name}", first.name
+        project, stack = pulumi.get_project(), pulumi.get_stack()
 
         async def when_told(settled: list[Any]) -> str:
-            await asyncio.sleep(proof_report.wait_seconds(settled[0], datetime.datetime.now(datetime.UTC)))
+            now = datetime.datetime.now(datetime.UTC)
+            await asyncio.sleep(max(proof_report.wait_seconds(status, now) for status in settled[1:]))
             return place
 
-        known: pulumi.Output[list[Any]] = pulumi.Output.all(deployment.status, endpoint.metadata)
+        changed = [deployment.status for deployment in deployments]
+        known: pulumi.Output[list[Any]] = pulumi.Output.all(endpoint.metadata, *changed)
         found: pulumi.Output[str] = known.apply(when_told)
         read = ObjectStatus(f"{name}-proof", kind, found, pulumi.ResourceOptions(parent=self))
 
-        def tell(read_now: list[Any]) -> None:
-            if not pulumi.runtime.is_dry_run():
-                status, pinned = read_now
-                pulumi.log.info(proof_report.sentence(status, version=version, image=pinned, place=place), self)
+        def read_again(number: int) -> Awaitable[Any]:
+            again = ObjectStatus(f"{name}-rollout-{number}", kind, place, pulumi.ResourceOptions(parent=self))
+            return again.status.future()
 
-        pulumi.Output.all(read.status, image).apply(tell)
+        async def when_over(status: Any) -> Any:
+            longest = spec.rollout.wait_seconds if spec.rollout is not None else None
+            if longest is None or pulumi.runtime.is_dry_run():
+                return status
+            return await endpoint_rollout.when_over(status, read_again, version=version, wait_seconds=longest)
+
+        def told(read_now: list[Any]) -> Mapping[str, Any]:
+            status, *pinned = read_now
+            image_of = {each.name: image for each, image in zip(versions, pinned, strict=True)}
+            if not pulumi.runtime.is_dry_run():
+                for each, image in image_of.items():
+                    proof = endpoint_attestation.proof_of(status, version=each, image=image)
+                    pulumi.log.info(proof_report.sentence(proof, version=each, place=place), self)
+                if spec.rollout is not None:
+                    pulumi.log.info(endpoint_rollout.require_rolled_out(status, endpoint=name, version=version), self)
+            return endpoint_attestation.facts(
+                status,
+                endpoint=name,
+                version=version,
+                source=first.image.source,
+                image=image_of[version],
+                project=project,
+                stack=stack,
+            )
+
+        images = [each.image.image for each in versions]
+        return pulumi.Output.all(read.status.apply(when_over), *images).apply(told)
 
     def _model_image(
-        self, name: str, spec: CheckedInputs, platform: pulumi.Output[Any], source: ModelSource | None
+        self,
+        resource: str,
+        spec: CheckedInputs,
+        asked: VersionInputs,
+        platform: pulumi.Output[Any],
+        sources: Mapping[str, ModelSource],
     ) -> ModelImage:
         args: ModelImageArgs = {
-            "model_uri": spec.model_uri,
+            "model_uri": asked.model_uri,
             "delivery": platform["image_delivery"],
             "base": platform["image_base"],
-            "runtime": spec.runtime,
+            "runtime": asked.runtime,
+            "architectures": [*wanted_architectures(spec.architectures, spec.node_selector)],
+            "node_architectures": platform.apply(lambda known: known.get("architectures") or []),
         }
         if spec.tracking_uri is not None:
             args["tracking_uri"] = spec.tracking_uri
-        return ModelImage(f"{name}-image", args, pulumi.ResourceOptions(parent=self), source=source)
+        if spec.evidence is not None:
+            args["evidence"] = spec.evidence
+        opts = pulumi.ResourceOptions(parent=self)
+        return ModelImage(
+            resource, args, opts, source=sources.get(asked.model_uri), weights=spec.weights, packages=spec.packages
+        )
 
-    def _needed_apis(self, name: str, spec: CheckedInputs, environment: Environment) -> list[pulumi.Resource]:
+    def _needed_apis(
+        self, name: str, egress: Sequence[EgressRule], environments: Sequence[Environment]
+    ) -> list[pulumi.Resource]:
         """What the cluster must have for some of the inputs, looked for before anything is made."""
-        hosts = ", ".join(rule.host for rule in spec.egress if rule.host is not None)
-        variables = ", ".join(sorted(environment.paths))
+        hosts = ", ".join(rule.host for rule in egress if rule.host is not None)
+        variables = ", ".join(sorted({name for environment in environments for name in environment.paths}))
         wanted = {
             CILIUM: hosts and f"egress to {hosts} needs Cilium in the cluster, which knows names; else give cidr",
             EXTERNAL_SECRETS: variables
@@ -178,7 +290,10 @@ class ModelEndpoint(pulumi.ComponentResource):
         spec: CheckedInputs,
         labels: manifests.Labels,
         platform: pulumi.Output[Any],
+        *,
         first: Sequence[pulumi.Resource],
+        egress: Sequence[EgressRule],
+        resolves_names: bool,
     ) -> tuple[KubernetesObject, list[KubernetesObject]]:
         """The namespace, and what must be in it before the first pod, which a later policy would leave open."""
         namespace = names.endpoint_namespace(name)
@@ -193,12 +308,15 @@ class ModelEndpoint(pulumi.ComponentResource):
         space = KubernetesObject(f"{name}-namespace", made, later)
         # Deleted with the namespace and not before it: Kubernetes keeps the policies until the last pod is gone.
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space], deleted_with=space)
-        by_name = endpoint_egress.rules_by_name(spec.egress)
+        by_name = endpoint_egress.rules_by_name(egress)
         policy = network_policies.model_pods(
             namespace,
             labels=labels,
-            egress=endpoint_egress.rules_of_policy(spec.egress),
-            resolves_names=bool(spec.egress) and not by_name,  # Cilium must read the answers to names that it allows
+            egress=[
+                *endpoint_egress.rules_of_policy(egress),
+                *(network_policies.of_sidecar() if spec.endpoint.inference_table is not None else []),
+            ],
+            resolves_names=resolves_names and not by_name,  # Cilium must read the answers to names that it allows
         )
         account = manifests.service_account(
             ACCOUNT, namespace, labels=labels, annotations=spec.service_account.annotations
@@ -216,120 +334,35 @@ class ModelEndpoint(pulumi.ComponentResource):
             closed.append(KubernetesObject(f"{name}-quota", quota, inside))
         return space, closed
 
-    def _needs(
-        self,
-        name: str,
-        spec: CheckedInputs,
-        labels: manifests.Labels,
-        environment: Environment,
-        inside: pulumi.ResourceOptions,
-    ) -> tuple[PodNeeds, list[KubernetesObject]]:
-        """What the inputs add to the pods, and the objects that hold its secrets."""
-        namespace = names.endpoint_namespace(name)
-        filled, secret_name = [], pulumi.Output.from_input("")
-        if environment.outputs:
-            values = endpoint_environment.secret_of_outputs(name, namespace, environment, labels=labels)
-            # Made anew and deleted after the pods that name it, so that those before keep theirs until they are gone.
-            once = pulumi.ResourceOptions(replace_on_changes=["data"], additional_secret_outputs=["data", "stringData"])
-            secret = KubernetesObject(f"{name}-environment", values, pulumi.ResourceOptions.merge(inside, once))
-            # Metadata may repeat the data in an annotation, and counts as secret then.
-            secret_name = pulumi.Output.unsecret(secret.metadata["name"])
-            filled.append(secret)
-        for target, asked in endpoint_environment.external_secrets(namespace, environment, labels=labels).items():
-            filled.append(KubernetesObject(f"{name}-{target}", asked, inside))
-        placed = {"nodeSelector": dict(spec.node_selector), "priorityClassName": spec.priority_class}
-        needs = PodNeeds(
-            environment=endpoint_environment.entries(environment, secret_name),
-            labels=spec.service_account.pod_labels,
-            annotations=endpoint_volumes.pod_annotations(spec.volumes),
-            volumes=endpoint_volumes.pod_volumes(spec.volumes),
-            mounts=endpoint_volumes.mounts(spec.volumes),
-            tolerations=[toleration.manifest() for toleration in spec.tolerations],
-            spec={field: value for field, value in placed.items() if value},
-        )
-        return needs, filled
 
-    def _served_version(
-        self,
-        name: str,
-        spec: CheckedInputs,
-        labels: manifests.Labels,
-        image: ModelImage,
-        allotment: sizing.Allotment,
-        *,
-        needs: PodNeeds,
-        after: pulumi.ResourceOptions,
-        inside: pulumi.ResourceOptions,
-    ) -> list[KubernetesObject]:
-        """Deployment, Service and budget of the version; returns what the autoscaler must wait for.
-
-        The Deployment is deleted by itself: current providers wait for its pods then, and a namespace without pods goes
-        at once. One with pods would be looked at again only after half of the pods' grace.
-        """
-        namespace, version = names.endpoint_namespace(name), image.version_name
-        selector = {names.ENDPOINT_LABEL: name, names.VERSION_LABEL: version}
-        budget = manifests.disruption_budget(version, namespace, labels=labels, selector=selector)
-        KubernetesObject(f"{name}-{version}-budget", budget, inside)
-        ports = [manifests.service_port("http", names.FRONT_PORT, protocol="http")]
-        service = manifests.service(version, namespace, labels=labels, selector=selector, ports=ports)
-        choice, start_seconds = image.choice, spec.start_seconds
-        if start_seconds is None:
-            start_seconds = sizing.start_seconds(choice.runtime, image.source.size_bytes)
-        pod = model_pod(
-            endpoint=name,
-            version=version,
-            image=image.image,
-            labels=labels,
-            allotment=allotment,
-            timeout_seconds=spec.endpoint.timeout_seconds,
-            start_seconds=start_seconds,
-            engine=choice.engine,
-            needs=needs,
-        )
-        deployment = manifests.deployment(
-            version,
-            namespace,
-            labels=labels,
-            selector=selector,
-            pod=pod,
-            replicas=None,
-            deadline_seconds=start_seconds + 30,  # scheduling and pulling come before the pod's own start
-        )
-        started, gone = start_seconds + 60, grace_seconds(spec.endpoint.timeout_seconds) + 60
-        patience = pulumi.ResourceOptions(
-            ignore_changes=["spec.replicas"],  # the autoscaler's
-            custom_timeouts=pulumi.CustomTimeouts(create=f"{started}s", update=f"{started}s", delete=f"{gone}s"),
-        )
-        return [
-            KubernetesObject(f"{name}-{version}-service", service, inside),
-            KubernetesObject(f"{name}-{version}-deployment", deployment, pulumi.ResourceOptions.merge(after, patience)),
-        ]
-
-
-def require_servable(endpoints: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSource]:
-    """The model of every endpoint, given as name and inputs (`platform` may be missing).
+def require_servable(endpoints: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, ModelSource]]:
+    """The models of every endpoint by model_uri; endpoints are given as name and inputs (`platform` may be missing).
 
     Raises ArgsError with every fault of every endpoint. It asks the tracking servers, for several models at a time: a
     program that calls it first stops on a model that does not exist or cannot be served before anything is registered.
     """
-    faults = {
-        name: [*checks.endpoint_name("name", name), *read_inputs({"platform": "given later", **args})[1]]
-        for name, args in endpoints.items()
-    }
-    asked = {
-        name: (args["model_uri"], args.get("tracking_uri", "")) for name, args in endpoints.items() if not faults[name]
-    }
-    found = model_source.resolve_all(asked.values())
-    sources: dict[str, ModelSource] = {}
-    for name, model in asked.items():
-        try:
-            source = found[model]
-            if isinstance(source, HeadraceError):
-                raise source
-            choose(source.mlmodel, endpoints[name].get("runtime", {}))
-            sources[name] = source
-        except HeadraceError as error:
-            faults[name].append(str(error))
+    faults, wanted = dict[str, list[str]](), dict[str, tuple[VersionInputs, ...]]()
+    for name, args in endpoints.items():
+        spec, told = read_inputs({"platform": "given later", **args})
+        faults[name] = [*checks.endpoint_name("name", name), *told]
+        wanted[name] = () if spec is None or faults[name] else spec.asked
+    tracking = {name: endpoints[name].get("tracking_uri", "") for name in wanted}
+    found = model_source.resolve_all(
+        [(version.model_uri, tracking[name]) for name, versions in wanted.items() for version in versions]
+    )
+    sources: dict[str, dict[str, ModelSource]] = {name: {} for name in endpoints}
+    for name, versions in wanted.items():
+        for version in versions:
+            try:
+                source = found[version.model_uri, tracking[name]]
+                if isinstance(source, HeadraceError):
+                    raise source
+                choose(source.mlmodel, version.runtime)
+                if isinstance(evidence := endpoints[name].get("evidence"), str):
+                    endpoint_attestation.attested_image(evidence, source)
+                sources[name][version.model_uri] = source
+            except HeadraceError as error:
+                faults[name].append(str(error))
     checks.require("Endpoints", [f"{name}: {fault}" for name, told in faults.items() for fault in told])
     return sources
 

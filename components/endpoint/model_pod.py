@@ -49,6 +49,10 @@ class PodNeeds:
     volumes: Sequence[Manifest] = ()
     mounts: Sequence[Manifest] = ()
     tolerations: Sequence[Manifest] = ()
+    before: Sequence[Manifest] = ()
+    """Init containers, which are of the model's own image."""
+    sidecars: Sequence[Manifest] = ()
+    """Init containers that run beside the model's."""
     spec: Manifest = field(default_factory=dict)
     """Other fields of the pod's spec."""
 
@@ -99,6 +103,9 @@ def model_pod(
     }
     tolerations = [*([_GPU_TOLERATION] if allotment.gpus else []), *needs.tolerations]
     spec: Manifest = {**needs.spec, **({"tolerations": tolerations} if tolerations else {})}
+    first = [pods.restricted({**each, "image": image}) for each in needs.before]
+    if first or needs.sidecars:
+        spec["initContainers"] = [*first, *needs.sidecars]
     volumes, mounts = [*needs.volumes], [*needs.mounts]
     if allotment.shared_memory_mib:
         volumes.append(pods.memory_volume("shared-memory", f"{allotment.shared_memory_mib}Mi"))

@@ -19,7 +19,7 @@ import yaml
 
 from headrace.components.endpoint import registry_faults
 from headrace.contract.errors import HeadraceError, InputError, PermanentError
-from headrace.images import logged_environment, tracking_server
+from headrace.images import logged_environment, tracking_server, uv_lock
 from headrace.images.model import directory_listing, local_directory, model_identity
 from headrace.images.tracking import LoggedModel, TrackingServer
 
@@ -69,6 +69,10 @@ class ModelSource:
     """Its MLmodel file, as JSON has it: a date is a text."""
     first: tuple[str, ...] = ()
     """Requirements that MLflow installs before those, which may move them."""
+    is_locked: bool = False
+    """Whether it has a uv.lock."""
+    conda: tuple[str, ...] = ()
+    """What its conda.yaml asks of conda itself."""
     notes: tuple[str, ...] = ()
     """Sentences on what its environment will have otherwise than in training."""
 
@@ -258,6 +262,8 @@ def _described(
         requirements=environment.requirements,
         constraints=environment.constraints,
         first=environment.first,
+        conda=environment.conda,
+        is_locked=any(path == uv_lock.FILE for path, _, _ in files),
         notes=environment.notes,
         size_bytes=sum(size for _, size, _ in files),
         identity=identity,

@@ -8,8 +8,6 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headrace.contract.codec import read
-from headrace.contract.declaration import Style
 from headrace.contract.evidence import Proof
 
 MOMENTS_SECONDS: Final = 2.0
@@ -26,13 +24,10 @@ def wait_seconds(deployment_status: Any, now: datetime.datetime) -> float:
     return min(MOMENTS_SECONDS, max(0.0, MOMENTS_SECONDS - (now - changed).total_seconds()))
 
 
-def sentence(status: Any, *, version: str, image: str, place: str) -> str:
+def sentence(proof: Proof | None, *, version: str, place: str) -> str:
     """For the user; `place` is the object's namespace and name, with a slash between them."""
-    told = (status.get("proofs") or ()) if isinstance(status, Mapping) else ()
-    for data in told:
-        proof, _ = read(Proof, data, Style.KUBERNETES)
-        if proof is not None and (proof.version, proof.image) == (version, image):
-            return f"{'Proven' if proof.holds else 'Not proven'}: {version} {proof.sentence()}"
+    if proof is not None:
+        return f"{'Proven' if proof.holds else 'Not proven'}: {version} {proof.sentence()}"
     namespace, _, name = place.partition("/")
     look = f"kubectl -n {namespace} get modelendpoint {name} -o yaml"
     return f"{version} has told no proof yet: a pod tells it once it is ready ({look})"

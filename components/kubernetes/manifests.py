@@ -71,8 +71,9 @@ def service_account(
     return kubernetes_object("v1", "ServiceAccount", described, automountServiceAccountToken=False)
 
 
-def config_map(name: str, namespace: str, *, labels: Labels, data: Mapping[str, str]) -> Manifest:
-    """Files for a pod; pods carry a digest of them (`pods.CONFIG_DIGEST`), so that a change rolls the pods."""
+def config_map(name: str, namespace: str, *, labels: Labels, data: Mapping[str, pulumi.Input[str]]) -> Manifest:
+    """Files for a pod, or what tools read; pods carry a digest of their files (`pods.CONFIG_DIGEST`), so that a change
+    rolls the pods."""
     return kubernetes_object("v1", "ConfigMap", metadata(name, namespace, labels=labels), data=dict(data))
 
 
@@ -91,8 +92,10 @@ def deployment(
     pod: Manifest,
     replicas: int | None,
     deadline_seconds: int,
+    is_exclusive: bool = False,
 ) -> Manifest:
-    """A Deployment that never has fewer ready pods than before an update.
+    """A Deployment that never has fewer ready pods than before an update; one that is `is_exclusive` ends a pod before
+    it starts the next, for volumes that only one may hold.
 
     `pod` is a pod template (`metadata`, `spec`). `replicas` is left out when None: an autoscaler owns the field.
     A rollout that makes no progress for `deadline_seconds` counts as failed.
@@ -100,7 +103,9 @@ def deployment(
     spec: Manifest = {
         "selector": {"matchLabels": dict(selector)},
         "template": pod,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "strategy": {"type": "Recreate"}
+        if is_exclusive
+        else {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "revisionHistoryLimit": 2,  # Pulumi keeps the history; two are enough to read what the last rollout changed
         "progressDeadlineSeconds": deadline_seconds,
     }
@@ -148,6 +153,15 @@ def disruption_budget(name: str, namespace: str, *, labels: Labels, selector: La
     return kubernetes_object("policy/v1", "PodDisruptionBudget", metadata(name, namespace, labels=labels), spec=spec)
 
 
+def volume_claim(name: str, namespace: str, *, labels: Labels, storage_class: str | None, gib: int) -> Manifest:
+    """A volume for one node at a time, which the cluster's storage class makes; nobody waits for it but its pod."""
+    described = metadata(name, namespace, labels=labels, annotations=_SKIP_AWAIT)
+    spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{gib}Gi"}}}
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
+    return kubernetes_object("v1", "PersistentVolumeClaim", described, spec=spec)
+
+
 def resource_quota(name: str, namespace: str, *, labels: Labels, hard: Mapping[str, str]) -> Manifest:
     """The most that all objects of the namespace may ask for together."""
     return kubernetes_object("v1", "ResourceQuota", metadata(name, namespace, labels=labels), spec={"hard": dict(hard)})
@@ -168,8 +182,14 @@ def role_binding(role: str, account: str, *, labels: Labels, namespace: str | No
 
 
 def custom_object(
-    kind: str, name: str, namespace: str, *, labels: Labels, spec: pulumi.Input[Mapping[str, Any]]
+    kind: str,
+    name: str,
+    namespace: str,
+    *,
+    labels: Labels,
+    spec: pulumi.Input[Mapping[str, Any]],
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Manifest:
     """An object of our own API group."""
-    described = metadata(name, namespace, labels=labels)
+    described = metadata(name, namespace, labels=labels, annotations=annotations)
     return kubernetes_object(f"{names.API_GROUP}/{names.API_VERSION}", kind, described, spec=spec)

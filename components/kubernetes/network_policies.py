@@ -16,6 +16,8 @@ from headrace.contract import names
 PROMETHEUS: Final = "prometheus"
 """Value of the component label on our Prometheus pods, and the name of their Service."""
 PROMETHEUS_PORT: Final = 9090
+COLLECTOR_METRICS_PORT: Final = 8888
+"""The Collector's own measures."""
 CILIUM: Final = "cilium.io/v2"
 """API of Cilium's own policies, which know names."""
 _OF_AN_ENDPOINT: Final[Manifest] = {"matchExpressions": [{"key": names.ENDPOINT_LABEL, "operator": "Exists"}]}
@@ -28,26 +30,33 @@ def deny_all(namespace: str, *, labels: Labels) -> Manifest:
 
 
 def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
-    """Anyone reaches the TLS port; the proxy reaches the load balancer, the management API and the control plane."""
+    """Anyone reaches the TLS port; the proxy reaches the load balancer, the management API, the console, the control
+    plane and the Collector."""
     ingress = [{"ports": tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)]
     egress = [
         {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
         {"to": [_pods(names.MANAGEMENT)], "ports": tcp(names.MANAGEMENT_PORT)},
+        {"to": [_pods(names.CONSOLE)], "ports": tcp(names.CONSOLE_PORT)},
         {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
+        _to_collector(),
         _name_resolution(),
     ]
     return _policy(names.POP_PROXY, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
 def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
-    """PopProxy and management API reach it; it reaches model pods in endpoint namespaces and the control plane."""
+    """PopProxy, management API and rollout controller reach it, and that its statistics; it reaches model pods in
+    endpoint namespaces, the control plane, the activator and the Collector."""
     ingress = [
         {"from": [_pods(names.POP_PROXY), _pods(names.MANAGEMENT)], "ports": tcp(names.LOAD_BALANCER_PORT)},
         _metrics_readers(names.ENVOY_STATS_PORT),
+        {"from": [_pods(names.ROLLOUT)], "ports": tcp(names.LOAD_BALANCER_PORT, names.ENVOY_STATS_PORT)},
     ]
     egress = [
         {"to": [_model_pods()], "ports": tcp(names.FRONT_PORT)},
         {"to": [_pods(names.ROUTING)], "ports": tcp(names.XDS_PORT)},
+        {"to": [_pods(names.ACTIVATOR)], "ports": tcp(names.ACTIVATOR_PORT)},
+        _to_collector(),
         _name_resolution(),
     ]
     return _policy(names.LOAD_BALANCER, namespace, labels=labels, ingress=ingress, egress=egress)
@@ -77,6 +86,17 @@ def management(namespace: str, *, labels: Labels, api_server: pulumi.Input[Seque
     return _policy(names.MANAGEMENT, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
+def activator(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """The load balancer asks it when a request may go on, and the autoscaler how many wait; it reaches the API server,
+    and no pod."""
+    ingress = [
+        {"from": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ACTIVATOR_PORT)},
+        _metrics_readers(names.CONTROL_HEALTH_PORT),
+    ]
+    egress = _with_api_server(api_server, _name_resolution())
+    return _policy(names.ACTIVATOR, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
 def autoscaler(
     namespace: str,
     *,
@@ -84,7 +104,8 @@ def autoscaler(
     api_server: pulumi.Input[Sequence[Manifest]],
     prometheus_port: int | None = None,
 ) -> Manifest:
-    """Our Prometheus asks it what to scrape; it reaches the API server, balancers' statistics and pods' admin ports.
+    """Our Prometheus asks it what to scrape; it reaches the API server, balancers' statistics, pods' admin ports
+    and the activator.
 
     It may ask our Prometheus. With `prometheus_port` it reaches any address on that port, too: another Prometheus is
     the user's and anywhere.
@@ -94,21 +115,103 @@ def autoscaler(
         api_server,
         *_load_sources(),
         {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
+        {"to": [_pods(names.ACTIVATOR)], "ports": tcp(names.CONTROL_HEALTH_PORT)},
         *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
         _name_resolution(),
     )
     return _policy(names.AUTOSCALER, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
+def rollout_controller(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+    """It reaches the API server, the balancers and their statistics, and the model pods' admin port, for answers."""
+    ports = tcp(names.LOAD_BALANCER_PORT, names.ENVOY_STATS_PORT)
+    balancers: Manifest = {"to": [_pods(names.LOAD_BALANCER)], "ports": ports}
+    answers: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
+    egress = _with_api_server(api_server, balancers, answers, _name_resolution())
+    ingress = [_metrics_readers(names.CONTROL_HEALTH_PORT)]
+    return _policy(names.ROLLOUT, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
 def prometheus(namespace: str, *, labels: Labels) -> Manifest:
-    """The autoscaler asks it; it asks the autoscaler which pods there are, and reads balancers and model pods."""
-    ingress = [{"from": [_pods(names.AUTOSCALER)], "ports": tcp(PROMETHEUS_PORT)}]
+    """Autoscaler and console ask it; it asks the autoscaler which pods there are, and reads balancers and model
+    pods."""
+    ingress = [{"from": [_pods(names.AUTOSCALER), _pods(names.CONSOLE)], "ports": tcp(PROMETHEUS_PORT)}]
     egress = [
         {"to": [_pods(names.AUTOSCALER)], "ports": tcp(names.CONTROL_HEALTH_PORT)},
         *_load_sources(),
         _name_resolution(),
     ]
     return _policy(PROMETHEUS, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def tables(
+    namespace: str,
+    *,
+    labels: Labels,
+    api_server: pulumi.Input[Sequence[Manifest]],
+    store_ports: Sequence[int] = (),
+) -> Manifest:
+    """Model pods reach it, with the token of their sidecar, and the console and the Collector with theirs. It reaches
+    the API server, and any address on the ports of the store, which is the user's and anywhere."""
+    ingress = [
+        {
+            "from": [_model_pods(), _pods(names.CONSOLE), _pods(names.COLLECTOR)],
+            "ports": tcp(names.TABLES_PORT),
+        },
+        _metrics_readers(names.CONTROL_HEALTH_PORT),
+    ]
+    stores: list[Manifest] = [{"ports": tcp(*store_ports)}] if store_ports else []
+    egress = _with_api_server(api_server, *stores, _name_resolution())
+    return _policy(names.TABLES, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def console(
+    namespace: str,
+    *,
+    labels: Labels,
+    api_server: pulumi.Input[Sequence[Manifest]],
+    prometheus_port: int | None = None,
+) -> Manifest:
+    """The PopProxy reaches it; it reaches the PopProxy, to try requests, the table writer, our Prometheus and the API
+    server. With `prometheus_port` it reaches any address on that port, too, as the autoscaler does."""
+    ingress = [
+        {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.CONSOLE_PORT)},
+        _metrics_readers(names.CONTROL_HEALTH_PORT),
+    ]
+    egress = _with_api_server(
+        api_server,
+        {"to": [_pods(names.POP_PROXY)], "ports": tcp(names.POP_PORT)},
+        {"to": [_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
+        {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
+        *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
+        _name_resolution(),
+    )
+    return _policy(names.CONSOLE, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def collector(namespace: str, *, labels: Labels, backend_ports: Sequence[int] = ()) -> Manifest:
+    """The platform's own pods and model pods send to it; it reaches the table writer, and any address on the ports of
+    the user's backends."""
+    senders = [{"podSelector": {}}, _model_pods()]
+    ingress = [
+        {"from": senders, "ports": tcp(names.OTLP_GRPC_PORT, names.OTLP_HTTP_PORT)},
+        _metrics_readers(COLLECTOR_METRICS_PORT),
+    ]
+    egress = [
+        {"to": [_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
+        *([{"ports": tcp(*backend_ports)}] if backend_ports else []),
+        _name_resolution(),
+    ]
+    return _policy(names.COLLECTOR, namespace, labels=labels, ingress=ingress, egress=egress)
+
+
+def of_sidecar() -> list[Manifest]:
+    """The rules by which a model pod's sidecar reaches the table writer, and that and the model the Collector, by their
+    addresses and without the cluster's DNS."""
+    return [
+        {"to": [_platform_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
+        {"to": [_platform_pods(names.COLLECTOR)], "ports": tcp(names.OTLP_GRPC_PORT, names.OTLP_HTTP_PORT)},
+    ]
 
 
 def model_pods(
@@ -118,10 +221,11 @@ def model_pods(
 
     The model reaches nobody but whom `egress` permits, and the cluster's DNS where it `resolves_names`.
     """
-    readers = [_platform_pods(name) for name in (names.AUTOSCALER, names.MANAGEMENT, PROMETHEUS, names.ROUTING)]
+    programs = (names.AUTOSCALER, names.MANAGEMENT, PROMETHEUS, names.ROLLOUT, names.ROUTING)
+    readers = [_platform_pods(name) for name in programs]
     ingress = [
         {"from": [_platform_pods(names.LOAD_BALANCER)], "ports": tcp(names.FRONT_PORT)},
-        {"from": readers, "ports": tcp(names.FRONT_ADMIN_PORT)},
+        {"from": readers, "ports": tcp(names.FRONT_ADMIN_PORT, names.SIDECAR_PORT)},
     ]
     permitted = [*egress, *([_name_resolution()] if resolves_names else [])]
     return _policy("model", namespace, labels=labels, selector=_OF_AN_ENDPOINT, ingress=ingress, egress=permitted)
@@ -209,6 +313,10 @@ def _load_sources() -> list[Manifest]:
         {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ENVOY_STATS_PORT)},
         {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)},
     ]
+
+
+def _to_collector() -> Manifest:
+    return {"to": [_pods(names.COLLECTOR)], "ports": tcp(names.OTLP_GRPC_PORT)}
 
 
 def _metrics_readers(port: int) -> Manifest:

@@ -19,6 +19,8 @@ class KubernetesObject(pulumi.CustomResource):
 
     metadata: pulumi.Output[Any]
     """As the API server returned it."""
+    spec: pulumi.Output[Any]
+    """As the API server returned it; not there for kinds without one."""
     status: pulumi.Output[Any]
     """The object's status at the end of the update; None for kinds without one."""
 

@@ -10,7 +10,7 @@ from headrace.contract import names
 
 CONFIG_DIGEST: Final = f"{names.API_GROUP}/config-digest"
 """Annotation with the digest of a pod's configuration, so that a change rolls the pods."""
-_POD_SECURITY: Final = {
+POD_SECURITY: Final = {
     "runAsNonRoot": True,
     "runAsUser": names.RUN_AS_USER,
     "runAsGroup": names.RUN_AS_USER,
@@ -57,24 +57,41 @@ def template(
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
-    common = {
-        "imagePullPolicy": "IfNotPresent",
-        "securityContext": _CONTAINER_SECURITY,
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}, *container.get("volumeMounts", ())],
-    }
     return {
         "metadata": metadata,
         "spec": {
             "serviceAccountName": account,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,  # a variable for each Service of the namespace, read by nobody
-            "securityContext": _POD_SECURITY,
+            "securityContext": POD_SECURITY,
             "topologySpreadConstraints": spread,
-            "containers": [{**container, **common}],
+            "containers": [restricted(container)],
             "volumes": [memory_volume("scratch", scratch), *volumes],
             **spec,
         },
     }
+
+
+def restricted(container: Manifest) -> Manifest:
+    """The container with what all of ours have: no right, a read-only root, /tmp in memory."""
+    return {
+        **container,
+        "imagePullPolicy": "IfNotPresent",
+        "securityContext": _CONTAINER_SECURITY,
+        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}, *container.get("volumeMounts", ())],
+    }
+
+
+def sidecar(container: Manifest) -> Manifest:
+    """An init container that runs beside the others, ends after them, and is started again should it end before."""
+    common = {"imagePullPolicy": "IfNotPresent", "securityContext": _CONTAINER_SECURITY, "restartPolicy": "Always"}
+    return {**container, **common}
+
+
+def token_volume(name: str, *, audience: str) -> Manifest:
+    """A volume with the file `token`: of the pod's account, good for `audience` alone, renewed by the kubelet."""
+    token = {"serviceAccountToken": {"audience": audience, "expirationSeconds": 3600, "path": "token"}}
+    return {"name": name, "projected": {"sources": [token]}}
 
 
 def environment(values: Mapping[str, Any]) -> list[Manifest]:

@@ -6,31 +6,24 @@ without an autoscaler too (ServingPlatform), and a Prometheus (Observability); w
 balancers and pods itself.
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import Final, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 import pulumi
 
-from headrace.components.kubernetes import api_server, checks, manifests, network_policies
-from headrace.components.kubernetes.object import KubernetesObject
-from headrace.components.platform.controller_pod import controller_pod
+from headrace.components.kubernetes import checks, manifests, network_policies
+from headrace.components.platform.controller import READ, Controller, Grant, lease_grant, require
 from headrace.components.platform.observability import URL as OWN_PROMETHEUS
-from headrace.components.platform.platform_program import address, platform_program
 from headrace.contract import names
 
-_WATCH: Final = ["get", "list", "watch"]
-READ_ROLE: Final = f"headrace-{names.AUTOSCALER}"
-LEASE_ROLE: Final = f"headrace-{names.AUTOSCALER}-lease"
-
 READ_RULES: Final[list[manifests.Manifest]] = [
-    {"apiGroups": [names.API_GROUP], "resources": [names.APA_PLURAL], "verbs": _WATCH},
-    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": _WATCH},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": _WATCH},
+    {"apiGroups": [names.API_GROUP], "resources": [names.APA_PLURAL], "verbs": READ},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": READ},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": READ},
     # The controller refuses a Deployment that a HorizontalPodAutoscaler scales too: it would swing between the two.
-    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": _WATCH},
-]
-LEASE_RULES: Final[list[manifests.Manifest]] = [
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": READ},
 ]
 SCALE_ROLE = f"headrace-{names.AUTOSCALER}-scale"
 """ClusterRole with everything that the autoscaler writes; bound in the namespaces of endpoints."""
@@ -39,6 +32,15 @@ SCALE_RULES: Final[list[manifests.Manifest]] = [
     {"apiGroups": [names.API_GROUP], "resources": [f"{names.APA_PLURAL}/status"], "verbs": ["get", "patch"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
+_AUTOSCALER: Final = Controller(
+    program=names.AUTOSCALER,
+    module="autoscaler",
+    grants=(
+        Grant(role=f"headrace-{names.AUTOSCALER}", rules=READ_RULES, key="-read"),
+        lease_grant(f"headrace-{names.AUTOSCALER}-lease"),
+    ),
+    policy=network_policies.autoscaler,
+)
 
 
 class AutoscalerArgs(TypedDict):
@@ -65,48 +67,15 @@ class Autoscaler(pulumi.ComponentResource):
     """Host and port inside the cluster of its health, its metrics and what Prometheus is to scrape."""
 
     def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        replicas = int(args.get("replicas", manifests.REPLICAS))
-        prometheus_url = args.get("prometheus_url", "")
-        checks.require(
-            f"Autoscaler '{name}'",
-            checks.known_keys(args, AutoscalerArgs.__annotations__),
-            checks.present(args, "image"),
-            checks.at_least("replicas", replicas, 1),
-            api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
-            checks.labels("labels", args.get("labels", {})),
-            checks.web_address("prometheus_url", prometheus_url) if prometheus_url else (),
-        )
+        url = args.get("prometheus_url", "")
+        faults = checks.web_address("prometheus_url", url) if url else ()
+        require("Autoscaler", name, args, faults, shape=AutoscalerArgs)
         super().__init__("headrace:index:Autoscaler", name, dict(args), opts)
-        child = pulumi.ResourceOptions(parent=self)
-        labels = manifests.standard_labels(names.AUTOSCALER, args.get("labels", {}))
-        space = names.SYSTEM_NAMESPACE
-
-        bindings = []
-        for suffix, role, rules, namespace in (
-            ("read", READ_ROLE, READ_RULES, None),
-            ("lease", LEASE_ROLE, LEASE_RULES, space),
-        ):
-            granted = KubernetesObject(
-                f"{name}-{suffix}-role", manifests.cluster_role(role, labels=labels, rules=rules), child
-            )
-            binding = manifests.role_binding(role, names.AUTOSCALER, labels=labels, namespace=namespace)
-            bound = pulumi.ResourceOptions(parent=self, depends_on=[granted])
-            bindings.append(KubernetesObject(f"{name}-{suffix}-binding", binding, bound))
-        environment = {"HEADRACE_AUTOSCALER_PROMETHEUS_URL": prometheus_url} if prometheus_url else {}
-        way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
-        prometheus_port = None if prometheus_url == OWN_PROMETHEUS else _port(prometheus_url)
-        service = platform_program(
-            names.AUTOSCALER,
-            name=name,
-            parent=self,
-            labels=labels,
-            pod=controller_pod(names.AUTOSCALER, image=args["image"], labels=labels, ports={}, environment=environment),
-            policy=network_policies.autoscaler(space, labels=labels, api_server=way, prometheus_port=prometheus_port),
-            replicas=replicas,
-            port=manifests.service_port("health", names.CONTROL_HEALTH_PORT, protocol="http"),
-            after=bindings,
-        )
-        self.address = service.urn.apply(lambda _: address(names.AUTOSCALER, names.CONTROL_HEALTH_PORT))
+        port = None if url == OWN_PROMETHEUS else _port(url)
+        controller = replace(_AUTOSCALER, policy=partial(network_policies.autoscaler, prometheus_port=port))
+        environment = {"HEADRACE_AUTOSCALER_PROMETHEUS_URL": url} if url else {}
+        service = controller.register(self, name, args, environment=environment)
+        self.address = service.urn.apply(lambda _: controller.address)
         self.register_outputs({"address": self.address})
 
 

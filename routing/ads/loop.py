@@ -20,7 +20,7 @@ from headrace.routing.ads.issuer_keys import IssuerKeys
 from headrace.routing.ads.proof_reader import ProofReader
 from headrace.routing.ads.service import Publisher
 from headrace.routing.ads.status_writer import ObservedObjects, StatusWriter
-from headrace.routing.snapshot import GenerationalCache, Options, RoutablePods, Snapshot, build, fallback
+from headrace.routing.snapshot import GenerationalCache, Options, RoutablePods, Snapshot, build, fallback, rollout_split
 from headrace.routing.snapshot.world import Endpoint, Keys, World, accepted_endpoints
 
 log = logging.getLogger(__name__)
@@ -151,9 +151,15 @@ class ControlLoop:
         counts, staying = fallback.pod_counts(pods), fallback.pod_counts(self._routable.staying)
         created = fallback.creation_times(observed.slices)
 
+        splits = rollout_split.rollout_splits(observed.endpoints)
+
         def serving(endpoint: Endpoint) -> Endpoint:
             of_pods, of_staying = counts.get(endpoint.name, {}), staying.get(endpoint.name, {})
-            return fallback.with_fallback(endpoint, of_pods, created.get(endpoint.name, {}), staying=of_staying)
+            born = created.get(endpoint.name, {})
+            if endpoint.spec.rollout is None:
+                return fallback.with_fallback(endpoint, of_pods, born, staying=of_staying)
+            split = splits.get(endpoint.name)
+            return rollout_split.with_rollout(endpoint, split, of_pods, born, staying=of_staying)
 
         world = World(
             keys=Keys.of(*self.keys.found),
@@ -161,6 +167,10 @@ class ControlLoop:
             pods=pods,
             balancers=tuple(sorted(self._routable.balancers.routable)),
             managers=tuple(sorted(self._routable.managers.routable)),
+            pop_proxies=max(1, len(self._routable.pop_proxies.staying)),
+            consoles=tuple(sorted(self._routable.consoles.routable)),
+            # One that leaves answers no one.
+            activators=tuple(sorted(self._routable.activators.staying)),
         )
         try:
             snapshot = await asyncio.to_thread(self._encoded, world)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import extension_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
@@ -19,32 +20,39 @@ from google.protobuf import any_pb2, json_format, symbol_database
 from headrace.contract.errors import PermanentError
 from headrace.routing.ads.delta_session import DeltaResponse
 from headrace.routing.snapshot import Resource, Snapshot
-from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Tree
+from headrace.routing.snapshot.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET, Tree
 
 _MESSAGES: dict[str, Any] = {
     CLUSTER: cluster_pb2.Cluster,
     ENDPOINTS: endpoint_pb2.ClusterLoadAssignment,
     SECRET: secret_pb2.Secret,
+    EXTENSION: extension_pb2.TypedExtensionConfig,
     LISTENER: listener_pb2.Listener,
     ROUTES: route_pb2.RouteConfiguration,
 }
 
 # Importing a generated module registers its messages, which ParseDict needs for the google.protobuf.Any fields.
 for _module in (
+    "config.trace.v3.opentelemetry_pb2",
     "type.matcher.v3.http_inputs_pb2",
+    "extensions.access_loggers.grpc.v3.als_pb2",
     "extensions.access_loggers.stream.v3.stream_pb2",
     "extensions.common.matching.v3.extension_matcher_pb2",
     "extensions.filters.common.matcher.action.v3.skip_action_pb2",
     "extensions.filters.http.adaptive_concurrency.v3.adaptive_concurrency_pb2",
     "extensions.filters.http.buffer.v3.buffer_pb2",
+    "extensions.filters.http.ext_authz.v3.ext_authz_pb2",
     "extensions.filters.http.jwt_authn.v3.config_pb2",
+    "extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2",
     "extensions.filters.http.lua.v3.lua_pb2",
     "extensions.filters.http.rbac.v3.rbac_pb2",
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.http.transform.v3.transform_pb2",
     "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "extensions.request_id.uuid.v3.uuid_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "extensions.tracers.opentelemetry.samplers.v3.always_on_sampler_pb2",
     "extensions.transport_sockets.tls.v3.tls_pb2",
     "extensions.upstreams.http.v3.http_protocol_options_pb2",
 ):

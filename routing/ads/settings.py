@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.contract.errors import InputError
+from headrace.contract.telemetry import ENV_COLLECTOR
 
 _PREFIX = "HEADRACE_ROUTING_"
 _LOG_LEVEL = f"{_PREFIX}LOG_LEVEL"
@@ -12,16 +13,21 @@ _LOG_LEVEL = f"{_PREFIX}LOG_LEVEL"
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     log_level: str = "INFO"
+    collector: str = ""
+    """Host and port of the Collector, OTLP over gRPC; empty: the proxies trace nothing."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Reads HEADRACE_ROUTING_LOG_LEVEL; raises InputError that names every fault."""
+        """Reads HEADRACE_ROUTING_LOG_LEVEL and HEADRACE_COLLECTOR; raises InputError that names every fault."""
         faults = []
         level = environment.get(_LOG_LEVEL, cls.log_level).upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             faults.append(f"{_LOG_LEVEL} = {level!r}, must be DEBUG, INFO, WARNING or ERROR")
+        collector = environment.get(ENV_COLLECTOR, "")
+        if collector and not collector.rpartition(":")[2].isdigit():
+            faults.append(f"{ENV_COLLECTOR} = {collector!r}, must be a host and a port such as collector:4317")
         unknown = sorted(key for key in environment if key.startswith(_PREFIX) and key != _LOG_LEVEL)
         faults += [f"{key} is not a setting; remove it or correct its name" for key in unknown]
         if faults:
             raise InputError("environment", faults)
-        return cls(log_level=level)
+        return cls(log_level=level, collector=collector)

@@ -11,7 +11,8 @@ from headrace.contract.codec import encode
 from headrace.contract.conditions import ConditionType, Finding, conditions_json
 from headrace.contract.declaration import Style
 from headrace.contract.evidence import Proof
-from headrace.contract.model_endpoint import READY, ROLLED_OUT
+from headrace.contract.model_endpoint import READY, RECORDED, ROLLED_OUT
+from headrace.contract.rollout import Phase
 from headrace.routing.ads.proofs import finding
 from headrace.routing.snapshot import Endpoint, previous_versions, versions_without_pods
 
@@ -22,6 +23,8 @@ _WITHOUT_SECRET: Final = "CreateContainerConfigError"
 """Reason of a waiting container whose Secret, or a key of it, does not exist."""
 _STARTING: Final = ("ContainerCreating", "PodInitializing")
 """Reasons of waiting containers that are starting and have not failed."""
+_DOING: Final = {"initContainerStatuses": "copying the model's weights", "containerStatuses": "loading the model"}
+"""What a running container of a pod that is not ready does."""
 
 
 def endpoint_status(
@@ -46,7 +49,9 @@ def endpoint_status(
         condition = _condition(False, "InvalidSpec", "; ".join(faults))
     else:
         missing, previous = versions_without_pods(endpoint, ready), previous_versions(endpoint, ready)
-        if not missing:
+        if endpoint.spec.stopped:
+            condition = _condition(False, "Stopped", "The endpoint is stopped: requests get 503 until it is started.")
+        elif not missing:
             condition = _condition(True, "VersionsReady", "Every version that takes traffic has a ready pod.")
         elif previous:
             words = f"Version {', '.join(previous)} serves until {', '.join(missing)} has a ready pod."
@@ -54,15 +59,18 @@ def endpoint_status(
         else:
             condition = _not_ready(missing, pods)
     failure = None
-    if endpoint is not None:
+    if endpoint is not None and not endpoint.spec.stopped:
         failure = _failure(new_versions(endpoint, ready), pods) or _failure_of_change(endpoint, ready, pods)
     # A first version that cannot start is what Ready is about.
-    found = [condition] if failure is None else [condition, _condition(False, *failure, kind=ROLLED_OUT)]
+    rolled_out = _rolled_out(item, endpoint) if failure is None else _condition(False, *failure, kind=ROLLED_OUT)
+    found = [condition] if rolled_out is None else [condition, rolled_out]
     if endpoint is not None:
         unproven = [name for name in versions_without_pods(endpoint, ready) if name not in proofs]
         proven = finding(endpoint, proofs, _failure(unproven, pods))
         found += [] if proven is None else [proven]
-    conditions = conditions_json(found, _conditions_before(item), now=now, generation=generation)
+    before = _conditions_before(item)
+    conditions = conditions_json(found, before, now=now, generation=generation)
+    conditions += [{**each} for each in before if each.get("type") == RECORDED.name]  # the table writer's
     total = sum(ready.values()) if endpoint is not None else 0
     status = {"observedGeneration": generation, "readyPods": total, "conditions": conditions}
     if endpoint is not None:
@@ -89,6 +97,8 @@ def is_ready(item: Mapping[str, Any]) -> bool:
 def needs_pods(endpoint: Endpoint, ready: Mapping[str, int], *, unready: Collection[str] = ()) -> bool:
     """Whether the endpoint's pods must be read to say why a version has no ready pod, or why one of its pods is not;
     `unready` has the versions with such pods."""
+    if endpoint.spec.stopped:
+        return False
     return bool(versions_without_pods(endpoint, ready)) or any(each.name in unready for each in endpoint.weighted)
 
 
@@ -101,6 +111,20 @@ def _condition(holds: bool, reason: str, message: str, *, kind: ConditionType = 
     return Finding(type=kind, holds=holds, reason=reason, message=message)
 
 
+def _rolled_out(item: Mapping[str, Any], endpoint: Endpoint | None) -> Finding | None:
+    """What the rollout controller has written, as a condition; None where the spec asks for no rollout."""
+    told = (item.get("status") or {}).get("rollout") or {}
+    if (
+        endpoint is None
+        or endpoint.spec.rollout is None
+        or told.get("version") not in {v.name for v in endpoint.weighted}
+    ):
+        return None
+    phase, reason, message = told["phase"], told["reason"], told["message"]
+    code = reason if phase == Phase.ROLLED_BACK else phase
+    return _condition(phase == Phase.COMPLETED, code, f"Version {told['version']}: {message}.", kind=ROLLED_OUT)
+
+
 def _conditions_before(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return (item.get("status") or {}).get("conditions") or ()
 
@@ -111,18 +135,20 @@ def _not_ready(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> Fi
     if failure is not None:
         return _condition(False, *failure)
     listed = ", ".join(versions)
-    words = f"No pod is ready for version {listed}; requests to it answer 503, unless pods that were ready still serve."
+    served = "requests to it wait for one, or get 503, unless pods that were ready still serve"
+    words = f"No pod is ready for version {listed}; {served}."
     return _condition(False, "NoReadyPod", " ".join([words, *_loading(versions, pods)]))
 
 
 def _loading(versions: Sequence[str], pods: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each pod of these versions whose container runs and is not ready: it loads the model."""
+    """A sentence for each pod of these versions whose container runs and is not ready: it copies a large model's
+    weights first, and loads the model then."""
     found = []
-    for pod in _by_name(pods):
-        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+    for pod, (kind, does) in itertools.product(_by_name(pods), _DOING.items()):
+        for container in (pod.get("status") or {}).get(kind) or ():
             since = ((container.get("state") or {}).get("running") or {}).get("startedAt")
             if since and _version(pod) in versions and not container.get("ready"):
-                found.append(f"Pod {pod['metadata']['name']} has been loading the model since {since}.")
+                found.append(f"Pod {pod['metadata']['name']} has been {does} since {since}.")
     return found
 
 

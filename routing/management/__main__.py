@@ -7,7 +7,7 @@ import threading
 
 from prometheus_client import CollectorRegistry
 
-from headrace.contract import names
+from headrace.contract import log_line, names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import MODEL_ENDPOINT
 from headrace.kube.admin_server import AdminServer
@@ -25,7 +25,7 @@ _BALANCER = f"{names.LOAD_BALANCER}.{names.SYSTEM_NAMESPACE}.svc:{names.LOAD_BAL
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Exit status 2 for credentials that cannot work, with one sentence on stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_line.configure(names.MANAGEMENT)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

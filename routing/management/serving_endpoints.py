@@ -43,11 +43,7 @@ def read(item: Mapping[str, Any]) -> Served | None:
 def visible(found: Iterable[Served | None], subject: str) -> dict[str, Served]:
     """The endpoints that the token's subject may call, by name, as the PopProxy decides it."""
     ordered = sorted((each for each in found if each is not None), key=lambda each: each.name)
-    return {each.name: each for each in ordered if _admits(each.endpoint.spec.allowed_subjects, subject)}
-
-
-def _admits(subjects: tuple[str, ...], subject: str) -> bool:
-    return not subjects or subject in subjects
+    return {each.name: each for each in ordered if each.endpoint.spec.admits(subject)}
 
 
 def summary(served: Served) -> Document:
@@ -157,6 +153,8 @@ def _update(served: Served) -> str:
         return "IN_PROGRESS"
     if ROLLED_OUT.name in _conditions(served.item):
         return "NOT_UPDATING" if _holds(served.item, ROLLED_OUT.name) else "UPDATE_FAILED"
+    if served.endpoint.spec.stopped:
+        return "NOT_UPDATING"
     if ready.get("reason") in _UPDATING:
         return "IN_PROGRESS"
     return "NOT_UPDATING" if ready.get("status") == "True" else "UPDATE_FAILED"
@@ -165,6 +163,8 @@ def _update(served: Served) -> str:
 def _deployment(served: Served) -> Document:
     """`state` of the versions that the object names."""
     words = {"NOT_UPDATING": "READY", "IN_PROGRESS": "CREATING", "UPDATE_FAILED": "FAILED"}
+    if served.endpoint.spec.stopped:
+        words["NOT_UPDATING"] = "ABORTED"
     conditions = _conditions(served.item)
     said = conditions.get(ROLLED_OUT.name) or conditions.get(READY.name) or {}
     return {"deployment": f"DEPLOYMENT_{words[_update(served)]}", "deployment_state_message": said.get("message", "")}

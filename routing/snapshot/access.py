@@ -1,8 +1,10 @@
 """Access: which callers may use which route. Every route of the PopProxy requires a token unless it is public."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-from headrace.contract import names
+from headrace.contract import console, names
 from headrace.routing.snapshot import paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import DISABLED, ENABLED, Body, direct_response, extension, typed
@@ -21,6 +23,8 @@ FAILED_KEY: Final = "failed"
 """Key in the dynamic metadata of JWT_FILTER when it refused the token."""
 _RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
 _PROVIDER: Final = "callers"
+_BROWSERS: Final = "browsers"
+_PER_ROUTE: Final = "envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
 _SCHEMES: Final = ("Bearer", "bearer", "BEARER")
 
 STRIPPED_PREFIXES: Final = (
@@ -124,14 +128,17 @@ def _provider(keys: Keys, options: Options) -> Body:
     }
 
 
-def _token_filter(name: str, provider: Body, requires: Body) -> Body:
+def _token_filter(
+    name: str, provider: Body, requires: Body, others: Mapping[str, Body] = MappingProxyType({}), **more: Body
+) -> Body:
     rules = [{"match": {"prefix": "/"}, "requires": requires}]
     kind = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
-    return extension(name, kind, {"providers": {_PROVIDER: provider}, "rules": rules})
+    return extension(name, kind, {"providers": {_PROVIDER: provider, **others}, "rules": rules, **more})
 
 
 def jwt_filter(keys: Keys, options: Options) -> Body:
-    """Requires a valid token on every route but those with `public_route`."""
+    """Requires a valid token on every route but those with `public_route`: in a header, or in a cookie where the route
+    is one `with_cookie`."""
     provider: Body = {
         **_provider(keys, options),
         "failed_status_in_metadata": FAILED_KEY,
@@ -139,7 +146,9 @@ def jwt_filter(keys: Keys, options: Options) -> Body:
         # The token stops here: neither the LoadBalancer nor a model needs it.
         "forward": False,
     }
-    return _token_filter(JWT_FILTER, provider, {"provider_name": _PROVIDER})
+    browsers = {**provider, "from_cookies": [console.COOKIE]}
+    named = {"requirement_map": {_BROWSERS: {"provider_name": _BROWSERS}}}
+    return _token_filter(JWT_FILTER, provider, {"provider_name": _PROVIDER}, {_BROWSERS: browsers}, **named)
 
 
 def token_check(name: str, keys: Keys, options: Options, header: str) -> Body:
@@ -172,8 +181,14 @@ def _access_rule(principals: list[Body]) -> Body:
 
 def public_route() -> Body:
     """`typed_per_filter_config` of a route that needs no token."""
-    unchecked = typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", {"disabled": True})
-    return {JWT_FILTER: unchecked, REFUSED_TOKEN_FILTER: DISABLED, **authenticated_route()}
+    return {JWT_FILTER: typed(_PER_ROUTE, {"disabled": True}), REFUSED_TOKEN_FILTER: DISABLED, **authenticated_route()}
+
+
+def with_cookie() -> Body:
+    """`typed_per_filter_config` of a route for every caller with a valid token, which may come in a cookie."""
+    # The first look at a token sees no cookie, and would have thrown the body away.
+    in_either = typed(_PER_ROUTE, {"requirement_name": _BROWSERS})
+    return {JWT_FILTER: in_either, REFUSED_TOKEN_FILTER: DISABLED, **authenticated_route()}
 
 
 def authenticated_route() -> Body:

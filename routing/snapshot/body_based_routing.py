@@ -14,7 +14,7 @@ refuses.
 
 from typing import Final
 
-from headrace.routing.snapshot import access, paths
+from headrace.routing.snapshot import access, paths, rate_limits
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, extension, header_option, typed
 
@@ -127,7 +127,9 @@ def undecided_call(options: Options) -> Body:
     """The route of gRPC calls without metadata; a whole message may be collected, as little of it is read."""
     whole = typed(f"{_BUFFER}PerRoute", {"buffer": {"max_request_bytes": options.body_bytes}})
     named = {_BODY_FILTER: whole, _NAME_FILTER: _script(_OF_MESSAGE)}
-    return direct_response("undecided-call", paths.grpc_unnamed(), 404, {**access.authenticated_route(), **named})
+    return direct_response(
+        "undecided-call", paths.grpc_unnamed(), 404, {**access.authenticated_route(), **named, **rate_limits.TELLING}
+    )
 
 
 def _named() -> Body:
@@ -150,7 +152,9 @@ def _script(name: str) -> Body:
 
 
 def _route(name: str, filters_on: Body) -> Body:
-    route = direct_response(name, {"prefix": "/"}, 404, {**access.authenticated_route(), **filters_on})
+    route = direct_response(
+        name, {"prefix": "/"}, 404, {**access.authenticated_route(), **filters_on, **rate_limits.TELLING}
+    )
     return {"action": extension("route", "envoy.config.route.v3.Route", route)}
 
 

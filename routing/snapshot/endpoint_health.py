@@ -86,6 +86,12 @@ class RoutablePods:
     """The LoadBalancer's own Service."""
     managers: EndpointHealth = EndpointHealth()
     """The management API's Service."""
+    pop_proxies: EndpointHealth = EndpointHealth()
+    """The PopProxy's Service; nothing is routed to it, its pods are counted."""
+    consoles: EndpointHealth = EndpointHealth()
+    """The console's Service."""
+    activators: EndpointHealth = EndpointHealth()
+    """The activator's Service."""
 
     @property
     def pods(self) -> Pods:
@@ -106,13 +112,20 @@ class RoutablePods:
         """From discovery.k8s.io/v1 EndpointSlice objects as JSON: the models', and the platform's own that are used."""
         before, new = self.versions, EndpointHealth()
         versions = {version: before.get(version, new).updated(found) for version, found in _by_version(models).items()}
-        own = list(platform)
-        managers = [item for item in own if _service(item) == names.MANAGEMENT]
-        balancers = [item for item in own if _service(item) != names.MANAGEMENT]
+        own: dict[str, list[Mapping[str, Any]]] = {}
+        for item in platform:
+            own.setdefault(_service(item), []).append(item)
+        managers, activators = own.pop(names.MANAGEMENT, []), own.pop(names.ACTIVATOR, [])
+        pop_proxies = own.pop(names.POP_PROXY, [])
+        consoles = own.pop(names.CONSOLE, [])
+        balancers = [item for items in own.values() for item in items]
         return RoutablePods(
             versions,
             self.balancers.updated(_addresses(balancers, default_port=names.LOAD_BALANCER_PORT)),
             self.managers.updated(_addresses(managers, default_port=names.MANAGEMENT_PORT)),
+            self.pop_proxies.updated(_addresses(pop_proxies, default_port=names.POP_PORT)),
+            self.consoles.updated(_addresses(consoles, default_port=names.CONSOLE_PORT)),
+            self.activators.updated(_addresses(activators, default_port=names.ACTIVATOR_PORT)),
         )
 
 

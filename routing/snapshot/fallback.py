@@ -24,23 +24,28 @@ def previous_versions(endpoint: Endpoint, pods: Mapping[str, int]) -> list[str]:
     return sorted(version for version, count in pods.items() if count > 0 and version not in named)
 
 
+def former_version(endpoint: Endpoint, pods: Mapping[str, int], created: Mapping[str, str]) -> str:
+    """The oldest of the previous versions that have pods: a younger one was rolled out and never came to serve. Empty
+    where there is none; `created` gives each version's creation time, RFC 3339."""
+    previous = previous_versions(endpoint, pods)
+    return min(previous, key=lambda version: (created.get(version, ""), version), default="")
+
+
 def with_fallback(
     endpoint: Endpoint, pods: Mapping[str, int], created: Mapping[str, str], *, staying: Mapping[str, int]
 ) -> Endpoint:
     """The endpoint with the versions that take its traffic now: a previous one while others have no pod yet.
 
     `staying` counts the pods that are not draining: a version that comes back while its last pods drain is there again
-    with its next pod, and until then the version with pods that stay serves. Of several previous versions the oldest is
-    taken: a younger one was rolled out and never came to serve. `created` gives each version's creation time, RFC 3339.
-    Versions without pods keep their own addresses, with weight 0.
+    with its next pod, and until then the version with pods that stay serves. Versions without pods keep their own
+    addresses, with weight 0.
     """
-    previous = previous_versions(endpoint, staying)
-    if not previous and versions_without_pods(endpoint, pods):
-        previous = previous_versions(endpoint, pods)
-    if not previous or not versions_without_pods(endpoint, staying):
+    former = former_version(endpoint, staying, created)
+    if not former and versions_without_pods(endpoint, pods):
+        former = former_version(endpoint, pods, created)
+    if not former or not versions_without_pods(endpoint, staying):
         return endpoint
-    oldest = min(previous, key=lambda version: (created.get(version, ""), version))
-    serving = ServedVersion(name=oldest, model_uri="", image="")
+    serving = ServedVersion(name=former, model_uri="", image="")
     named = (replace(version, weight=0) for version in endpoint.spec.versions)
     return replace(endpoint, spec=replace(endpoint.spec, versions=(serving, *named)))
 

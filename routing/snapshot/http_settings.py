@@ -3,9 +3,11 @@
 from typing import Final
 
 from headrace.contract import names
-from headrace.routing.snapshot.local_replies import grpc_request, local_replies
+from headrace.routing.snapshot.access_log import access_log
+from headrace.routing.snapshot.local_replies import local_replies
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ADS_SOURCE, Body, extension, seconds
+from headrace.routing.snapshot.tracing import manager_tracing
 
 _PREVIOUS_HOSTS: Final = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -21,12 +23,13 @@ def router() -> Body:
     return extension("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router")
 
 
-def http_manager(role: str, options: Options, *, filters: list[Body], extra: Body) -> Body:
-    """A network filter that serves HTTP/1.1 and HTTP/2 with the route table named after the role."""
+def http_manager(role: str, options: Options, *, filters: list[Body], extra: Body, routes: Body | None = None) -> Body:
+    """A network filter that serves HTTP/1.1 and HTTP/2 with these routes; absent: the table named after the role."""
+    known: Body = {"rds": {"route_config_name": role, "config_source": ADS_SOURCE}}
     body: Body = {
         "stat_prefix": role.replace("-", "_"),
         "codec_type": "AUTO",
-        "rds": {"route_config_name": role, "config_source": ADS_SOURCE},
+        **(known if routes is None else {"route_config": routes}),
         "http_filters": filters,
         "server_name": "headrace",
         "max_request_headers_kb": options.request_headers_kib,
@@ -39,44 +42,11 @@ def http_manager(role: str, options: Options, *, filters: list[Body], extra: Bod
         "stream_idle_timeout": "300s",
         "delayed_close_timeout": "1s",
         "drain_timeout": "5s",
+        **manager_tracing(role, options),
         "local_reply_config": local_replies(options),
-        "access_log": [refusal_log(role)],
+        "access_log": [access_log(role)],
     }
     return extension("envoy.filters.network.http_connection_manager", _MANAGER, {**body, **extra})
-
-
-def refusal_log(role: str) -> Body:
-    """An access log: one JSON line on stdout for every response of 400 and above, and every gRPC status but OK.
-
-    Successes are counted by the stats; a line for each would cost more than the request. Bodies, the query string and
-    the Authorization header are left out: they may hold secrets.
-    """
-    line = {
-        "time": "%START_TIME%",
-        "proxy": role,
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:ORIG_OR_PATH):256%",
-        "endpoint": "%REQ(X-HEADRACE-ENDPOINT)%",
-        "status": "%RESPONSE_CODE%",
-        "grpc_status": "%GRPC_STATUS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "duration_ms": "%DURATION%",
-        "bytes_received": "%BYTES_RECEIVED%",
-        "upstream": "%UPSTREAM_HOST%",
-    }
-    threshold = {"default_value": 400, "runtime_key": "headrace.log_from_status"}
-    from_400 = {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}}
-    grpc_call = {"header_filter": {"header": grpc_request()}}
-    grpc_fault = {"grpc_status_filter": {"statuses": ["OK"], "exclude": True}}
-    logger = extension(
-        "envoy.access_loggers.stdout",
-        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        {"log_format": {"json_format": line}},
-    )
-    refused = {"or_filter": {"filters": [from_400, {"and_filter": {"filters": [grpc_call, grpc_fault]}}]}}
-    return {**logger, "filter": refused}
 
 
 def listener(role: str, options: Options, *, port: int, manager: Body, transport: Body | None = None) -> Body:

@@ -2,7 +2,7 @@
 
 from headrace.contract import names
 from headrace.contract.model_endpoint import ServedVersion
-from headrace.routing.snapshot import http_settings, large_bodies, paths, resources
+from headrace.routing.snapshot import hold, http_settings, large_bodies, paths, resources, tracing
 from headrace.routing.snapshot.clusters import addresses, cluster_name, version_cluster
 from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
@@ -14,9 +14,16 @@ def load_balancer_resources(world: World, options: Options, cache: GenerationalC
     """Everything an Envoy of role names.LOAD_BALANCER holds."""
     versions = [(endpoint.name, version.name) for endpoint in world.endpoints for version in endpoint.spec.versions]
     return resources.role_resources(
-        cluster=[cache(_cluster, *key, options) for key in versions],
-        endpoints=[cache(_addresses, *key, tuple(world.pods.get(key, ()))) for key in versions],
-        listener=[cache(_listener, options)],
+        cluster=[
+            *cache(_hold_clusters, options),
+            *tracing.collector_resources(options),
+            *(cache(_cluster, *key, options) for key in versions),
+        ],
+        endpoints=[
+            cache(_activators, world.activators),
+            *(cache(_addresses, *key, tuple(world.pods.get(key, ())), bool(world.activators)) for key in versions),
+        ],
+        listener=[cache(_listener, options), cache(hold.hold_listener, options)],
         routes=[_route_table(world, options, cache)],
     )
 
@@ -25,9 +32,18 @@ def _cluster(endpoint: str, version: str, options: Options) -> Resource:
     return Resource.of(cluster_name(endpoint, version), version_cluster(endpoint, version, options))
 
 
-def _addresses(endpoint: str, version: str, pods: tuple[PodAddress, ...]) -> Resource:
+def _addresses(endpoint: str, version: str, pods: tuple[PodAddress, ...], held: bool) -> Resource:
+    """Of a version; without pods its requests are `held` where there is an activator."""
     cluster = cluster_name(endpoint, version)
-    return Resource.of(cluster, addresses(cluster, pods))
+    return Resource.of(cluster, hold.hold_addresses(cluster) if held and not pods else addresses(cluster, pods))
+
+
+def _hold_clusters(options: Options) -> tuple[Resource, ...]:
+    return tuple(hold.hold_clusters(options))
+
+
+def _activators(activators: tuple[PodAddress, ...]) -> Resource:
+    return Resource.of(names.ACTIVATOR, hold.activator_addresses(activators))
 
 
 def _listener(options: Options) -> Resource:
@@ -64,6 +80,7 @@ def _virtual_host(endpoint: Endpoint, options: Options) -> Tree:
             "name": endpoint.name,
             "domains": [endpoint.name],
             "retry_policy": http_settings.retry_policy(options, of_fronts=True),
+            "request_headers_to_add": _told_to_activator(endpoint),
             # Used for the retries here; the PopProxy must not retry what was retried here.
             "response_headers_to_remove": [names.UNPROCESSED_HEADER],
             # Retries and mirrored requests need the whole body until the response; the PopProxy has bounded its size.
@@ -71,6 +88,13 @@ def _virtual_host(endpoint: Endpoint, options: Options) -> Tree:
             "routes": [*_http_routes(endpoint), *_grpc_routes(endpoint), _weighted(endpoint)],
         }
     )
+
+
+def _told_to_activator(endpoint: Endpoint) -> list[Body]:
+    """Headers of what the activator must know of a request, where the version has no pod."""
+    milliseconds = str(round(1000 * endpoint.spec.timeout_seconds))
+    told = {names.CLUSTER_HEADER: "%UPSTREAM_CLUSTER%", names.TIMEOUT_HEADER: milliseconds}
+    return [resources.header_option(*header) for header in told.items()]
 
 
 def _http_routes(endpoint: Endpoint) -> list[Body]:

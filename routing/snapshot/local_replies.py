@@ -15,6 +15,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from headrace.contract import console
 from headrace.routing.snapshot import access, body_based_routing, paths
 from headrace.routing.snapshot.options import MEBIBYTE, Options
 from headrace.routing.snapshot.resources import Body, header_option
@@ -90,6 +91,24 @@ _WITH_PULUMI: Final = (
     "Endpoints are made, changed and deleted with Pulumi (headrace.components.ModelEndpoint); here they can be read."
 )
 _NO_MANAGEMENT: Final = "The management API could not be reached; send the request again."
+_NO_CONSOLE: Final = "The console could not be reached; it starts, or the platform has none. Try again."
+ACTIVATOR_LOST_STATUS: Final = 530
+"""Of a request for which no activator could answer, before it is answered as 503."""
+STOPPED_STATUS: Final = 531
+"""Of a request to a stopped endpoint, before it is answered as 503."""
+_STOPPED: Final = (
+    "The endpoint is stopped and answers nothing until it is started again with Pulumi, by the input stopped of its "
+    "ModelEndpoint."
+)
+LIMITED_STATUS: Final = 510
+"""Of a request beyond a limit, before it is answered as 429: Envoy has no flag yet when it chooses the words."""
+_LIMITED: Final = (
+    "More requests came in a minute than the endpoint lets in, of this caller or of all; send it again after the "
+    "seconds that Retry-After says."
+)
+_LOST: Final = (
+    "What held this request until a replica of the model would be ready was lost; no model has seen it: send it again."
+)
 _NO_REPLICA: Final = "No replica of the model is ready yet."
 _FULL: Final = "Too many large request bodies are on their way at once; send it again, or send less in one."
 _NOT_REACHED: Final = "The model could not be reached; send the request again."
@@ -136,6 +155,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
     asked = body_based_routing.asked()
     managed = paths.caller_path_matches(rf"{paths.MANAGEMENT}(\?.*)?")
     about_endpoints = paths.caller_path_matches(rf"({paths.MANAGEMENT}|{paths.HOST_PATHS})(\?.*)?")
+    shown = paths.caller_path_matches(rf"{paths.CONSOLE}(\?.*)?")
     overload, absent = options.overload_retry_seconds, options.absent_retry_seconds
     upgrade = LocalReply(426, "BAD_REQUEST", "Protocol upgrades are not served.")
     return (
@@ -158,12 +178,18 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
         LocalReply(405, "METHOD_NOT_ALLOWED", "This method is not allowed here; Allow says which are."),
         LocalReply(408, "REQUEST_TIMEOUT", "The request did not arrive completely in time; send it again."),
         upgrade,
+        LocalReply(LIMITED_STATUS, "REQUEST_LIMIT_EXCEEDED", _LIMITED, answered_as=429),
         LocalReply(429, "REQUEST_LIMIT_EXCEEDED", _FULL, retry_seconds=overload),
         LocalReply(431, "REQUEST_HEADERS_TOO_LARGE", "The request's line and headers are too large."),
         LocalReply(500, "INTERNAL_ERROR", "The platform failed to handle the request."),
         LocalReply(501, "NOT_IMPLEMENTED", _UNKNOWN_ENCODING, grpc_message="This method is not served."),
         LocalReply(502, "INTERNAL_ERROR", "The model server's answer was not valid HTTP."),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_MANAGEMENT, asked=about_endpoints, retry_seconds=overload),
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_CONSOLE, asked=shown, retry_seconds=absent),
+        # The activator says why, and when to come again.
+        LocalReply(503, "TEMPORARILY_UNAVAILABLE", "%LOCAL_REPLY_BODY%", flags=("UAEX",)),
+        LocalReply(ACTIVATOR_LOST_STATUS, "TEMPORARILY_UNAVAILABLE", _LOST, retry_seconds=overload, answered_as=503),
+        LocalReply(STOPPED_STATUS, "TEMPORARILY_UNAVAILABLE", _STOPPED, answered_as=503),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NO_REPLICA, flags=("UH", "NC"), retry_seconds=absent),
         LocalReply(503, "TEMPORARILY_UNAVAILABLE", _NOT_REACHED, retry_seconds=overload),
         LocalReply(504, "DEADLINE_EXCEEDED", "The model did not answer within the endpoint's time limit."),
@@ -173,7 +199,7 @@ def replies(options: Options) -> tuple[LocalReply, ...]:
 def local_replies(options: Options) -> Body:
     """`local_reply_config` of an HTTP connection manager."""
     return {
-        "mappers": [_said(200), *(mapper for reply in replies(options) for mapper in _mappers(reply))],
+        "mappers": [_said(200), *_to_login(), *(mapper for reply in replies(options) for mapper in _mappers(reply))],
         "body_format": {
             "json_format": {"error_code": "BAD_REQUEST", "message": "The request was refused: %RESPONSE_CODE_DETAILS%."}
         },
@@ -185,6 +211,16 @@ def _said(status: int) -> Body:
     equal = {"op": "EQ", "value": {"default_value": status, "runtime_key": "headrace.unused"}}
     words = {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}}
     return {"filter": {"status_code_filter": {"comparison": equal}}, "body_format_override": words}
+
+
+def _to_login() -> list[Body]:
+    """Leads who opens the console without a token, or with one that is over, to where it is given: a browser shows
+    people no refusal that they can do something about."""
+    shown = paths.caller_path_matches(rf"{paths.CONSOLE}(\?.*)?")
+    missing = LocalReply(401, "UNAUTHENTICATED", "", asked=shown, answered_as=303)
+    said = {"text_format_source": {"inline_string": "Log in."}}
+    lead = {"location": console.LOGIN_PATH}
+    return [_mapper(reply, [], said, lead) for reply in (missing, replace(missing, status=403, token_failed=True))]
 
 
 def grpc_request() -> Body:

@@ -23,6 +23,9 @@ class Options:
     token_lifetime_seconds: int = 24 * 3600
     """Longest `exp - iat` of a caller's token: a token that never expires cannot be revoked."""
 
+    collector: str = ""
+    """Host and port of what takes spans, OTLP over gRPC; empty: nothing is traced."""
+
     body_bytes: int = request_body.LARGEST_BYTES
     """Largest request body; more is 413."""
     large_body_bytes: int = request_body.LARGE_BYTES

@@ -6,7 +6,7 @@ gRPC's paths are the same for every endpoint: metadata or the message names it a
 import re
 from typing import Final
 
-from headrace.contract import names
+from headrace.contract import console, names
 from headrace.routing.snapshot.resources import Body, extension
 
 PROTOCOL_PATHS: Final = ("/v1", "/v2")
@@ -29,6 +29,11 @@ MANAGEMENT: Final = r"/api/2\.0/(serving-)?endpoints(/.*)?"
 """Pattern of the paths of the management API; those without `serving-` are of MLflow's client of deployments."""
 HOST_PATHS: Final = r"/v1/models(/[^/]+)?|/serving-endpoints/models|/v2/?|/v2/models/?|/v2/health/(live|ready)"
 """Pattern of what clients ask the host itself about, in OpenAI's and the Open Inference Protocol."""
+
+CONSOLE: Final = rf"{console.ROOT}(/|/(login|logout|platform)|/(endpoints|static)/.*)?"
+"""Pattern of the console's paths, which are none of an endpoint that is called `console`."""
+CONSOLE_PUBLIC: Final = rf"{console.LOGIN_PATH}|{console.STATIC_PATH}/[a-zA-Z0-9._-]+"
+"""Pattern of those that need no token: where a person gives it, and what that page looks like."""
 
 ENDPOINT_METADATA: Final = "headrace-endpoint"
 """Metadata key of the endpoint's name. Not `x-headrace-…`: the PopProxy removes those from what clients send."""

@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from headrace.contract import names
+from headrace.contract import console, names
 from headrace.routing.snapshot import (
     access,
     body_based_routing,
     http_settings,
     large_bodies,
     paths,
+    rate_limits,
     refused_body,
     resources,
+    tracing,
 )
-from headrace.routing.snapshot.clusters import addresses, balancer_cluster, management_cluster
+from headrace.routing.snapshot.clusters import addresses, balancer_cluster, program_cluster
 from headrace.routing.snapshot.generational_cache import GenerationalCache
+from headrace.routing.snapshot.local_replies import STOPPED_STATUS
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, Resource, RoleResources, Tree, extension, typed
 from headrace.routing.snapshot.world import Endpoint, Keys, World
@@ -27,7 +30,7 @@ CLIENT_CONFIG_PATH: Final = "/.well-known/databricks-config"
 PUBLIC_PATHS: Final = {HEALTH_PATH: 200, CLIENT_CONFIG_PATH: 404}
 """The only paths that need no token, with the statuses of their responses."""
 MANAGEMENT_SECONDS: Final = 30.0
-"""Longest time that an answer about endpoints may take."""
+"""Longest time that an answer about endpoints, or a page of the console, may take."""
 _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 _BUFFER: Final = "envoy.extensions.filters.http.buffer.v3.Buffer"
 
@@ -37,16 +40,27 @@ def pop_proxy_resources(world: World, options: Options, cache: GenerationalCache
     return resources.role_resources(
         cluster=[
             Resource.of(names.LOAD_BALANCER, balancer_cluster(options)),
-            Resource.of(names.MANAGEMENT, management_cluster(options)),
+            *(Resource.of(program, program_cluster(program, options)) for program in (names.MANAGEMENT, names.CONSOLE)),
+            *tracing.collector_resources(options),
         ],
         endpoints=[
             Resource.of(names.LOAD_BALANCER, addresses(names.LOAD_BALANCER, world.balancers)),
             Resource.of(names.MANAGEMENT, addresses(names.MANAGEMENT, world.managers)),
+            Resource.of(names.CONSOLE, addresses(names.CONSOLE, world.consoles)),
         ],
+        extension=[cache(_counters, _limited(world), world.pop_proxies)],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
         listener=[cache(_listener, world.keys, options)],
         routes=[_route_table(world, options, cache)],
     )
+
+
+def _limited(world: World) -> tuple[Endpoint, ...]:
+    return tuple(endpoint for endpoint in world.endpoints if endpoint.spec.limits is not None)
+
+
+def _counters(endpoints: tuple[Endpoint, ...], pop_proxies: int) -> Resource:
+    return rate_limits.counters(endpoints, pop_proxies)
 
 
 def _certificate(options: Options) -> Body:
@@ -82,6 +96,7 @@ def _listener(keys: Keys, options: Options) -> Resource:
         extension(_BUFFER_FILTER, _BUFFER, {"max_request_bytes": options.body_bytes}),
         # After the body, so that a caller over HTTP/2 has sent it when it is refused.
         access.access_filter(),
+        *rate_limits.filters(),
         http_settings.router(),
     ]
     extra: Body = {
@@ -192,12 +207,17 @@ def _rest(options: Options) -> Body:
         _wrong_method(paths.ANY_PROTOCOL, *paths.PROTOCOL_METHODS),
         _wrong_method(body_based_routing.PATH, "POST"),
         _wrong_method(paths.MANAGEMENT, "GET"),
+        _wrong_method(paths.CONSOLE, "GET", "POST"),
         _wrong_method(body_based_routing.INVOCATION_PATH, "POST"),
         _wrong_method(body_based_routing.MODEL_PATH, *paths.PROTOCOL_METHODS),
     )
     managed = [
         _managed({"safe_regex": {"regex": f"{paths.MANAGEMENT}|{paths.HOST_PATHS}"}, "headers": [_methods("GET")]}),
         _managed({"safe_regex": {"regex": paths.GRPC_HOST_PATHS}, "grpc": {}}),
+    ]
+    shown = [
+        _shown(paths.CONSOLE_PUBLIC, access.public_route()),
+        _shown(paths.CONSOLE, access.with_cookie()),
     ]
     # These have no end to wait for, and who sends them reads an early answer.
     tunnel = _refusal("tunnel", 426, {"connect_matcher": {}}, at_once=True)
@@ -209,7 +229,8 @@ def _rest(options: Options) -> Body:
         unknown_call,
         _refusal("unknown", 404, {"prefix": "/"}),
     ]
-    listed = {"routes": [tunnel, *_public_routes(), *managed, *wrong_methods, *refused]}
+    routes = [tunnel, *_public_routes(), *managed, *shown, *wrong_methods, *refused]
+    listed = {"routes": [tracing.untraced(options, route) for route in routes]}
     return {"action": extension("routes", "envoy.config.route.v3.RouteList", listed)}
 
 
@@ -218,6 +239,17 @@ def _managed(match: Body) -> Body:
     action = {"cluster": names.MANAGEMENT, **http_settings.route_times(MANAGEMENT_SECONDS)}
     rules = access.authenticated_route()
     return {"name": names.MANAGEMENT, "match": match, "route": action, "typed_per_filter_config": rules}
+
+
+def _shown(path: str, rules: Body) -> Body:
+    """A route to the console, which shows each caller the endpoints that it may call."""
+    small = typed(f"{_BUFFER}PerRoute", {"buffer": {"max_request_bytes": console.FORM_BYTES}})
+    match = {"safe_regex": {"regex": path}, "headers": [_methods("GET", "POST")]}
+    action = {"cluster": names.CONSOLE, **http_settings.route_times(MANAGEMENT_SECONDS)}
+    return {
+        "name": names.CONSOLE, "match": match, "route": action,
+        "typed_per_filter_config": {_BUFFER_FILTER: small, **rules},
+    }  # fmt: skip
 
 
 def _wrong_method(path: str, *allowed: str) -> Body:
@@ -245,16 +277,20 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
     addresses = [f"{prefix}{endpoint.name}/" for prefix, _ in paths.ADDRESSES]
     common = {
         "request_headers_to_add": [resources.header_option(names.ENDPOINT_HEADER, endpoint.name)],
-        "typed_per_filter_config": access.endpoint_route(endpoint),
+        "typed_per_filter_config": {**access.endpoint_route(endpoint), **rate_limits.limited_route(endpoint)},
     }
     action = {
         "cluster": names.LOAD_BALANCER,
         "host_rewrite_literal": endpoint.name,
         **http_settings.route_times(endpoint.spec.timeout_seconds + options.edge_margin_seconds),
+        **rate_limits.counted_for(endpoint),
     }
 
     def route(match: Body, removed: tuple[str, ...] = (), **rewrite: str) -> Tree:
         name = f"{endpoint.name}:{next(iter(match.values()))}"
+        if endpoint.spec.stopped:
+            rules = access.endpoint_route(endpoint)
+            return _to(Tree.of(resources.direct_response(name, match, STOPPED_STATUS, rules)))
         body: Body = {"name": name, "match": match, "route": {**action, **rewrite}, **common}
         return _to(Tree.of({**body, "request_headers_to_remove": list(removed)} if removed else body))
 

@@ -12,10 +12,11 @@ Body = dict[str, Any]
 CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS: Final = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+EXTENSION: Final = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
-ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
+ORDER: Final = (CLUSTER, ENDPOINTS, SECRET, EXTENSION, LISTENER, ROUTES)
 """The order in which types are sent: no resource refers to one of a later type."""
 
 
@@ -105,7 +106,8 @@ class Snapshot:
 
 def role_resources(**by_type: Iterable[Resource]) -> RoleResources:
     """Files resources under their type; the keywords are the lower-case names of this module's type constants."""
-    types = {"cluster": CLUSTER, "endpoints": ENDPOINTS, "secret": SECRET, "listener": LISTENER, "routes": ROUTES}
+    keys = ("cluster", "endpoints", "secret", "extension", "listener", "routes")
+    types = dict(zip(keys, ORDER, strict=True))
     return {url: {item.name: item for item in by_type.get(key, ())} for key, url in types.items()}
 
 

@@ -9,6 +9,7 @@ from headrace.contract import names
 from headrace.contract.codec import read
 from headrace.contract.declaration import Style
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+from headrace.contract.rollout import steps_fault
 
 TIMEOUT_SECONDS_MAX: Final = 3600
 
@@ -27,6 +28,11 @@ class Endpoint:
 
     name: str
     spec: ModelEndpointSpec
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name of its object."""
+        return names.endpoint_namespace(self.name), self.name
 
     @property
     def weighted(self) -> tuple[ServedVersion, ...]:
@@ -66,6 +72,12 @@ class World:
     """The LoadBalancer's own ready pods."""
     managers: tuple[PodAddress, ...] = ()
     """Ready pods of the management API."""
+    pop_proxies: int = 1
+    """How many PopProxies are ready: each has its share of what is limited."""
+    consoles: tuple[PodAddress, ...] = ()
+    """Ready pods of the console."""
+    activators: tuple[PodAddress, ...] = ()
+    """Ready pods of the activator; without one, requests for a version without pods are refused at once."""
 
 
 def faults_of(name: str, namespace: str, given: Mapping[str, Any]) -> tuple[ModelEndpointSpec | None, list[str]]:
@@ -85,6 +97,13 @@ def faults_of(name: str, namespace: str, given: Mapping[str, Any]) -> tuple[Mode
             faults.append(f"spec.versions weights add up to {total}, must be 100; change the weights")
         if spec.timeout_seconds > TIMEOUT_SECONDS_MAX:
             faults.append(f"spec.timeoutSeconds = {spec.timeout_seconds:g}, must be at most {TIMEOUT_SECONDS_MAX}")
+        if spec.rollout is not None:
+            if len([version for version in spec.versions if version.weight > 0]) != 1:
+                faults.append(
+                    "spec.rollout is given with several weights, must be with one version; remove one of both"
+                )
+            if (fault := steps_fault(spec.rollout.steps)) is not None:
+                faults.append(f"spec.rollout.steps{fault}")
     return spec, faults
 
 

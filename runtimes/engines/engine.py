@@ -82,6 +82,10 @@ class Engine:
         """No limit of its own."""
         return MOST_AT_ONCE
 
+    def given_up(self) -> int:
+        """None: an engine that hangs is replaced with its calls."""
+        return 0
+
     def room(self) -> float:
         """Not known of an engine."""
         return 0.0

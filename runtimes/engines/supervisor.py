@@ -21,7 +21,8 @@ from headrace import runtimes
 from headrace.contract.runtime import EnginePlan, filled
 from headrace.runtimes.engines.client import Client, EngineLost
 from headrace.runtimes.pod import processes
-from headrace.runtimes.pod.logs import Pipe
+from headrace.runtimes.pod.log_outlet import Outlet
+from headrace.runtimes.pod.model_output import Pipe
 from headrace.runtimes.pod.restarts import BackOff
 from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.pod.watched_process import WatchedProcess, ending
@@ -57,10 +58,12 @@ class Supervisor:
         on_exit: Callable[[], None],
         on_failed: Callable[[str], None],
         on_ready: Callable[[], None],
+        outlet: Outlet | None = None,
     ) -> None:
         self._settings, self._plan = settings, plan
         self._on_exit, self._on_failed, self._on_ready = on_exit, on_failed, on_ready
         self._stdout, self._stderr = pipes[0]
+        self._outlet = outlet
         self._home = settings.run_directory / "engine"
         self._process: WatchedProcess | None = None
         self._ended = asyncio.Event()
@@ -77,7 +80,7 @@ class Supervisor:
         """Starts the engine, or adopts the one of a former front, and looks after it from now on."""
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for pipe in (self._stdout, self._stderr):
-            pipe.listen()
+            pipe.listen(self._outlet)
         self._task = asyncio.create_task(self._look_after())
 
     async def stop(self) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from headrace.contract import evidence, metrics
+from headrace.contract import answer_samples, evidence, metrics
 from headrace.contract.codec import encode
 from headrace.contract.declaration import Style
 from headrace.runtimes.calls import Outcome
+from headrace.runtimes.http.answer_samples import AnswerSamples
 from headrace.runtimes.http.exchange import Exchange
 from headrace.runtimes.http.listener import is_loopback, is_own
 from headrace.runtimes.http.routes import Handled, Route
@@ -24,9 +25,12 @@ from headrace.runtimes.protocols.errors import Failure, Reason
 
 if TYPE_CHECKING:
     from headrace.runtimes.http.protocol_proof import ProtocolProof
+    from headrace.runtimes.http.recorder import Recorder
+    from headrace.runtimes.pod.log_outlet import Outlet
 
 _TEXT = ((b"content-type", b"text/plain; version=0.0.4"),)
 
+_NOT_FOR_THE_MODEL: Final = Failure(Reason.FORBIDDEN, "Answers are the rollout controller's to compare.")
 _NOT_FROM_HERE: Final = Failure(
     Reason.FORBIDDEN, "The concurrency limit is the autoscaler's to set, and nobody's within the pod."
 )
@@ -39,13 +43,19 @@ class Admin:
         self,
         served: Served,
         usage: Usage,
+        samples: AnswerSamples,
         *,
         of_engine: Callable[[], Awaitable[bytes]] | None = None,
         proof: "Callable[[], ProtocolProof | None]" = lambda: None,
+        recorder: "Recorder | None" = None,
+        outlet: "Outlet | None" = None,
     ) -> None:
         """`of_engine`: an engine's own metrics, in the same format; None without an engine. `proof`: what was proven;
-        None while nobody has looked."""
+        None while nobody has looked. `recorder`: what keeps records of requests; None: nothing does.
+        `outlet`: what writes lines of the log; None: nothing counts them."""
+        self._recorder, self._outlet = recorder, outlet
         self._served, self._usage, self._of_engine, self._proof = served, usage, of_engine, proof
+        self._samples = samples
         self._at_loopback = is_loopback(served.settings.host)
 
     def routes(self) -> dict[str, Route]:
@@ -53,6 +63,7 @@ class Admin:
         return {
             metrics.METRICS_PATH: Route("GET", self._metrics),
             metrics.CONCURRENCY_PATH: Route("GET, PUT", self._concurrency),
+            answer_samples.ANSWERS_PATH: Route("GET", self._answers),
             evidence.PROOF_PATH: Route("GET", self._proven),
             evidence.INFERENCE_REQUEST_PATH: Route("GET", self._inference_request),
         }
@@ -63,6 +74,11 @@ class Admin:
         if looked is None or looked.proof is None:
             return self._served.not_ready()
         return Answer(200, orjson.dumps(encode(looked.proof, Style.KUBERNETES)))
+
+    def _answers(self, exchange: Exchange) -> Handled:
+        if self._comes_from_the_pod(exchange):
+            return _NOT_FOR_THE_MODEL
+        return Answer(200, orjson.dumps([encode(sample) for sample in self._samples.asked()]))
 
     def _inference_request(self, exchange: Exchange) -> Handled:
         del exchange
@@ -109,8 +125,10 @@ class Admin:
         metric(metrics.FRONT_CPU_RATIO, "gauge", usage.cpu_ratio)
         metric(metrics.FRONT_MEMORY_RATIO, "gauge", usage.memory_ratio)
         metric(metrics.FRONT_IO_WAIT_RATIO, "gauge", usage.io_wait_ratio)
+        metric(metrics.FRONT_MEMORY_BYTES, "gauge", usage.memory_bytes)
+        metric(metrics.FRONT_CPU_THROTTLED_SECONDS, "counter", usage.throttled_seconds)
         for status, count in sorted(requests.answers.items()):
-            metric("headrace_answers_total", "counter", count, f',code="{status}"')
+            metric(metrics.FRONT_ANSWERS, "counter", count, f',code="{status}"')
         if not backend.schedules:
             calls = dispatcher.calls()
             metric(metrics.FRONT_CALLS, "counter", requests.batches)
@@ -126,6 +144,17 @@ class Admin:
         metric("headrace_workers_ready", "gauge", backend.ready_workers)
         for name, kind, value in backend.figures():
             metric(name, kind, value)
+        if self._recorder is not None:
+            ring = self._recorder.ring
+            metric(metrics.RECORDS_ATTEMPTED, "counter", ring.attempted)
+            metric(metrics.RECORDS_SAMPLED_OUT, "counter", ring.sampled_out)
+            metric(metrics.RECORDS_SPOOLED, "counter", self._recorder.spooled)
+            for reason, count in ring.dropped.items():
+                metric(metrics.RECORDS_DROPPED, "counter", count, f',reason="{reason}"')
+        if self._outlet is not None:
+            metric(metrics.LOG_LINES, "counter", self._outlet.written)
+            for reason, count in self._outlet.dropped.items():
+                metric(metrics.LOG_LINES_DROPPED, "counter", count, f',reason="{reason}"')
         lines += start.exposition(served.start, labels)
         return "\n".join(lines) + "\n"
 

@@ -7,11 +7,10 @@ import random
 import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from headrace.contract import names
+from headrace.contract import log_line, names
 from headrace.runtimes.calls import Call, Outcome
 from headrace.runtimes.protocols import errors
 from headrace.runtimes.protocols.answers import Answer, Events, Headers
@@ -23,13 +22,31 @@ log = logging.getLogger("headrace.front")
 
 _REQUEST_ID: Final = names.REQUEST_ID_HEADER.encode()
 _IDENTITY: Final = re.compile(rb"[!-~]{1,128}")
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
+"""Of W3C Trace Context: version, trace, span, flags."""
 _EVENT_STREAM: Final = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"))
+MOST_RECORDED_BYTES: Final = 4 * 1024 * 1024
+"""Of a stream: a longer one is recorded up to the piece with which it has so many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class RecordedCall(NamedTuple):
+    """When a request waited and its model was called, in seconds since the head of the request had come."""
+
+    queued: float
+    started: float
+    """When the batch that it was in began."""
+    ended: float
+    seconds: float | None
+    """The model's own; None where the backend does not tell."""
+    requests: int
+    """Requests in the batch."""
+
+
+class Record(NamedTuple):
     """What can be kept of one exchange."""
 
+    predicts: bool
+    """Whether it asked for a prediction."""
     method: str
     path: str
     headers: Headers
@@ -41,13 +58,15 @@ class Record:
     status: int
     """HTTP status of the outcome; of gRPC, the one that HTTP would have; 499: the caller left before the answer."""
     answer: bytes
-    """Body of the answer, streamed pieces one after the other."""
+    """Body of the answer, streamed pieces one after the other, up to MOST_RECORDED_BYTES."""
     arrived: float
     """When the head of the request had come, in seconds since the epoch."""
     seconds: float
     """From then until the last byte of the answer was written."""
     version: str
     """The version of the model that served; empty where the pod was told none."""
+    call: RecordedCall | None = None
+    """None where the model was not called, or its protocol does not tell when."""
 
 
 class Shell(Protocol):
@@ -64,6 +83,8 @@ class Shell(Protocol):
     """The header Date, as it is now."""
     on_record: Callable[[Record], None] | None
     """Called with each exchange that has ended; None: nothing is kept."""
+    on_fault: "Callable[[Exchange], None] | None"
+    """Called with each exchange that asked for a prediction and got none; None: nobody is told."""
     abandon: Callable[[Call], None]
     """Told that nobody waits for a call any more."""
 
@@ -91,8 +112,8 @@ class Exchange:
     """A request whose head has come, until its answer has left or its caller has."""
 
     __slots__ = (
-        "_held", "_shell", "_writer", "arrived", "body", "call", "counts", "dialect", "ended", "fields", "headers",
-        "keep_alive", "method", "path", "query", "recorded", "status", "task", "version_1_0",
+        "_held", "_identity", "_shell", "_writer", "arrived", "body", "call", "counts", "dialect", "ended", "fields",
+        "headers", "keep_alive", "method", "path", "query", "recorded", "status", "task", "version_1_0",
     )  # fmt: skip
 
     def __init__(
@@ -118,6 +139,7 @@ class Exchange:
         self.recorded: list[bytes] = []
         """Streamed pieces, while records are kept."""
         self._held = 0
+        self._identity = b""
 
     def takes_memory(self, size: int) -> bool:
         """Counts so many bytes more for it, if the pod's memory has room for them."""
@@ -140,6 +162,7 @@ class Exchange:
         self.task = asyncio.get_running_loop().create_task(self._run(work))
 
     async def _run(self, work: Coroutine[Any, Any, Outcome]) -> None:
+        log_line.ABOUT.set(self.named)  # of this task alone
         outcome: Outcome = errors.FAILED_INSIDE
         try:
             outcome = await work
@@ -177,11 +200,14 @@ class Exchange:
             before, after = self._head(answer.status, answer.headers, len(answer.body), closes)
             body = b"" if self.method == "HEAD" else answer.body
         identity = self.identity()
+        self._keep(identity, answer.body)
         self._writer.write(b"".join((before, identity, after, body)))
-        self._end(identity, answer.body, closes=closes)
+        self._end(closes=closes)
 
     async def _stream(self, events: Events) -> None:
-        closes, writer, kept = self._closes() or self.version_1_0, self._writer, self._shell.on_record is not None
+        log_line.ABOUT.set(self.named)
+        closes, writer = self._closes() or self.version_1_0, self._writer
+        kept = MOST_RECORDED_BYTES if self._shell.on_record is not None else 0
         framing = () if self.version_1_0 else ((b"transfer-encoding", b"chunked"),)
         before, after = self._head(200, (*_EVENT_STREAM, *framing), None, closes)
         identity = self.identity()
@@ -192,16 +218,18 @@ class Exchange:
                     framed = piece if self.version_1_0 else b"%x\r\n%s\r\n" % (len(piece), piece)
                     writer.write(unsent + framed)
                     unsent = b""
-                    if kept:
+                    if kept > 0:
+                        kept -= len(piece)
                         self.recorded.append(piece)
                     await writer.drained()
         except Exception:
             log.exception("an answer was broken off")
             writer.abort()
             return
+        self._keep(identity, b"".join(self.recorded))
         writer.write(unsent if self.version_1_0 else unsent + b"0\r\n\r\n")
         self.task = None
-        self._end(identity, b"".join(self.recorded), closes=closes)
+        self._end(closes=closes)
 
     def _closes(self) -> bool:
         return self._shell.draining or not self.keep_alive
@@ -217,21 +245,38 @@ class Exchange:
 
     def identity(self) -> bytes:
         """The caller's request id where it is usable, else one of our own: unique, not hard to guess."""
-        given = self.fields.get(_REQUEST_ID)
-        if given is not None and _IDENTITY.fullmatch(given):
-            return given
-        return b"%032x" % random.getrandbits(128)
+        if not self._identity:
+            given = self.fields.get(_REQUEST_ID)
+            usable = given is not None and _IDENTITY.fullmatch(given)
+            self._identity = given if given is not None and usable else b"%032x" % random.getrandbits(128)
+        return self._identity
 
-    def _end(self, identity: bytes, answer: bytes, *, closes: bool) -> None:
-        """The answer has left: the one place where a record of an exchange is taken."""
+    def named(self) -> Mapping[str, str]:
+        """Its request id and, of a trace that it is in, the ids of trace and span, as fields of a line in the log."""
+        known = {log_line.REQUEST_ID: self.identity().decode()}
+        found = _TRACEPARENT.fullmatch(self.fields.get(b"traceparent", b""))
+        if found is not None:
+            known |= {log_line.TRACE_ID: found[1].decode(), log_line.SPAN_ID: found[2].decode()}
+        return known
+
+    def _keep(self, identity: bytes, answer: bytes) -> None:
+        """The answer is about to leave: the one place where its record is taken.
+
+        Before its last bytes and not after: a process that is killed between the two has answered what nobody recorded.
+        """
+        if self._shell.on_record is not None:
+            self._record(self._shell.on_record, identity, answer)
+
+    def _end(self, *, closes: bool) -> None:
+        """The answer has left."""
         self.ended = True
         self.call = None  # which refers to this exchange: both are freed now, and not by a collection of garbage
         if self._held:
             self.hold(0)
         if self.counts:
             self._shell.metrics.answers[self.status] += 1
-        if self._shell.on_record is not None:
-            self._record(self._shell.on_record, identity, answer)
+            if self.status >= 400 and self._shell.on_fault is not None:
+                self._shell.on_fault(self)
         self._writer.answered(closes=closes)
 
     def left(self) -> None:
@@ -245,21 +290,30 @@ class Exchange:
         if self.task is not None:
             self.task.cancel()
         self.hold(0)
+        self.status = 499
+        if self.counts and self._shell.on_fault is not None:
+            self._shell.on_fault(self)
         if self._shell.on_record is not None:
-            self.status = 499
             self._record(self._shell.on_record, b"", b"".join(self.recorded))
 
     def _record(self, take: Callable[[Record], None], identity: bytes, answer: bytes) -> None:
         seconds = time.monotonic() - self.arrived
         record = Record(
-            method=self.method, path=self.path, headers=self.headers, body=self.body, identity=identity.decode(),
-            status=self.status, answer=answer, arrived=time.time() - seconds, seconds=seconds,
-            version=self._shell.version,
+            predicts=self.counts, method=self.method, path=self.path, headers=self.headers, body=self.body,
+            identity=identity.decode(), status=self.status, answer=answer, arrived=time.time() - seconds,
+            seconds=seconds, version=self._shell.version, call=self._called(),
         )  # fmt: skip
         try:
             take(record)
         except Exception:  # a request is answered whether or not its record is kept
             log.exception("a record was lost")
+
+    def _called(self) -> RecordedCall | None:
+        call, began = self.call, self.arrived
+        if call is None or call.times is None:
+            return None
+        started, ended, seconds, requests = call.times
+        return RecordedCall(call.arrived - began, started - began, ended - began, seconds, requests)
 
 
 @functools.lru_cache(maxsize=64)  # alike for a second, until the date changes

@@ -12,8 +12,10 @@ from headrace.contract import names
 from headrace.contract.runtime import EnginePlan
 from headrace.runtimes.calls import Backend, Call
 from headrace.runtimes.http.admin import Admin
+from headrace.runtimes.http.answer_samples import AnswerSamples
 from headrace.runtimes.http.connection import Connection
-from headrace.runtimes.http.exchange import Record
+from headrace.runtimes.http.exchange import Exchange, Record
+from headrace.runtimes.http.fault_log import FaultLog
 from headrace.runtimes.http.open_inference_routes import InferenceModel, OpenInferenceRoutes, missing
 from headrace.runtimes.http.openai_routes import OpenAIRoutes
 from headrace.runtimes.http.pod_routes import PodRoutes
@@ -21,7 +23,8 @@ from headrace.runtimes.http.routes import Route, Router
 from headrace.runtimes.http.scoring_routes import ScoringRoutes
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.pod.cgroup import Usage
-from headrace.runtimes.pod.logs import Pipe
+from headrace.runtimes.pod.log_outlet import Outlet
+from headrace.runtimes.pod.model_output import Pipe
 from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.protocols import errors
 from headrace.runtimes.protocols.answers import Headers
@@ -35,6 +38,7 @@ from headrace.runtimes.workers.pool import Pool
 
 if TYPE_CHECKING:
     from headrace.runtimes.http.protocol_proof import ProtocolProof
+    from headrace.runtimes.http.recorder import Recorder
 
 log = logging.getLogger("headrace.front")
 
@@ -59,9 +63,12 @@ class Front:
         pipes: Sequence[tuple[Pipe, Pipe]],
         on_fatal: Callable[[str], None],
         began: float | None = None,
+        outlet: Outlet | None = None,
     ) -> None:
-        """`on_fatal` ends the pod; `began`: when its process started, in monotonic seconds, None where not known."""
-        self.settings = settings
+        """`on_fatal` ends the pod; `began`: when its process started, in monotonic seconds, None where not known.
+        `outlet`: where lines of callers and of the model go; None: they are not written."""
+        self.settings, self._outlet = settings, outlet
+        self.on_fault: Callable[[Exchange], None] | None = None if outlet is None else FaultLog(outlet).tell
         self.usage = Usage(settings.cores, settings.memory_bytes)
         self.metrics = RequestMetrics(time.monotonic)
         self.memory = MemoryAccount(settings.memory_bytes)
@@ -82,7 +89,8 @@ class Front:
         self.common: Headers = ()
         if settings.version:
             self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
-        self.on_record: Callable[[Record], None] | None = None
+        self.recorder = _recorder(settings)
+        self.on_record: Callable[[Record], None] | None = None if self.recorder is None else self.recorder.take
         self._sweeper: asyncio.Task[None] | None = None
         self.backend: Backend
         self.inference: InferenceModel
@@ -93,14 +101,18 @@ class Front:
         self.dispatcher.workers = self.backend.workers
         self._router = Router(routes, self._missing)
         self.handle, self.allowed = self._router.handle, self._router.allowed
-        admin = Admin(self.served, self.usage, of_engine=self._of_engine, proof=lambda: self._proof)
+        samples = AnswerSamples(self)
+        admin = Admin(
+            self.served, self.usage, samples, of_engine=self._of_engine, proof=lambda: self._proof,
+            recorder=self.recorder, outlet=outlet,
+        )  # fmt: skip
         self.administer = Router(admin.routes()).handle
 
     def _by_workers(self, pipes: Sequence[tuple[Pipe, Pipe]]) -> dict[str, Route]:
         served = self.served
         pool = Pool(
             self.settings, self.dispatcher, pipes=pipes, on_exit=self._exited, on_failed=served.failed,
-            on_first=self._begun, memory_ratio=self.usage.memory_ratio,
+            on_first=self._begun, memory_ratio=self.usage.memory_ratio, outlet=self._outlet,
         )  # fmt: skip
         self.backend = pool
         model = _Described(pool)
@@ -125,8 +137,9 @@ class Front:
                 self._proof.engine_ready(plan.name, supervisor.pid, created)
 
         supervisor = Supervisor(
-            self.settings, plan, pipes=pipes, on_exit=self._exited, on_failed=served.failed, on_ready=engine_ready
-        )
+            self.settings, plan, pipes=pipes, on_exit=self._exited, on_failed=served.failed, on_ready=engine_ready,
+            outlet=self._outlet,
+        )  # fmt: skip
         engine = Engine(supervisor, self.dispatcher, timeout_seconds=self.settings.timeout_seconds)
         self.backend, self._of_engine = engine, engine.metrics
         self.inference = routes = EngineRoutes(served, engine, plan)
@@ -164,6 +177,8 @@ class Front:
             self.backend.kill()  # nobody would be there for it
             raise
         self._sweeper = asyncio.create_task(self._sweep())
+        if self.recorder is not None:
+            self.recorder.start()
 
     def drain(self) -> None:
         """Not ready from now on, and every answer is its connection's last."""
@@ -175,6 +190,8 @@ class Front:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.backend.stop()
+        if self.recorder is not None:
+            self.recorder.stop()
 
     async def _sweep(self) -> None:
         tended = 0.0
@@ -203,6 +220,19 @@ class _Described:
         if self._model is UNDESCRIBED and self._pool.description is not None:
             self._model = DescribedModel(self._pool.description)
         return self._model
+
+
+def _recorder(settings: Settings) -> "Recorder | None":
+    """What keeps records, where any are kept; a pod that has no place for them serves all the same."""
+    if settings.recording is None:
+        return None
+    from headrace.runtimes.http.recorder import Recorder
+
+    try:
+        return Recorder(settings.recording, settings.run_directory)
+    except OSError as error:
+        log.error("no requests are recorded, there is no place for records: %s", error)
+        return None
 
 
 def _limit(settings: Settings) -> int:

@@ -28,7 +28,7 @@ from headrace.contract.errors import InputError
 from headrace.contract.evidence import Proof
 from headrace.runtimes.calls import Backend, Batch, Call, Outcome, Work
 from headrace.runtimes.http.connection import Connection
-from headrace.runtimes.http.exchange import Record
+from headrace.runtimes.http.exchange import Exchange, Record
 from headrace.runtimes.http.grpc_routes import GrpcRoutes
 from headrace.runtimes.http.open_inference_routes import OpenInferenceRoutes, paths_of
 from headrace.runtimes.http.routes import Router
@@ -297,6 +297,7 @@ class _Desk:
         self.version = settings.version
         self.common: Headers = ()
         self.on_record: Callable[[Record], None] | None = None
+        self.on_fault: Callable[[Exchange], None] | None = None
         served = Served(settings, self.dispatcher, on_fatal=lambda reason: None)
         served.backend = cast(Backend, _ReadyBackend())
         inference = OpenInferenceRoutes(served, lambda: model)
@@ -335,6 +336,10 @@ class _Keeper:
         return 8
 
     free = width
+
+    def given_up(self) -> int:
+        """None."""
+        return 0
 
     def room(self) -> float:
         """The same."""

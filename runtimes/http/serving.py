@@ -10,7 +10,7 @@ from headrace.runtimes.http.front import Front
 from headrace.runtimes.http.listener import open_listener
 from headrace.runtimes.http.parent import FATAL, Heartbeat, Parent
 from headrace.runtimes.http.server import Server
-from headrace.runtimes.pod import logs, processes
+from headrace.runtimes.pod import log_outlet, model_output, processes
 from headrace.runtimes.pod.settings import Settings
 
 log = logging.getLogger("headrace.front")
@@ -29,22 +29,28 @@ def run(settings: Settings, *, began: float | None = None) -> int:
     named = [f"http://{settings.host}:{listening.getsockname()[1]}" for listening in listeners]
     log.info("listening at %s", ", with the admin interface at ".join(named))
     # Made here: what workers print survives the serving process.
-    pipes = logs.pipes(settings.worker_count + 1)
+    pipes = model_output.pipes(settings.worker_count + 1)
 
     def serve(heartbeat: Heartbeat) -> int:
+        outlet = log_outlet.of_pod(os.environ)  # with a thread, so not before this process was made
+        outlet.start()
+
+        def end(reason: str) -> None:
+            """Ends the pod."""
+            del reason  # logged and written to the termination log where it arose
+            outlet.stop()
+            os._exit(FATAL)
+
         async def serving() -> None:
-            front = Front(settings, pipes=pipes, on_fatal=end, began=began)
+            front = Front(settings, pipes=pipes, on_fatal=end, began=began, outlet=outlet)
             await Server(front, listeners).run(heartbeat)
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serving())
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serving())
+        finally:
+            outlet.stop()
         return 0
 
     processes.withhold()  # from the model, which runs as the same user
     return Parent(serve, listeners).run()
-
-
-def end(reason: str) -> None:
-    """Ends the pod."""
-    del reason  # logged and written to the termination log where it arose
-    os._exit(FATAL)

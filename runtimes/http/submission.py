@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from headrace.contract import trace_context
 from headrace.runtimes.calls import Waiting, Work
 from headrace.runtimes.http.exchange import Exchange
 from headrace.runtimes.http.served import Served
 from headrace.runtimes.protocols import request_body
 from headrace.runtimes.protocols.errors import Failure
 
+_TRACE: Final = trace_context.HEADER.encode()
 LOOKS_EVERY: Final = 32
 """Refusals, some 15 µs each, between two looks at what the workers have answered: thousands to refuse must not keep an
 idle worker from its next call."""
@@ -47,4 +49,5 @@ def submit(
     if isinstance(call, Failure):
         return call
     exchange.call = call
+    call.trace = exchange.fields.get(_TRACE)
     return None

@@ -14,6 +14,11 @@ class Ratios:
     io_wait_ratio: float | None
     cpu_seconds: float | None
     """CPU-seconds since the pod was first seen ready."""
+    throttled_seconds: float | None
+    """Seconds, since the cgroup began, in which its processes were kept from the cores because its quota was used up;
+    None without a quota."""
+    memory_bytes: float | None
+    """The working set: memory less the file pages that nobody uses."""
 
 
 class Usage:
@@ -48,6 +53,8 @@ class Usage:
             memory_ratio=self.memory_ratio(),
             io_wait_ratio=io_ratio,
             cpu_seconds=None if cpu is None or self._started is None else cpu - self._started,
+            throttled_seconds=self._throttled_seconds(),
+            memory_bytes=self.memory_bytes(),
         )
 
     def _text(self, name: str) -> str | None:
@@ -70,10 +77,20 @@ class Usage:
         nanos = self._text("cpuacct/cpuacct.usage")
         return None if nanos is None else float(nanos) / 1e9
 
+    def _throttled_seconds(self) -> float | None:
+        micros = self._field("cpu.stat", "throttled_usec")
+        if micros is not None:
+            return micros / 1e6
+        nanos = self._field("cpu/cpu.stat", "throttled_time")
+        return None if nanos is None else nanos / 1e9
+
     def memory_ratio(self) -> float | None:
         """Working set over the limit now."""
-        if self._memory_bytes is None:
-            return None
+        used = None if self._memory_bytes is None else self.memory_bytes()
+        return None if used is None or self._memory_bytes is None else min(1.0, used / self._memory_bytes)
+
+    def memory_bytes(self) -> float | None:
+        """Working set now."""
         used, stat = self._text("memory.current"), "memory.stat"
         key = "inactive_file"
         if used is None:
@@ -81,7 +98,7 @@ class Usage:
         if used is None:
             return None
         inactive = self._field(stat, key)
-        return min(1.0, max(0.0, (float(used) - (0.0 if inactive is None else inactive)) / self._memory_bytes))
+        return max(0.0, float(used) - (0.0 if inactive is None else inactive))
 
     def _io_wait_seconds(self) -> float | None:
         for line in (self._text("io.pressure") or "").splitlines():

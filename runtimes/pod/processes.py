@@ -152,14 +152,17 @@ THREAD_VARIABLES = (
 )
 
 
-def environment(base: dict[str, str], *, threads: int, home: Path) -> dict[str, str]:
+def environment(base: dict[str, str], *, threads: int, home: Path, programs: Path | None = None) -> dict[str, str]:
     """A worker's environment: the pod's, without our packages, with numeric libraries kept to the worker's share.
 
     Left alone, each library of each worker starts a thread for every core of the node and they fight. What the
-    deployer set stays.
+    deployer set stays. Programs in the folder `programs` are found before others, as in an environment that MLflow
+    has activated: a model may start those that its packages or conda brought.
     """
     made = {key: value for key, value in base.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     for name in THREAD_VARIABLES:
         made.setdefault(name, str(threads))
     made.setdefault("HOME", str(home))
+    if programs is not None:
+        made["PATH"] = os.pathsep.join(filter(None, (str(programs), made.get("PATH", os.defpath))))
     return made

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace.contract import names
 from headrace.contract.errors import InputError
+from headrace.contract.inference_table import ENV_RECORDING, Recording
 from headrace.contract.runtime import ENV_ENGINE, EnginePlan
 
 ROTATION_SECONDS = 5.0
@@ -54,6 +55,8 @@ class Settings:
     """Where Kubernetes looks for the reason of an exit; left alone when it does not exist."""
     engine: EnginePlan | None = None
     """How to start somebody else's program that serves the model; None: our own workers serve it."""
+    recording: Recording | None = None
+    """Which requests are recorded, and where; None: none is."""
     failure_hold_seconds: float = 10.0
     """How long a model that cannot be served keeps saying why at /ping before the pod exits."""
 
@@ -120,6 +123,17 @@ def _engine(plan: Path | None, environment: Mapping[str, str], faults: list[str]
         return None
 
 
+def _recording(environment: Mapping[str, str], faults: list[str]) -> Recording | None:
+    text = environment.get(ENV_RECORDING, "")
+    if not text:
+        return None
+    try:
+        return Recording.from_json(json.loads(text))
+    except (ValueError, InputError) as error:
+        faults.append(f"{ENV_RECORDING} must be the JSON of a Recording: {error}")
+        return None
+
+
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Reads the command line and the environment. InputError names every value that cannot be used."""
     parser = argparse.ArgumentParser(
@@ -152,6 +166,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     engine = _engine(given.plan, environment, faults)
     if engine is not None and not os.access(given.python, os.X_OK):
         given.python = Path("/usr/bin/python3")  # an engine's image has no environment of the model's
+    recording = _recording(environment, faults)
     concurrency = _number(environment, names.ENV_CONCURRENCY, least=1, faults=faults)
     workers = _number(environment, names.ENV_WORKERS, least=1, faults=faults)
     grace = _number(environment, names.ENV_GRACE_SECONDS, least=0, faults=faults)
@@ -179,6 +194,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         timeout_seconds=names.DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
         run_directory=given.run_directory or Path(f"/tmp/headrace-{given.port}"),
         engine=engine,
+        recording=recording,
         termination_log=given.termination_log,
         failure_hold_seconds=given.failure_hold_seconds,
     )

@@ -77,6 +77,7 @@ def _read_tensor(at: int, described: Any, raw: Sequence[bytes]) -> Tensor:
         values = list(getattr(described.contents, CONTENTS[datatype]))
         if len(values) != count:
             raise fault(f"{place} has {len(values)} elements, its shape needs {count}")
+        tensors.require_fit(datatype, values, place)  # int_contents carries INT8 too
         if datatype == "BYTES":
             values = tensors.texts(values, place)
     return Tensor(name=described.name, datatype=datatype, shape=shape, values=values)

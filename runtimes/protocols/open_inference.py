@@ -123,6 +123,7 @@ def _read_tensor(described: Any, raw: bytes, place: str) -> tuple[Tensor, bytes]
         values = tensors.flat(described["data"])
         if len(values) != count:
             raise fault(f"{place} has {len(values)} elements, its shape needs {count}")
+        tensors.require_fit(datatype, values, place)
         if datatype in ("FP32", "FP64") and int in set(map(type, values)):
             values = [float(value) if type(value) is int else value for value in values]  # 1 is 1.0 by its datatype
     return Tensor(name=name, datatype=datatype, shape=shape, values=values), raw

@@ -140,6 +140,26 @@ def holds(datatype: str, values: Sequence[Any]) -> bool:
     return not values or (bounds[0] <= min(values) and max(values) <= bounds[1])
 
 
+def require_fit(datatype: str, values: Sequence[Any], place: str) -> None:
+    """Raises InputError, naming their `place`, where a whole number is none that the datatype has, or a truth value is
+    missing: NumPy would make another of it. Nulls elsewhere are the model's to judge."""
+    if datatype == "BOOL":
+        wrong = None in values
+    elif (bounds := _BOUNDS.get(datatype)) is None:
+        return
+    else:
+        low, high = bounds
+        kinds = set(map(type, values))
+        if kinds <= {int}:
+            wrong = bool(values) and not low <= min(values) <= max(values) <= high
+        else:
+            numbers = [value for value in values if isinstance(value, (int, float))]
+            wrong = any(not low <= number <= high or number != int(number) for number in numbers)
+    if wrong:
+        rule = "true or false" if datatype == "BOOL" else f"whole numbers from {low} to {high}"
+        raise fault(f"{place} must hold {rule}, by its datatype {datatype}; give the datatype of the values")
+
+
 def texts(values: Sequence[bytes], place: str) -> list[str]:
     """Elements of BYTES as texts; InputError, naming their `place`, where they are not UTF-8."""
     try:

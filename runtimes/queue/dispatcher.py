@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from headrace.runtimes.calls import Batch, Call, Outcome, Stream, Waiting, Work, Worker
+from headrace.contract import log_line
+from headrace.runtimes.calls import Batch, Call, CallTimes, Outcome, Stream, Waiting, Work, Worker
 from headrace.runtimes.protocols.errors import Failure
 from headrace.runtimes.queue.admission import Admission
 from headrace.runtimes.queue.batching import BatchSize, CallCurve
@@ -55,6 +56,7 @@ class Dispatcher:
         call = self.admit(work, outcome, timeout_seconds=timeout_seconds)
         if isinstance(call, Failure):
             return call
+        call.about = log_line.ABOUT.get()
         try:
             return await outcome
         except asyncio.CancelledError:
@@ -68,6 +70,7 @@ class Dispatcher:
         call = self.admit(work, ending, pieces)
         if isinstance(call, Failure):
             return call
+        call.about = log_line.ABOUT.get()
         try:
             first = await pieces.get()
             if first is None:
@@ -140,7 +143,9 @@ class Dispatcher:
                 continue
             room = self.admission.limit - self.metrics.executing
             if room <= 0:
-                return
+                room += sum(worker.given_up() for worker in self.workers)
+                if room <= 0:
+                    return
             free = [worker for worker in self.workers if worker.free() > 0]
             if not free:
                 return
@@ -199,7 +204,9 @@ class Dispatcher:
         self.admission.judge()
         if self._queue and self._worth_a_call():
             self.pump()  # the worker has its next call before the answers of the last are written
+        times = CallTimes(batch.started, now, seconds, count)
         for call, outcome in zip(batch.calls, outcomes, strict=True):
+            call.times = times
             call.settle(outcome)
         if self._queue:
             self._pump_soon()

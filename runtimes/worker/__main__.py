@@ -11,7 +11,6 @@ import faulthandler
 import gc
 import importlib
 import importlib.util
-import logging
 import os
 import sys
 
@@ -37,7 +36,6 @@ def main() -> int:
     parser.add_argument("--descriptor", type=int, default=None, help="the open connection of a worker that begins anew")
     parser.add_argument("--taken", type=int, default=None, help="shared memory that says which call was taken up last")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if arguments.descriptor is None:
         os.nice(YIELDING)
     folder = os.path.dirname(os.path.abspath(__file__))
@@ -49,8 +47,9 @@ def main() -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
+    importlib.import_module(_PACKAGE + ".call_output").install()
     log = importlib.import_module(_PACKAGE + ".diagnostics").log
-    log.keep()
+    log.keep(marked=True)
     faulthandler.enable(log.descriptor)  # a crash in native code leaves a trace in the log
     serving = importlib.import_module(_PACKAGE + ".serving")
     again = ["-I", "-u", os.path.abspath(__file__), *sys.argv[1:], "--whole"]

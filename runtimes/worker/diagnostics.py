@@ -12,7 +12,11 @@ import threading
 import traceback
 from collections.abc import Iterator
 
+from .call_output import LONGEST, marked
+
 STDERR = 2
+_LEVELS = {"ERROR": 40, "WARNING": 30, "INFO": 20}
+"""As `logging` numbers them."""
 
 
 class Diagnostics:
@@ -23,10 +27,15 @@ class Diagnostics:
         """Where they go."""
         self._lock = threading.Lock()
         self._quiet = False
+        self._marked = False
 
-    def keep(self) -> None:
-        """Takes a descriptor of its own to where stderr leads now; to be called before the model is loaded."""
+    def keep(self, *, marked: bool = False) -> None:
+        """Takes a descriptor of its own to where stderr leads now; to be called before the model is loaded.
+
+        `marked`: a front is at its other end, which reads marks.
+        """
         self.descriptor = os.dup(STDERR)
+        self._marked = marked
 
     def error(self, text: str, error: BaseException | None = None) -> None:
         """Something failed; with the trace of `error`."""
@@ -52,10 +61,13 @@ class Diagnostics:
             self._quiet = False
 
     def _write(self, level: str, text: str, error: BaseException | None) -> None:
-        lines = f"{level} headrace.worker: {text}\n"
-        if error is not None:
-            lines += _trace(error)
-        data = lines.encode("utf-8", "backslashreplace")
+        trace = "" if error is None else _trace(error)
+        if self._marked:
+            if len(text) + len(trace) >= LONGEST:  # what was raised is at the end
+                trace = "…" + trace[len(text) + 2 - LONGEST :]
+            data = marked(f"{text}\n{trace}", level=_LEVELS[level], logger="headrace.worker")
+        else:
+            data = f"{level} headrace.worker: {text}\n{trace}".encode("utf-8", "backslashreplace")
         with self._lock:
             try:
                 _write_all(self.descriptor, data)

@@ -22,8 +22,9 @@ class Kind(IntEnum):
     HELLO = 1  # worker: {"pid", "slot"}
     READY = 2  # worker: what the loaded model is, see loading.description; again when merging begins or ends
     FAILED = 3  # worker: {"reason"}: the model cannot be served, and why
-    SCORE = 4  # front: {"call", "items": [[content type, length], ...]}, bodies one after the other
+    SCORE = 4  # front: {"call", "items": [[content type, length], ...], perhaps "trace"}, bodies one after the other
     SCORED = 5  # worker: {"call", "items": [[status, length], ...], of a SCORE "seconds", "checked", "differed"}
+    # and "said" where something was written in the call, which is read before the call is over
     BEAT = 6  # worker, every second: the process schedules threads
     LEAVE = 7  # front: finish what runs, then exit
     STREAM = 8  # front: like SCORE with one item; the answer comes in pieces

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any
 
-from . import deferring, example, frames, loading, pids, warning_filter
+from . import call_output, deferring, example, frames, loading, pids, tracing, warning_filter
 from .diagnostics import STDERR, log
 from .first_call import NOT_ASKED, FirstCall
 from .frames import Kind
@@ -214,16 +214,20 @@ class Worker:
     def _stream(self, frame: frames.Frame) -> None:
         call = frame.head["call"]
         status, body = 200, b""
+        token = call_output.begin(call)
         try:
-            for piece in self._merger.stream(frame.head["items"][0][0], frame.payload):
-                if call in self._cancelled:
-                    break
-                self._link.send(frames.pack(Kind.CHUNK, {"call": call}, piece))
+            with tracing.continued(frame.head.get("trace")):
+                for piece in self._merger.stream(frame.head["items"][0][0], frame.payload):
+                    if call in self._cancelled:
+                        break
+                    self._link.send(frames.pack(Kind.CHUNK, {"call": call}, piece))
         except BaseException as error:  # sys.exit in a model too
             fault = self._merger.fault(error, frame.payload)
             status, body = fault.status, fault.to_bytes()
+        said = call_output.end(token)
         self._cancelled.discard(call)
-        self._link.send(frames.pack(Kind.SCORED, {"call": call, "items": [[status, len(body)]]}, body))
+        head = {"call": call, "items": [[status, len(body)]], **({"said": True} if said else {})}
+        self._link.send(frames.pack(Kind.SCORED, head, body))
 
     def _prove(self, frame: frames.Frame) -> None:
         first_call, self._first_call = self._first_call, None
@@ -241,12 +245,17 @@ class Worker:
         merger, watch = self._merger, self._merger.watch
         started, checking = time.monotonic(), merger.checking_seconds
         self._first_call = None
-        answers = merger.answer(_requests(frame))
+        token = call_output.begin(frame.head["call"])
+        with tracing.continued(frame.head.get("trace")):
+            answers = merger.answer(_requests(frame))
+        said = call_output.end(token)
         head = {
             "call": frame.head["call"],
             "items": [[answer.status, len(answer.body)] for answer in answers],
             "seconds": time.monotonic() - started - (merger.checking_seconds - checking),
         }
+        if said:
+            head["said"] = True
         with self._count_lock:
             before = self._counted
             self._counted = counted = watch.checked, watch.differed
@@ -350,6 +359,7 @@ def serve(arguments: Any, *, collect_every: int, again: list[str]) -> int:
     """
     link = Link(arguments.socket, {"pid": os.getpid(), "slot": arguments.slot}, arguments.descriptor, arguments.taken)
     threading.Thread(target=_beat, args=(link,), name="beat", daemon=True).start()
+    traces = tracing.prepare()
     finder = None if arguments.whole else deferring.defer(arguments.model)
     try:
         merger, described, first_call = prepare(arguments.model)
@@ -362,6 +372,7 @@ def serve(arguments: Any, *, collect_every: int, again: list[str]) -> int:
         while link.receive().kind != Kind.LEAVE:
             pass
         return 1
+    described["traces"] = traces
     # What was loaded stays: without this, a collection walks all of the model's libraries, for a tenth of a second,
     # which is also why none comes first: of what is garbage by now, a few hundred objects are left.
     gc.freeze()

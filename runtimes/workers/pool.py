@@ -17,7 +17,8 @@ from typing import Any
 from headrace.runtimes import worker as worker_package
 from headrace.runtimes.calls import Listener, Prover
 from headrace.runtimes.pod import processes
-from headrace.runtimes.pod.logs import Pipe
+from headrace.runtimes.pod.log_outlet import Outlet
+from headrace.runtimes.pod.model_output import Pipe
 from headrace.runtimes.pod.restarts import BackOff
 from headrace.runtimes.pod.settings import Settings
 from headrace.runtimes.pod.watched_process import WatchedProcess, ending
@@ -28,6 +29,7 @@ from headrace.runtimes.workers.answered_frames import outcomes, proven_outcomes
 from headrace.runtimes.workers.merging import Merging
 from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_handle import WorkerConnection, WorkerHandle
+from headrace.runtimes.workers.worker_health import WorkerHealth, check_pulse, free_the_stuck
 
 log = logging.getLogger("headrace.front")
 
@@ -61,15 +63,16 @@ class Pool:
         on_failed: Callable[[str], None],
         on_first: Callable[[int, float, dict[str, float]], None],
         memory_ratio: Callable[[], float | None],
+        outlet: Outlet | None = None,
     ) -> None:
         """`on_first` hears of the first worker that is ready: its process, when it started, and its start's phases."""
         self._settings = settings
         self._listener = listener
-        self._pipes = pipes
         self._on_exit = on_exit
         self._on_failed = on_failed
         self._on_first = on_first
         self._memory_ratio = memory_ratio
+        self._outlet = outlet
         self._socket = settings.run_directory / "front.sock"
         self._server: asyncio.AbstractServer | None = None
         self._stopping = False
@@ -78,10 +81,12 @@ class Pool:
         self._back_off = BackOff()
         self.wanted = max(1, len(pipes) - 1)
         """Workers that should be ready."""
-        self.workers = [WorkerHandle(number) for number in range(self.wanted + 1)]
+        count, of = self.wanted + 1, len(pipes)
+        self.workers = [WorkerHandle(number, pipes[number] if number < of else ()) for number in range(count)]
         self.description: dict[str, Any] | None = None
         """What the first ready worker said about the model; None until then."""
         self.merging = Merging()
+        self._health = WorkerHealth()
         self.prover: Prover | None = None
         """Who looks at the model before it takes requests; None: it takes them at once."""
 
@@ -99,18 +104,18 @@ class Pool:
         return sum(handle.ready and not handle.leaving for handle in self.workers)
 
     def figures(self) -> Sequence[tuple[str, str, float | None]]:
-        """Metrics of merging, and of whether the model has answered its own input example."""
+        """Metrics of merging, of relieved workers, and of whether the model has answered its own input example."""
         warmed = None if self.description is None else float(bool(self.description.get("warmed_up")))
-        return [("headrace_warmed_up", "gauge", warmed), *self.merging.figures()]
+        relieved = ("headrace_workers_relieved_total", "counter", float(self._health.relieved))
+        return [("headrace_warmed_up", "gauge", warmed), relieved, *self.merging.figures()]
 
     async def start(self) -> None:
         """Listens, adopts workers of a former front, and starts a first one; the others follow when it is ready."""
         self._settings.run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
-        for pair in self._pipes:
-            for pipe in pair:
-                pipe.listen()
+        for handle in self.workers:
+            handle.listen(self._outlet)
         self._server = await loop.create_unix_server(lambda: WorkerConnection(self), str(self._socket))
         if any(self._survives(handle) for handle in self.workers):
             await asyncio.sleep(ADOPTION_SECONDS)
@@ -146,10 +151,11 @@ class Pool:
             return
         for handle in self.workers:
             if handle.process is not None:
-                self._check_pulse(handle, now)
-        self._free_the_stuck(now)
+                check_pulse(handle, now)
+        free_the_stuck(self.workers, now)
         if self.description is None:
             return
+        self._health.relieve(self.workers, now, used=self._memory_ratio(), memory=self._settings.memory_bytes)
         alive = [handle for handle in self.workers if handle.process is not None and not handle.leaving]
         if not all(handle.ready for handle in alive):
             return  # one at a time
@@ -181,7 +187,7 @@ class Pool:
         elif frame.kind == Kind.SCORED:
             self._answered(handle, frame)
         elif frame.kind == Kind.CHUNK:
-            handle.beat = time.monotonic()
+            handle.beat = handle.progress = time.monotonic()
             batch = handle.batches.get(frame.head["call"])
             pieces = batch.calls[0].pieces if batch is not None else None
             if pieces is not None:
@@ -208,13 +214,14 @@ class Pool:
             handle.kill()  # without its connection it is of no use
 
     def _answered(self, handle: WorkerHandle, frame: frames.Frame) -> None:
-        handle.beat = time.monotonic()
-        batch = handle.answered(frame.head["call"])
+        handle.beat = handle.progress = time.monotonic()
+        batch = handle.answered(frame.head["call"], said="said" in frame.head)
         if batch is None:
             return
         seconds = frame.head.get("seconds")
         if seconds is not None:
             handle.use.called(seconds)
+            self._health.called(seconds)
         self.merging.count(frame.head)
         self._listener.finished(batch, outcomes(frame), seconds)
 
@@ -272,33 +279,11 @@ class Pool:
 
     def _settle_merging(self, handle: WorkerHandle, described: dict[str, Any]) -> None:
         """Lets a worker merge as it says it may, unless one of the workers has seen that it must not."""
-        handle.merges = bool(described["merges"])
+        handle.merges, handle.traces = bool(described["merges"]), bool(described.get("traces"))
         self.merging.heard(described)
         if self.merging.ended:
             for other in self.workers:
                 other.apart(self.merging.reason)
-
-    def _check_pulse(self, handle: WorkerHandle, now: float) -> None:
-        seen = processes.sample(handle.pid)
-        beats = now - handle.beat < processes.SILENT_SECONDS / 2
-        if seen is None or handle.seen is None or (beats and not seen.stopped):
-            handle.seen = seen
-        elif processes.hung(handle.beat, handle.seen, seen, ready=handle.ready):
-            log.error("worker %d (pid %d) hangs: no beat for %.0f s", handle.number, handle.pid, now - handle.beat)
-            handle.kill()
-        elif seen.stopped:
-            handle.seen = seen
-
-    def _free_the_stuck(self, now: float) -> None:
-        """A call past its deadline keeps a thread: its worker gets no more work, and ends when no other call runs."""
-        for handle in self.workers:
-            overdue = [batch for batch in handle.batches.values() if all(call.waiting.done() for call in batch.calls)]
-            late = [batch for batch in overdue if batch.calls[0].deadline + 1.0 < now]
-            if late:
-                handle.leaving = True
-                if len(overdue) == len(handle.batches):
-                    log.error("worker %d (pid %d) is stuck in a call past its deadline", handle.number, handle.pid)
-                    handle.kill()
 
     def _start_spare(self, now: float) -> None:
         spare = next((handle for handle in self.workers if handle.process is None), None)
@@ -330,14 +315,17 @@ class Pool:
             str(Path(worker_package.__file__).with_name("__main__.py")),
             *("--socket", str(self._socket), "--model", str(settings.model), "--slot", str(handle.number)),
         ]
-        stdout, stderr = self._pipes[handle.number]
+        stdout, stderr = handle.pipes
         handle.taken = Taken()
         command += ["--taken", str(handle.taken.descriptor)]
         with contextlib.closing(handle.taken):
             popen = subprocess.Popen(
                 command,
                 env=processes.environment(
-                    dict(os.environ), threads=max(1, int(settings.cores / self.wanted)), home=settings.run_directory
+                    dict(os.environ),
+                    threads=max(1, int(settings.cores / self.wanted)),
+                    home=settings.run_directory,
+                    programs=settings.python.parent if settings.python.is_absolute() else None,
                 ),
                 cwd=settings.run_directory,
                 stdin=subprocess.DEVNULL,

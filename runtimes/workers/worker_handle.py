@@ -3,15 +3,19 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from headrace.runtimes.calls import Batch
 from headrace.runtimes.pod import processes
+from headrace.runtimes.pod.log_outlet import Outlet
+from headrace.runtimes.pod.model_output import Pipe, named_of
 from headrace.runtimes.pod.watched_process import WatchedProcess
 from headrace.runtimes.worker import frames
 from headrace.runtimes.worker.frames import Kind
+from headrace.runtimes.workers.model_context import model_context
 from headrace.runtimes.workers.taken import Taken
 from headrace.runtimes.workers.worker_concurrency import CallUse, WorkerConcurrency
 
@@ -23,15 +27,23 @@ class WorkerHandle:
     """A place for one worker process; what the queue sees of the process (`calls.Worker`)."""
 
     number: int
+    pipes: tuple[Pipe, ...] = ()
+    """What its processes print to: stdout and stderr."""
     process: WatchedProcess | None = None
     """None: the place is empty."""
     connection: "WorkerConnection | None" = None
+    traces: bool = False
+    """Whether its model's own spans are exported, so that it is told whose call it makes."""
     ready: bool = False
     merges: bool = False
     leaving: bool = False
     """No new work: it is being replaced."""
     beat: float = 0.0
     """When the worker last showed that it schedules threads, in monotonic seconds."""
+    progress: float = 0.0
+    """When one of its calls last ended or, if that is later, when the first of those that run began."""
+    relieved: bool = False
+    """No call ended for long: another worker has taken its place."""
     seen: processes.ProcessSample | None = None
     example: tuple[bytes, bytes] | None = None
     """The model's input example and the answer to it; until it was looked at."""
@@ -59,6 +71,10 @@ class WorkerHandle:
         """Batches it can take now without any waiting for another."""
         return self.width() - len(self.batches)
 
+    def given_up(self) -> int:
+        """Calls that it was sent and may never end; they take no other call's place."""
+        return sum(len(batch.calls) for batch in self.batches.values()) if self.relieved else 0
+
     def room(self) -> float:
         """Batches it could run at once if every core were free."""
         if self.width() == 0:
@@ -71,6 +87,8 @@ class WorkerHandle:
         """Sends a batch to the worker."""
         if self.connection is None:
             raise RuntimeError(f"place {self.number} has no worker")
+        if not self.batches:
+            self.progress = time.monotonic()
         self.connection.score(self, batch)
 
     def cancel(self, batch: Batch) -> None:
@@ -81,12 +99,30 @@ class WorkerHandle:
             if running is batch:
                 self.connection.send(frames.pack(Kind.CANCEL, {"call": number}))
 
+    def listen(self, outlet: Outlet | None) -> None:
+        """Has lines that its processes print written to the log, from now on."""
+        for pipe in self.pipes:
+            pipe.named = self._named
+            pipe.listen(outlet)
+
+    def _hear(self) -> None:
+        """Reads what was printed, while it is known in which call."""
+        for pipe in self.pipes:
+            pipe.look()
+
+    def _named(self, number: int) -> Mapping[str, object]:
+        """Fields of a line that was printed in the call of that number."""
+        batch = self.batches.get(number)
+        return {} if batch is None else named_of([call.asker for call in batch.calls])
+
     def took(self, number: int) -> bool:
         """Whether the worker may have begun with a batch that it has not answered."""
         return self.taken is None or self.taken.holds(number)
 
-    def answered(self, number: int) -> Batch | None:
-        """Takes back a batch that the worker has answered."""
+    def answered(self, number: int, *, said: bool = False) -> Batch | None:
+        """Takes back a batch that the worker has answered. `said`: it has printed something meanwhile."""
+        if said:
+            self._hear()
         return self.batches.pop(number, None)
 
     def crowded(self, now: float) -> bool:
@@ -119,8 +155,10 @@ class WorkerHandle:
 
     def clear(self) -> int | None:
         """Forgets the ended process; its exit status, None when it was adopted."""
+        for pipe in self.pipes:
+            pipe.ended()
         code = self.process.close() if self.process is not None else None
-        self.process, self.ready, self.leaving, self.seen = None, False, False, None
+        self.process, self.ready, self.leaving, self.relieved, self.seen = None, False, False, False, None
         self.example = self.proving = None
         self.concurrency = WorkerConcurrency()
         self.use = CallUse()
@@ -183,7 +221,9 @@ class WorkerConnection(asyncio.Protocol):
         handle.batches[self._last_number] = batch
         kind = Kind.SCORE if batch.calls[0].pieces is None else Kind.STREAM
         items = [[call.work.content_type, call.size] for call in batch.calls]
-        head = {"call": self._last_number, "items": items}
+        head: dict[str, Any] = {"call": self._last_number, "items": items}
+        if handle.traces and len(batch.calls) == 1 and (told := model_context(batch.calls[0].trace)) is not None:
+            head["trace"] = told
         payload = b"".join([call.work.body for call in batch.calls])
         if self._transport is not None:
             self._transport.writelines((frames.opening(kind, head, len(payload)), payload))  # a large one is not copied

@@ -14,6 +14,7 @@ FOLDERS = (
     "kube",
     "routing",
     "autoscaler",
+    "observability",
     "runtimes",
     "policy",
     "plugin",
@@ -28,6 +29,7 @@ LONGEST = 400
 ONE_MEANING_EVERYWHERE = {
     "__init__": "what a package exports",
     "__main__": "what `python -m` runs",
+    "telemetry": "the metrics that a program serves of itself",
     "settings": "what a program reads from its environment, checked",
 }
 """Names of modules that may stand in three folders, because they mean the same in each."""

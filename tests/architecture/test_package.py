@@ -1,5 +1,6 @@
 """Tools find `headrace.<folder>` by ordinary paths: docs/decisions/0702-where-code-lives.md."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,20 @@ finder = importlib.machinery.PathFinder
 package = finder.find_spec("headrace")
 for folder in sys.argv[2:]:
     print(finder.find_spec(f"headrace.{folder}", package.submodule_search_locations).origin)
+"""
+RUN = """
+import runpy, sys, warnings
+warnings.simplefilter("ignore")
+import stand_ins, yaml
+import headrace.cli
+assert headrace.cli.__file__.startswith(sys.argv[1]), headrace.cli.__file__
+from headrace.components.endpoint import model_endpoint, model_source
+from headrace.components.platform import serving_platform
+from headrace.components.testing import record
+model_endpoint.ModelImage, serving_platform.PlatformImage = stand_ins.StandInModelImage, stand_ins.StandInPlatformImage
+model_source.resolve = stand_ins.resolve
+config = yaml.safe_load(open("Pulumi.dev.yaml"))["config"]
+print(record(lambda: runpy.run_path("__main__.py"), config=config, project="shop").exports["url"])
 """
 
 
@@ -58,19 +73,43 @@ def test_a_line_in_a_pth_file_is_enough_to_find_every_folder(tmp_path: Path) -> 
     assert done.stdout.splitlines() == [str(ROOT / "src/headrace" / folder / "__init__.py") for folder in folders]
 
 
-@pytest.mark.slow
-def test_a_wheel_holds_every_module_once_and_no_test(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"  # a copy: setuptools writes beside what it builds
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once."""
+    made = tmp_path_factory.mktemp("wheel")
+    checkout = made / "checkout"  # a copy: setuptools writes beside what it builds
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for folder in ("src", *(link.name for link in LINKS)):
         shutil.copytree(ROOT / folder, checkout / folder, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
-    build = [sys.executable, "-m", "uv", "build", "-q", "--wheel", "--out-dir", tmp_path, checkout]
+    build = [sys.executable, "-m", "uv", "build", "-q", "--wheel", "--out-dir", made, checkout]
     subprocess.run(build, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (found,) = made.glob("*.whl")
+    return found
 
+
+@pytest.mark.slow
+def test_a_wheel_holds_every_module_once_and_no_test(wheel: Path) -> None:
     held = Counter(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py"))
 
     modules = (f"headrace/{path.relative_to(ROOT)}" for link in LINKS for path in (ROOT / link.name).rglob("*.py"))
     assert held == Counter(modules)
+
+
+@pytest.mark.slow
+def test_what_a_wheel_holds_begins_a_project_whose_program_registers_an_endpoint(wheel: Path, tmp_path: Path) -> None:
+    """As in an empty project of somebody without this checkout; what it depends on is this environment's."""
+    site, project = tmp_path / "site", tmp_path / "shop"
+    install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--offline", "--target", site, wheel]
+    subprocess.run(install, check=True)
+    alone = {**os.environ, "PYTHONPATH": f"{site}:{ROOT / 'tests'}"}
+    begin = [sys.executable, "-P", "-m", "headrace.cli", "init", project]
+    subprocess.run(begin, cwd=tmp_path, env=alone, check=True, capture_output=True)
+
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, site], cwd=project, env=alone, check=False, capture_output=True, text=True
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.strip() == "https://models.example.com/serving-endpoints/fraud"

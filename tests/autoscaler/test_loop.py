@@ -8,99 +8,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from fake_controller import KEY, Controller, cluster_of
 
-from headrace.autoscaler.counter_aggregation import Reading, Targets
-from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_cluster import FakeCluster
-from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.load_sources import PrometheusSource, Source
-from headrace.autoscaler.loop import Loop
-from headrace.autoscaler.reconcile import Reconciler
+from headrace.autoscaler.load_sources import PrometheusSource
 from headrace.contract import metrics, names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.kube.api_server import Key
-from headrace.kube.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS, Elector
+from headrace.kube.lease import DURATION_SECONDS, RENEW_SECONDS, STOP_SECONDS
 
-KEY: Key = ("endpoint-fraud", "v1")
 LEASE: Key = (names.SYSTEM_NAMESPACE, names.AUTOSCALER)
-
-
-class Pods:
-    """Takes limits."""
-
-    def set_limit(self, address: str, limit: int) -> None:
-        pass
-
-
-class Load:
-    """A source whose rate the test sets."""
-
-    def __init__(self) -> None:
-        self.rate: float | None = 0.0
-        self.total = 0.0
-
-    def read(self, targets: Targets, now: float) -> Mapping[Key, Reading]:
-        if self.rate is None:
-            return {}
-        self.total += self.rate
-        load = LoadCounters(
-            arrived=self.total,
-            completed=self.total,
-            executing_seconds=0.05 * self.total,
-            queued_seconds=0,
-            executing=0.05 * self.rate,
-        )
-        return {key: Reading(taken_at=now, load=load) for key in targets.pods}
-
-
-class Controller:
-    """A loop on a fake clock."""
-
-    def __init__(self, cluster: FakeCluster, identity: str = "one", *, source: Source | None = None) -> None:
-        self.now = 0.0
-        self.jumped = 0.0
-        """By how much the wall clock was set; the monotonic one never is."""
-        self.load = Load()
-        self.elector = Elector(cluster, identity, names.SYSTEM_NAMESPACE, names.AUTOSCALER)
-        self.loop = Loop(
-            cluster,
-            self.load if source is None else source,  # type: ignore[arg-type]
-            Reconciler(cluster, Pods(), Journal("")),
-            self.elector,
-            wall=self.wall,
-            monotonic=lambda: self.now,
-        )
-
-    def wall(self) -> float:
-        return 1_780_000_000.0 + self.now + self.jumped
-
-    def tick(self, seconds: int = 1) -> None:
-        for _ in range(seconds):
-            self.now += 1.0
-            self.loop.tick()
-
-
-def _cluster(replicas: int = 1, **spec: object) -> FakeCluster:
-    cluster = FakeCluster()
-    cluster.add_version(*KEY, spec=AutoscalerSpec(target="v1", **spec).to_json(), replicas=replicas)  # type: ignore[arg-type]
-    return cluster
-
-
-def test_requests_for_a_sleeping_version_wake_it_at_the_next_tick() -> None:
-    cluster = _cluster(replicas=0, min_replicas=0)
-    controller = Controller(cluster)
-    controller.tick(3)
-    assert cluster.deployments[KEY]["spec"]["replicas"] == 0
-
-    controller.load.rate = 1.0
-    controller.tick()
-
-    assert cluster.deployments[KEY]["spec"]["replicas"] == 1
 
 
 def test_a_crash_of_the_leader_changes_no_replicas_and_the_next_decides_soon() -> None:
     """R21."""
-    cluster = _cluster(replicas=5)
+    cluster = cluster_of(replicas=5)
     first, second = Controller(cluster, "one"), Controller(cluster, "two")
     first.load.rate = second.load.rate = 10.0
     first.tick(10)
@@ -157,7 +79,7 @@ def test_a_look_that_outlasts_the_lease_ends_before_another_may_begin() -> None:
 
 def test_ten_minutes_of_silence_scale_nothing() -> None:
     """R18, R22: sources and API server come and go."""
-    cluster = _cluster(replicas=5)
+    cluster = cluster_of(replicas=5)
     controller = Controller(cluster)
     controller.load.rate = 10.0
     controller.tick(5)
@@ -171,7 +93,7 @@ def test_ten_minutes_of_silence_scale_nothing() -> None:
 
 
 def test_one_version_that_surprises_does_not_stop_the_others() -> None:
-    cluster = _cluster()
+    cluster = cluster_of()
     other: Key = ("endpoint-fraud", "v2")
     cluster.add_version(*other, spec=AutoscalerSpec(target="v2").to_json())
     cluster.deployments[KEY]["spec"]["replicas"] = "nonsense"
@@ -184,7 +106,7 @@ def test_one_version_that_surprises_does_not_stop_the_others() -> None:
 
 
 def test_readiness_does_not_depend_on_leading() -> None:
-    cluster = _cluster()
+    cluster = cluster_of()
     first, second = Controller(cluster, "one"), Controller(cluster, "two")
     first.tick()
     second.tick()
@@ -197,7 +119,7 @@ def test_readiness_does_not_depend_on_leading() -> None:
 
 
 def test_ready_pods_and_balancers_are_listed_for_prometheus() -> None:
-    cluster = _cluster(replicas=2)
+    cluster = cluster_of(replicas=2)
     cluster.balancer_pods = [cluster.pod("balancer-a", address="fd00::1"), cluster.pod("new", state="starting")]
     loop = Controller(cluster).loop
 
@@ -213,7 +135,7 @@ def test_ready_pods_and_balancers_are_listed_for_prometheus() -> None:
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 def test_a_clock_that_jumps_an_hour_starts_no_storm_and_load_is_followed_after(jump: float) -> None:
     """R39."""
-    cluster = _cluster(replicas=5)
+    cluster = cluster_of(replicas=5)
     controller = Controller(cluster)
     controller.load.rate = 60.0
     controller.tick(200)
@@ -302,7 +224,7 @@ def test_a_prometheus_that_lies_or_dies_holds_and_tells_once_and_is_believed_aga
     prometheus: FakePrometheus,
 ) -> None:
     """R22, over the real source and the real loop."""
-    cluster = _cluster(replicas=3, min_replicas=0)
+    cluster = cluster_of(replicas=3, min_replicas=0)
     source = PrometheusSource(f"http://127.0.0.1:{prometheus.server.server_address[1]}")
     controller = Controller(cluster, source=source)
 

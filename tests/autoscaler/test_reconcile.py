@@ -125,7 +125,7 @@ def test_at_most_twenty_decisions_are_kept() -> None:
 
 
 def test_statuses_without_news_are_written_twice_a_minute_and_not_all_at_once() -> None:
-    keys: list[Key] = [(f"endpoint-{number}", "v1") for number in range(300)]
+    keys: list[Key] = [(f"endpoint-{number}", "v1") for number in range(100)]
     cluster = CountingCluster()
     for key in keys:
         cluster.add_version(*key, spec=AutoscalerSpec(target="v1").to_json())

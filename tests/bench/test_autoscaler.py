@@ -156,6 +156,7 @@ def test_the_best_concurrency_is_learned(name: str) -> None:
     assert learned.extra_violations <= 0.01
 
 
+@pytest.mark.long  # a time: on cores that other groups of tests share it says nothing of ours
 def test_a_thousand_versions_are_decided_in_a_second() -> None:
     assert pace.tick_milliseconds() <= 1000
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
     ("bench", "rows"),
     [
         ("path", ("headrace", "bare Envoys", "one bare Envoy", "the pod alone", "load-balancer: CPU")),
+        ("rollout", ("a good version: goes through", "2 % of labels changed: taken back within 500 requests")),
         ("routing", ("configuration, from nothing", "a request over HTTP, median", "a request over gRPC, median")),
     ],
 )

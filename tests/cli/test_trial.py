@@ -49,6 +49,6 @@ def test_a_process_that_is_gone_costs_nothing() -> None:
 
 
 def test_a_line_of_the_log_is_told_by_its_message() -> None:
-    assert trial._message('{"message": "out of memory"}') == "out of memory"
+    assert trial._message('{"body": "out of memory"}') == "out of memory"
     assert trial._message("no JSON") == "no JSON"
     assert trial._message("[1]") == "[1]"

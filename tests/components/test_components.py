@@ -10,8 +10,14 @@ import pytest
 import yaml
 from stand_ins import DELIVERY, FOUND, IMAGE
 
+from headrace.components.cluster.eks.eks_cluster import EksCluster
+from headrace.components.cluster.eks.entrance import EksEntrance
+from headrace.components.cluster.eks.network import EksNetwork
+from headrace.components.cluster.gpu_node_pool import GpuNodePool
 from headrace.components.cluster.serving_cluster import ServingCluster
 from headrace.components.endpoint.model_endpoint import ModelEndpoint
+from headrace.components.monitoring.monitoring import Monitoring
+from headrace.components.platform.activator import Activator
 from headrace.components.platform.autoscaler import Autoscaler
 from headrace.components.platform.control_plane import ControlPlane
 from headrace.components.platform.load_balancer import LoadBalancer
@@ -32,10 +38,25 @@ REF = {
 LABELS = {"team": "fraud"}
 NAME = "subject"
 
+EKS = {
+    "name": "shop",
+    "node_role": "shop-node",
+    "node_security_group": "sg-1",
+    "vpc": "vpc-1",
+    "public_subnets": ["subnet-1", "subnet-2"],
+    "node_group": "nodes",
+}
+
 MAKERS: dict[type[pulumi.ComponentResource], dict[str, Any]] = {
     Autoscaler: {"image": IMAGE, "prometheus_url": "http://prometheus.monitoring:9090", "labels": LABELS},
+    EksCluster: {"tags": LABELS},
+    EksEntrance: {"cluster": EKS, "host": "models.example", "zone_id": "Z1"},
+    EksNetwork: {"tags": LABELS},
+    GpuNodePool: {"cluster": EKS, "gpu": "l4", "max_nodes": 2, "labels": LABELS},
+    Activator: {"image": IMAGE, "labels": LABELS},
     ControlPlane: {"image": IMAGE, "labels": LABELS},
     LoadBalancer: {"image": IMAGE, "labels": LABELS},
+    Monitoring: {"namespace": "observability", "labels": LABELS},
     Observability: {"image": IMAGE, "labels": LABELS},
     PopProxy: {"image": IMAGE, "host": "models.example", "labels": LABELS},
     ServingPlatform: {

@@ -34,8 +34,9 @@ def constructed(kind: str, name: str, inputs: dict[str, Any]) -> tuple[Recording
     return record(program, answers=FOUND), state
 
 
-@pytest.mark.parametrize("ref", [REF, pulumi.Output.from_input(REF)], ids=["plain", "output"])
-def test_an_endpoint_takes_a_platforms_ref_from_any_language(ref: Any) -> None:
+@pytest.mark.parametrize("is_output", [False, True], ids=["plain", "output"])
+def test_an_endpoint_takes_a_platforms_ref_from_any_language(is_output: bool) -> None:
+    ref = pulumi.Output.from_input(REF) if is_output else REF
     inputs = {"platform": ref, "modelUri": "models:/fraud/7", "memoryMib": 1024.0, "startSeconds": 60.0}
 
     recording, state = constructed("ModelEndpoint", "fraud", inputs)

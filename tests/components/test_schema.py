@@ -58,9 +58,9 @@ def test_the_words_for_replicas_tell_their_default(schema: Any) -> None:
     assert sum(told is not None for told in words) >= 5
 
 
-def test_the_front_door_asks_for_two_things_only(schema: Any) -> None:
+def test_the_front_door_asks_for_a_platform_only_and_the_model_is_one_or_several(schema: Any) -> None:
     resources = schema["resources"]
 
-    assert sorted(resources["headrace:index:ModelEndpoint"]["requiredInputs"]) == ["modelUri", "platform"]
+    assert resources["headrace:index:ModelEndpoint"]["requiredInputs"] == ["platform"]
     assert resources["headrace:index:ServingPlatform"].get("requiredInputs", []) == []
     assert resources["headrace:index:ServingCluster"].get("requiredInputs", []) == []

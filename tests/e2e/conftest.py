@@ -1,11 +1,8 @@
 """The platform on a real cluster, shared by every end-to-end test: removed at the end by whoever brought it up."""
 
-import json
-import os
-import platform as machine
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from live_platform import Platform, assert_machine_is_clean, eventually, quiet
@@ -13,59 +10,55 @@ from live_scaling import Scaled, offered
 
 from headrace.local import cluster_layout, demo, demo_model, target_cluster, tracking_server
 from headrace.local.pulumi_stack import PulumiStack
+from headrace.local.target_cluster import TargetCluster
 from headrace.local.toolchain import builder
-from headrace.local.toolchain.programs import KUBERNETES_VERSION
 
 _HERE = Path(__file__).parent
-_RECORD = _HERE.parent / "recorded" / "long.json"
-_stories: dict[str, dict[str, Any]] = {}
+_OWN_PLATFORM = frozenset(("test_aws_cluster.py",))
+_CHANGE_ENDPOINTS = frozenset(
+    f"test_{name}.py"
+    for name in ("architectures", "cold_start", "inference_table", "model_environment", "needs", "python_version")
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test in this folder needs a cluster."""
+    """Every test in this folder needs a cluster. Those that bring a platform of their own go before the demo's; those
+    that leave other endpoints than the demo's go last, since the first update of each removes what the one before left.
+    """
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remembers how the long stories ended."""
-    if "long" in report.keywords:
-        story = _stories.setdefault(report.nodeid.partition("e2e/")[2], {"outcome": "passed", "seconds": 0})
-        story["seconds"] += round(report.duration)
-        if report.outcome != "passed":
-            story["outcome"] = report.outcome
-        story.update(report.user_properties)
-
-
-def pytest_sessionfinish() -> None:
-    """`make test-long` keeps what it saw in tests/recorded/long.json."""
-    if _stories and os.environ.get("HEADRACE_RECORD_LONG"):
-        _RECORD.parent.mkdir(exist_ok=True)
-        record = {
-            "command": "make test-long",
-            "machine": f"{os.cpu_count()} cores, {machine.machine()}",
-            "kubernetes": KUBERNETES_VERSION,
-            "stories": _stories,
-        }
-        _RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    items.sort(key=lambda item: (item.path.name in _CHANGE_ENDPOINTS) - (item.path.name in _OWN_PLATFORM))
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """The demo: the one that runs, or one brought up for the tests and taken down after them."""
+def target() -> Iterator[TargetCluster]:
+    """The cluster: the one that runs, or one started for the tests and removed after them."""
     found = demo.description_file().exists()
-    description = demo.run()
-    target = target_cluster.ensure(quiet())
-    yield Platform(
-        description=description,
+    with ExitStack() as after:
+        if not found:
+            after.callback(_take_down)  # what failed half way up as well: a cluster left behind blocks the next run
+        yield target_cluster.ensure(quiet())
+
+
+def _take_down() -> None:
+    demo.down()
+    assert_machine_is_clean(cluster_layout.folders().root)
+
+
+@pytest.fixture(scope="session")
+def platform(target: TargetCluster, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """The demo: the one that runs, which is as it was afterwards, or one brought up for the tests."""
+    found = demo.description_file().exists()
+    running = Platform(
+        description=demo.run(),
         model=demo_model.ensure(tracking_server.uri()),
         cluster=target,
         stack=PulumiStack(programs=builder.deployer(quiet())),
     )
-    if not found:
-        demo.down()
-        assert_machine_is_clean(cluster_layout.folders().root)
+    yield running
+    if found and any(item.path.name in _CHANGE_ENDPOINTS for item in request.session.items):
+        running.stack.up(running.settings([running.endpoint]))
 
 
 @pytest.fixture(autouse=True)

@@ -96,32 +96,41 @@ def _fails(platform: Platform, endpoints: list[dict[str, Any]], **settings: Any)
     return message
 
 
+UNSERVABLE = {
+    "models:/unheard-of/1": [
+        "model_uri = 'models:/unheard-of/1' does not exist on the tracking server SERVER: ",
+        "with name=unheard-of",
+    ],
+    "models:/breast-cancer/999": [
+        "model_uri = 'models:/breast-cancer/999' does not exist on the tracking server SERVER: the model "
+        "'breast-cancer' has no version 999; it has 1"
+    ],
+    "models:/no-pyfunc/1": [
+        "model_uri = 'models:/no-pyfunc/1' has the flavors sklearn, and only models with the flavor "
+        "python_function can be served",
+        "log it with an MLflow flavor module or mlflow.pyfunc",
+    ],
+    "nonsense": ["model_uri = 'nonsense'", "models:/NAME/VERSION, models:/NAME@ALIAS"],
+}
+
+
+@pytest.mark.usefixtures("unchanged", "bad_models")
+def test_all_models_that_cannot_be_served_are_told_at_once(platform: Platform) -> None:
+    doomed = [{"name": f"doomed-{at}", "model_uri": uri} for at, uri in enumerate(UNSERVABLE)]
+
+    message = _fails(platform, [platform.endpoint, *doomed])
+
+    said = " ".join(message.split())  # Pulumi breaks lines
+    for at, sentences in enumerate(UNSERVABLE.values()):
+        assert f"doomed-{at}: " in said
+        for sentence in sentences:
+            assert sentence.replace("SERVER", tracking_server.uri()) in said
+
+
 @pytest.mark.usefixtures("unchanged", "bad_models")
 @pytest.mark.parametrize(
     ("model_uri", "sentences"),
     [
-        (
-            "models:/unheard-of/1",
-            [
-                "model_uri = 'models:/unheard-of/1' does not exist on the tracking server SERVER: ",
-                "with name=unheard-of",
-            ],
-        ),
-        (
-            "models:/breast-cancer/999",
-            [
-                "model_uri = 'models:/breast-cancer/999' does not exist on the tracking server SERVER: the model "
-                "'breast-cancer' has no version 999; it has 1"
-            ],
-        ),
-        (
-            "models:/no-pyfunc/1",
-            [
-                "model_uri = 'models:/no-pyfunc/1' has the flavors sklearn, and only models with the flavor "
-                "python_function can be served",
-                "log it with an MLflow flavor module or mlflow.pyfunc",
-            ],
-        ),
         (
             "models:/old-python/1",
             ["The model was logged with Python 3.7.17, must be 3.8 or later; log it again with such a Python"],
@@ -133,15 +142,14 @@ def _fails(platform: Platform, endpoints: list[dict[str, Any]], **settings: Any)
                 "numpy==1.0",  # the resolver's own message
             ],
         ),
-        ("nonsense", ["model_uri = 'nonsense'", "models:/NAME/VERSION, models:/NAME@ALIAS"]),
     ],
 )
-def test_a_model_that_cannot_be_served(platform: Platform, model_uri: str, sentences: list[str]) -> None:
+def test_a_model_whose_image_cannot_be_built(platform: Platform, model_uri: str, sentences: list[str]) -> None:
     message = _fails(platform, [platform.endpoint, {"name": "doomed", "model_uri": model_uri}])
 
-    said = " ".join(message.split())  # Pulumi breaks lines
+    said = " ".join(message.split())
     for sentence in sentences:
-        assert sentence.replace("SERVER", tracking_server.uri()) in said
+        assert sentence in said
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -203,7 +211,8 @@ def test_a_first_version_that_does_not_load_says_why_and_answers_503(platform: P
         assert "No module named 'never_heard_of'" in condition["message"]
     answer = platform.ask(platform.model.request, path="/serving-endpoints/second/invocations")
     assert (answer.status, answer.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
-    assert answer.json["message"] == "No replica of the model is ready yet."
+    new = "Version second/v1 has no ready pod, and none of its pods has been ready yet. Try again in 10 seconds."
+    assert answer.json["message"] == new
     platform.stack.up(platform.settings([platform.endpoint]))
     assert_nothing_is_left_of(platform, "second")
 

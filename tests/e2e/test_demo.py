@@ -25,7 +25,8 @@ def test_the_model_answers_through_the_whole_path_as_it_did_when_trained(platfor
 def test_the_description_for_other_tools_is_complete_and_private(platform: Platform) -> None:
     path = demo.description_file()
 
-    assert set(json.loads(path.read_text())) == {"url", "token", "ca_file", "endpoint", "kubeconfig", "stack"}
+    told = {"url", "token", "ca_file", "endpoint", "kubeconfig", "stack", "traced"}
+    assert set(json.loads(path.read_text())) == told
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # it holds a token
     assert platform.description["url"].startswith("https://")
     assert Path(platform.description["ca_file"]).read_text().startswith("-----BEGIN CERTIFICATE-----")

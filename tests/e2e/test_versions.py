@@ -1,9 +1,15 @@
-"""A new version, and back: traffic moves only to a version that answers, and nobody is turned away meanwhile."""
+"""A new version, and back; several at once; and none: traffic moves only to versions that answer, and nobody is turned
+away but by an endpoint that is stopped, which says so."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live_platform import Platform, eventually
@@ -15,10 +21,9 @@ NAMESPACE = "endpoint-breast-cancer"
 
 
 @pytest.fixture(scope="module")
-def newer(platform: Platform) -> Iterator[RegisteredModel]:
-    """A newer version of the demo's model; the demo's own version serves again afterwards."""
-    yield demo_model.register_next(tracking_server.uri())
-    platform.stack.up(platform.settings([platform.endpoint]))
+def newer() -> RegisteredModel:
+    """A newer version of the demo's model."""
+    return demo_model.register_next(tracking_server.uri())
 
 
 @contextmanager
@@ -80,3 +85,81 @@ def test_a_new_version_with_the_same_environment_adds_only_its_own_bytes(
 
     added = sum(blob.stat().st_size for blob in blobs.iterdir() if blob.name not in before)
     assert 0 < added <= model_bytes + 64 * 1024
+
+
+_LOG_CONTRARY = """
+import pathlib, sys, tempfile, mlflow
+mlflow.set_experiment("headrace-tests")
+requirements = mlflow.pyfunc.get_model_dependencies(sys.argv[1])  # an environment that is built already
+with tempfile.TemporaryDirectory() as folder, mlflow.start_run():
+    script = pathlib.Path(folder) / "model.py"
+    script.write_text(
+        "import mlflow\\nclass Contrary(mlflow.pyfunc.PythonModel):\\n"
+        "    def predict(self, context, model_input, params=None):\\n"
+        "        return ['otherwise'] * len(model_input)\\n"
+        "mlflow.models.set_model(Contrary())\\n"
+    )
+    mlflow.pyfunc.log_model(
+        name="model", python_model=str(script), registered_model_name="contrary", pip_requirements=requirements
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def contrary(platform: Platform) -> str:
+    """A model that predicts otherwise than the demo's, whatever it is asked."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_server.uri(), "GIT_PYTHON_REFRESH": "quiet"}
+    command = [sys.executable, "-c", _LOG_CONTRARY, platform.model.model_uri]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return "models:/contrary/1"
+
+
+def _shadows(platform: Platform) -> list[dict[str, Any]]:
+    """What the object says of its shadows; the version that serves is asked meanwhile."""
+    assert platform.ask(platform.model.request).status == 200
+    text = platform.kubectl(
+        "-n", NAMESPACE, "get", "modelendpoint", platform.endpoint["name"], "-o", "jsonpath={.status.shadows}"
+    )
+    found: list[dict[str, Any]] = json.loads(text or "[]")
+    return found if found and found[0]["predictions"] else []
+
+
+def test_versions_have_their_shares_and_addresses_and_a_stopped_endpoint_says_so_until_it_is_started(
+    platform: Platform, newer: RegisteredModel, contrary: str
+) -> None:
+    versions = [
+        {"model_uri": platform.model.model_uri, "weight": 90},
+        {"model_uri": newer.model_uri, "name": "challenger", "weight": 10},
+        {"model_uri": contrary, "name": "shadow", "shadow": 100},
+    ]
+    endpoint = {"name": platform.endpoint["name"], "versions": versions}
+
+    platform.stack.up(platform.settings([endpoint]))
+    answers = [platform.ask(platform.model.request) for _ in range(100)]
+
+    assert {answer.status for answer in answers} == {200}
+    served = [answer.headers["served-model-name"] for answer in answers]
+    assert set(served) == {"v1", "challenger"}, "a shadow answers nobody"
+    assert 1 <= served.count("challenger") <= 30, "100 requests of which each has one chance in ten"
+    for name, expected in (("challenger", platform.model.expected), ("shadow", ["otherwise"])):
+        path = f"/serving-endpoints/{endpoint['name']}/served-models/{name}/invocations"
+        answer = platform.ask(platform.model.request, path=path)
+        assert (answer.status, answer.headers["served-model-name"]) == (200, name)
+        assert answer.json["predictions"][: len(expected)] == expected
+
+    (told,) = eventually(lambda: _shadows(platform))
+    assert (told["version"], told["beside"], told["differingPercent"]) == ("shadow", "v1", 100.0)
+    assert told["predictions"] == told["differing"] > 0
+    assert {found["shadow"] for found in told["differences"]} == {'"otherwise"'}
+
+    platform.stack.up(platform.settings([{**platform.endpoint, "stopped": True}]))
+
+    eventually(lambda: platform.ask(platform.model.request).status == 503)
+    answer = platform.ask(platform.model.request)
+    assert answer.json["message"].startswith("The endpoint is stopped and answers nothing until it is started again")
+    eventually(lambda: platform.conditions(endpoint["name"])["Ready"]["reason"] == "Stopped")
+    eventually(lambda: platform.kubectl("-n", NAMESPACE, "get", "pods", "-o", "name") == "", seconds=120)
+    assert platform.ask(platform.model.request).status == 503, "nobody who asks wakes it"
+
+    platform.stack.up(platform.settings([platform.endpoint]))
+    eventually(lambda: platform.ask(platform.model.request).status == 200)

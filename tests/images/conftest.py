@@ -16,13 +16,10 @@ from pathlib import Path
 import pytest
 from patience import eventually
 
-from headrace.contract.errors import HeadraceError
 from headrace.images.oci import write_image, write_layout
 from headrace.images.request import Base, BaseKind, Delivery, DeliveryKind
 from headrace.images.store import Store
 from headrace.images.tarball import Entry, write_layer
-from headrace.local.terminal_progress import Progress
-from headrace.local.toolchain import packages
 
 MakeWheel = Callable[..., str]
 
@@ -59,6 +56,7 @@ def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> M
         files: Mapping[str, str] | None = None,
         requires: Sequence[str] = (),
         scripts: Mapping[str, str] | None = None,
+        tag: str = "py3-none-any",
         into: Path = folder,
     ) -> str:
         package = name.replace("-", "_")
@@ -70,14 +68,14 @@ def wheels(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> M
                 *(f"Requires-Dist: {line}\n" for line in requires),
             ]
         )
-        content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        content[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n"
         if scripts:
             lines = "".join(f"{script} = {target}\n" for script, target in scripts.items())
             content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}"
         record = "".join(f"{path},{_digest(text)},{len(text.encode())}\n" for path, text in content.items())
         content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
         into.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(into / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
+        with zipfile.ZipFile(into / f"{package}-{version}-{tag}.whl", "w") as wheel:
             for path, text in content.items():
                 wheel.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
         return f"--no-index --find-links {folder}"
@@ -121,15 +119,6 @@ def index(tmp_path: Path) -> Iterator[Callable[..., str]]:
 def _digest(text: str) -> str:
     raw = hashlib.sha256(text.encode()).digest()
     return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-@pytest.fixture(scope="session")
-def skopeo() -> None:
-    """The program that copies images from and to registries; Debian's is installed where it is missing."""
-    try:
-        packages.ensure([packages.REGISTRY_PACKAGE], Progress("tests", steps=1))
-    except HeadraceError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import subprocess
 import tarfile
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,25 +125,6 @@ def test_every_fault_of_a_base_is_reported_at_once(value: dict[str, Any], faults
 
 
 @pytest.mark.parametrize(
-    ("path", "kept"),
-    [
-        ("usr/lib/python3.11/os.py", True),
-        ("usr/lib/python3.11/__pycache__/os.cpython-311.pyc", False),
-        ("dev/null", False),
-        ("usr/share/doc/libc6/copyright", True),
-        ("usr/share/man/man1/ls.1.gz", False),
-        ("var/lib/dpkg/status", True),
-        ("var/lib/dpkg/info/libc6.list", False),
-        ("etc/machine-id", False),
-        ("etc/apt/sources.list.d/mirror.sources", False),
-        ("etc/machine-identity", True),
-    ],
-)
-def test_a_debian_base_holds_what_a_server_needs(path: str, kept: bool) -> None:
-    assert base_module._kept(PurePosixPath(path)) == kept
-
-
-@pytest.mark.parametrize(
     ("base", "logged", "python"),
     [
         ({}, "3.11.7", "3.11"),
@@ -190,20 +171,3 @@ def test_a_debian_base_with_another_python_runs_the_front_and_is_compiled_by_its
     environment = {"PYTHONHOME": str(tmp_path / "usr"), "PYTHONPATH": str(tmp_path / "opt/headrace/site")}
     ran = subprocess.run([*by.command, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ran.stdout == f"(3, 13) {bytes(8)!r}\n", ran.stderr
-
-
-@pytest.mark.slow
-def test_a_debian_base_runs_python_and_nothing_as_root(log: Path) -> None:
-    store = Store(cache_directory())  # the machine's own: where there is a base already, it is the one to look at
-    try:
-        made = base_module.base_layers(store, Base(), log=log)
-    except (PermanentError, TemporaryError) as error:
-        pytest.skip(str(error))
-
-    with tarfile.open(store.path(made.layers[0].digest)) as tar:
-        members = {member.name: member for member in tar}
-    assert members["usr/bin/python3.11"].mode == 0o755
-    assert "usr/lib/python3.11/__pycache__/os.cpython-311.pyc" in members
-    assert members["tmp"].mode == 0o1777
-    assert not [name for name, member in members.items() if member.mode & 0o6000 or member.ischr()]
-    assert not [name for name in members if name.startswith(("var/lib/apt/", "usr/share/man/"))]

@@ -171,7 +171,7 @@ def test_what_a_preview_resolved_is_what_is_built(
 ) -> None:
     request = request_for(model_directory)
 
-    assert resolve(request, store) == ("scorer==2.0",)
+    assert resolve(request, store).pins == ("scorer==2.0",)
     wheels("scorer", "2.1")  # released between preview and update
     assert assembled(request, store).pins == ("scorer==2.0",)
 
@@ -207,7 +207,7 @@ def test_a_model_of_another_python_brings_it_and_shares_the_front(
     assert usual.model is not None
     older = replace(usual, model=replace(usual.model, python=version))
 
-    assert resolve(older, store) == ("scorer==2.0",)
+    assert resolve(older, store).pins == ("scorer==2.0",)
     first, second = assembled(usual, store), assembled(older, store)
 
     order = ["base", "front", "python", "environment", "code", "sbom", "model"]

@@ -12,6 +12,7 @@ import python_mirror
 from headrace.contract import names
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.images import interpreter as interpreter_module
+from headrace.images.architecture import Architecture
 from headrace.images.interpreter import Interpreter, interpreter, interpreter_layer
 from headrace.images.request import Base, ModelInput
 from headrace.images.store import Blob, Store
@@ -100,6 +101,42 @@ def test_a_patch_release_that_is_not_to_be_had_gives_way_to_the_newest_of_its_mi
     made = interpreter_layer(store, wanted, log=log)
     assert made is not None
     assert made[0].fact("version") == mirrored, "what the bill of materials lists"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not OLDER, reason="no interpreters in ~/.pyenv/versions to make a mirror of")
+def test_an_interpreter_for_another_architecture_is_compiled_by_this_machines(
+    store: Store, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = OLDER[0]
+    for name, value in python_mirror.make(tmp_path / "mirror", version, machines=("x86_64", "aarch64")).items():
+        monkeypatch.setenv(name, value)
+    wanted = interpreter(model(version), Base(architecture=Architecture.ARM64))
+
+    interpreter_module.require(store, wanted, log=log)
+    made = interpreter_layer(store, wanted, log=log)
+    here = interpreter_layer(store, wanted.here, log=log)
+
+    assert made is not None
+    assert here is not None
+    assert here[1], "a layer of its own"
+    text = log.read_text()
+    for machine in ("x86_64", "aarch64"):
+        assert f"python install cpython-{version}-linux-{machine}-gnu" in text
+    root = unpacked(store, made[0], tmp_path / "image")
+    tag = f"cpython-{wanted.minor.replace('.', '')}"
+    assert (root / "lib" / f"python{wanted.minor}" / "__pycache__" / f"os.{tag}.pyc").exists()
+
+
+@pytest.mark.skipif(not OLDER, reason="no interpreters in ~/.pyenv/versions to make a mirror of")
+@pytest.mark.parametrize("mirrored", OLDER[:1], indirect=True)
+def test_a_python_that_is_to_be_had_for_this_architecture_alone_is_refused_for_another(
+    mirrored: str, store: Store, log: Path
+) -> None:
+    wanted = interpreter(model(mirrored), Base(architecture=Architecture.ARM64))
+
+    with pytest.raises(PermanentError, match=rf"Python {mirrored}, which .*, cannot be installed for arm64; uv says"):
+        interpreter_module.require(store, wanted, log=log)
 
 
 @pytest.mark.skipif(not OLDER, reason="no interpreters in ~/.pyenv/versions to make a mirror of")

@@ -29,7 +29,11 @@ def test_an_older_model_has_what_conda_puts_into_every_environment() -> None:
 
     found = read({"conda.yaml": conda})
 
-    assert found == LoggedEnvironment(requirements=("mlflow", "numpy<2"), first=("pip<=23.2.1", "setuptools", "wheel"))
+    assert found == LoggedEnvironment(
+        requirements=("mlflow", "numpy<2"),
+        first=("pip<=23.2.1", "setuptools", "wheel"),
+        conda=("python=3.11.4", "pip<=23.2.1"),
+    )
 
 
 def test_pins_of_condas_own_are_kept_beside_the_requirements_that_mlflow_took_from_pip() -> None:

@@ -144,6 +144,23 @@ def test_an_error_about_a_private_index_holds_no_password(
     assert PASSWORD not in log.read_text()
 
 
+def test_an_index_that_refuses_the_password_is_named_first(
+    store: Store, index: Serve, model_directory: Path, log: Path
+) -> None:
+    host = index("private", credentials="me:another").removeprefix("http://")
+    line = f"--index-url http://me:{PASSWORD}@{host}/simple"
+
+    with pytest.raises(PermanentError) as caught:
+        environment.lock(store, logged(model_directory, line, "scorer"), BASE, pins=(), log=log)
+
+    said = str(caught.value)
+    assert said.startswith(
+        f"The package index http://{host}/simple refused access (401 Unauthorized); see that the name"
+    )
+    assert "or in a netrc file. The model's requirements cannot be resolved" in said
+    assert PASSWORD not in said + log.read_text()
+
+
 def test_a_variable_that_is_not_set_is_asked_for(store: Store, model_directory: Path, log: Path) -> None:
     line = "--extra-index-url https://${SURELY_NOT_SET}@index.example/simple"
 

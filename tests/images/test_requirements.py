@@ -23,6 +23,14 @@ def test_lines_go_on_behind_a_backslash_and_end_at_a_comment() -> None:
     assert list(logical_lines(lines)) == [(1, "six==1.0     --hash=sha256:aa"), (6, "a>=1"), (7, "b#not-one")]
 
 
+def test_a_byte_order_mark_in_front_of_any_file_is_no_part_of_a_name() -> None:
+    texts = {"more.txt": "\ufeff# by an editor\nattrs>=1\n", "limits.txt": "\ufeffsix<2"}
+    found = parse(["\ufeffsix==1.0", "-r more.txt", "-c limits.txt"], ["\ufeffnumpy<3"], texts.get)
+
+    assert [package.name for package in found.packages] == ["six", "attrs"]
+    assert [constraint.text for constraint in found.constraints] == ["six<2", "numpy<3"]
+
+
 def test_a_hash_belongs_to_its_requirement_however_it_is_written() -> None:
     found = _parsed(
         "six==1.0 --hash=sha256:aa --hash sha512:bb",

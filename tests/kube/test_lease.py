@@ -1,15 +1,15 @@
 """The lease: at most one leader, whatever the API server does."""
 
-from headrace.autoscaler.fake_cluster import FakeCluster
 from headrace.contract import names
+from headrace.kube.fake_leases import FakeLeases
 from headrace.kube.lease import Elector
 
 SPACE, NAME = names.SYSTEM_NAMESPACE, names.AUTOSCALER
 
 
-def _pair() -> tuple[FakeCluster, Elector, Elector]:
-    cluster = FakeCluster()
-    return cluster, Elector(cluster, "one", SPACE, NAME), Elector(cluster, "two", SPACE, NAME)
+def _pair() -> tuple[FakeLeases, Elector, Elector]:
+    leases = FakeLeases()
+    return leases, Elector(leases, "one", SPACE, NAME), Elector(leases, "two", SPACE, NAME)
 
 
 def test_one_of_two_leads() -> None:
@@ -45,12 +45,12 @@ def test_a_planned_end_hands_over_at_once() -> None:
 
 def test_a_leader_cut_off_stops_before_another_may_begin() -> None:
     """R18: no two replicas ever act at once."""
-    cluster, one, two = _pair()
+    leases, one, two = _pair()
     one.step(0, 0)
     two.step(0.5, 0)
-    cluster.down = True
+    leases.down = True
     stopped = next(second for second in range(1, 60) if not one.step(second, second))
-    cluster.down = False
+    leases.down = False
     one.identity = "gone"  # stays cut off
     began = next(second for second in range(1, 60) if two.step(second + 0.5, second))
 
@@ -69,8 +69,8 @@ def test_a_wall_clock_an_hour_off_changes_nobody() -> None:
 
 
 def test_two_that_try_at_once_end_with_one() -> None:
-    cluster, one, two = _pair()
-    lease = cluster.read_lease("headrace-system", "autoscaler")
+    leases, one, two = _pair()
+    lease = leases.read_lease("headrace-system", "autoscaler")
     assert lease is None
     one.step(0, 0)
     two.step(0, 0)

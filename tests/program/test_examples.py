@@ -40,6 +40,9 @@ CONFIG = {
     "headrace:platform_stack": "acme/platform/dev",
     "headrace:model_uri": "models:/fraud/1",
     "headrace:openai_api_key": "hush",
+    "headrace:office": "192.0.2.0/24",
+    "headrace:zone_id": "Z1",
+    "headrace:endpoints": '[{"name": "fraud", "model_uri": "models:/fraud/7"}]',
 }
 
 

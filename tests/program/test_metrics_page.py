@@ -6,11 +6,17 @@ from prometheus_client import CollectorRegistry
 
 from headrace.autoscaler import telemetry as autoscaler
 from headrace.contract import metrics
+from headrace.routing.activator import hold_metrics as activator
 from headrace.routing.ads import telemetry as control_plane
 
 
 @pytest.mark.parametrize(
-    ("section", "registry"), [("Control plane", control_plane.registry), ("Autoscaler", autoscaler.registry)]
+    ("section", "registry"),
+    [
+        ("Control plane", control_plane.registry),
+        ("Autoscaler", autoscaler.registry),
+        ("Activator", activator.registry),
+    ],
 )
 def test_every_metric_of_a_controller_is_on_the_page_with_its_type_and_labels(
     section: str, registry: CollectorRegistry

@@ -3,6 +3,7 @@
 `HEADRACE_RECORD_RELEASE=0.2.0 pytest tests/program/test_released_state.py` records what a release registers, once.
 """
 
+import base64
 import json
 import os
 import runpy
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_ins import FOUND
+from attestations import IMAGE, MODEL_URI, attestation
+from stand_ins import FOUND, REF_OF_A_PLATFORM
 
+from headrace.components import ModelEndpoint
 from headrace.components.testing import Recording, record
+from headrace.contract.attestation import PAYLOAD_TYPE
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 
@@ -66,3 +70,30 @@ def test_a_released_stack_keeps_its_objects(release: Path) -> None:
 def test_a_release_is_recorded() -> None:
     path = RECORDED / f"released-{os.environ['HEADRACE_RECORD_RELEASE']}.json"
     path.write_text(json.dumps(identities(first_example()), indent=1, sort_keys=True) + "\n")
+
+
+def pinned(ref: Any) -> Any:
+    """The pod template of an endpoint that serves the image of its evidence, on a platform."""
+
+    def program() -> None:
+        inputs = {"platform": ref, "model_uri": MODEL_URI, "evidence": json.dumps(envelope), "scale": {}}
+        ModelEndpoint("fraud", inputs)
+
+    statement = base64.b64encode(json.dumps(attestation().statement()).encode()).decode()
+    envelope = {"payload": statement, "payloadType": PAYLOAD_TYPE, "signatures": []}
+    return record(program).named("fraud-v7-deployment").inputs["spec"]["template"]
+
+
+def test_another_platform_replaces_no_pod_of_an_endpoint_whose_image_is_pinned() -> None:
+    before = {**REF_OF_A_PLATFORM, "autoscaler": True}
+    upgraded = {
+        **before,
+        "url": "https://other.example",
+        "image_delivery": {"kind": "registry", "repository": "elsewhere.example/models"},
+        "image_base": {"kind": "debian", "revision": "of another day"},
+        "architectures": ["amd64"],
+        "table_writer": "tables.headrace-system.svc:8084",
+    }
+
+    assert pinned(upgraded) == pinned(before)
+    assert pinned(before)["spec"]["containers"][0]["image"] == IMAGE

@@ -142,8 +142,9 @@ def running_platform(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -
         load_balancer_port=free_port(),
         bind_address="127.0.0.1",
         tls_directory=str(tls),
-        request_timeout_seconds=1.0,
-        headers_timeout_seconds=1.0,
+        request_timeout_seconds=3.0,  # not so long that tests wait for it, nor so short that a busy client misses it
+        headers_timeout_seconds=3.0,
+        collector=f"127.0.0.1:{free_port()}",  # where nobody listens, but in test_tracing.py: no request knows it
     )
     control_plane = ControlPlane()
     pop = Envoy(names.POP_PROXY, folder, control_plane.port)
@@ -172,4 +173,4 @@ def platform(running_platform: Platform) -> Iterator[Platform]:
     for server in running_platform.servers:
         server.stop()
     running_platform.servers.clear()
-    running_platform.world = replace(before, endpoints=(), pods={}, managers=())
+    running_platform.world = replace(before, endpoints=(), pods={}, managers=(), activators=())

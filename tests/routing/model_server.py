@@ -29,6 +29,10 @@ class ModelServer:
         self.status = 200
         self.hang_up = False
         self.extra_headers: dict[str, str] = {}
+        self.fails_every: int | None = None
+        """Answers each so-manieth request with 500."""
+        self.answer: bytes | None = None
+        """Body of every answer; None: its name as a prediction."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,8 +48,10 @@ class ModelServer:
                     return
                 if outer.delay:
                     time.sleep(outer.delay)
-                answer = json.dumps({"predictions": [outer.name]}).encode()
-                self.send_response(outer.status)
+                named = json.dumps({"predictions": [outer.name]}).encode()
+                answer = named if outer.answer is None else outer.answer
+                fails = outer.fails_every is not None and len(outer.requests) % outer.fails_every == 0
+                self.send_response(500 if fails else outer.status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))
                 for key, value in outer.extra_headers.items():

@@ -153,6 +153,8 @@ def test_a_shadow_gets_a_copy_and_its_answer_is_thrown_away(
     assert answer.json() == {"predictions": ["real"]}
     eventually(lambda: len(shadow.requests) == 1, "the shadow received its copy")
     assert shadow.requests[0].body == b" " * size
+    ids = [seen.requests[0].headers["x-request-id"] for seen in (real, shadow)]
+    assert ids[0] == ids[1], "so that rows of both can be joined"
     platform.request("/serving-endpoints/fraud/served-models/v1/invocations")
     assert len(shadow.requests) == 1, "who asks for one version gets that one only"
 

@@ -1,10 +1,14 @@
 """Requests through both real Envoys, configured by the real ADS server."""
 
+import json
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
 from patience import eventually
+
+from headrace.contract import log_line
 
 PATHS = ("/serving-endpoints/fraud/invocations", "/fraud/invocations", "/fraud/invocations/")
 
@@ -78,14 +82,17 @@ def test_no_token_is_401(platform: Any, fraud: Any) -> None:
 def test_a_refusal_is_logged_with_the_path_that_was_asked_for_and_without_its_query(platform: Any, fraud: Any) -> None:
     fraud.status = 418
     answer = platform.request("/serving-endpoints/fraud/invocations?key=secret")
-    lines = f'"request_id":"{answer.headers["x-request-id"]}"'
-    for envoy in (platform.pop, platform.balancer):
-        eventually(lambda envoy=envoy: lines in envoy.log.read_text(), "logged")
-        line = next(line for line in envoy.log.read_text().splitlines() if lines in line)
-        assert '"path":"/serving-endpoints/fraud/invocations"' in line
-        assert '"endpoint":"fraud"' in line
-        assert '"status":418' in line
-        assert "secret" not in line
+    identity = answer.headers["x-request-id"]
+    for envoy, component in ((platform.pop, "pop-proxy"), (platform.balancer, "load-balancer")):
+        eventually(lambda envoy=envoy: identity in envoy.log.read_text(), "logged")
+        text = next(line for line in envoy.log.read_text().splitlines() if identity in line)
+        line = json.loads(text)
+        assert set(line) <= set(log_line.FIELDS)
+        assert line["body"].startswith("POST /serving-endpoints/fraud/invocations: 418 after ")
+        assert (line["request_id"], line["endpoint"], line["component"]) == (identity, "fraud", component)
+        assert line["attributes"]["http.response.status_code"] == 418
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+        assert "secret" not in text
 
 
 def test_unknown_endpoint_is_404(platform: Any, fraud: Any) -> None:

@@ -276,7 +276,7 @@ def test_a_refusal_is_logged_with_its_code(platform: Any, ask: Any, fraud: Any) 
     for envoy in (platform.pop, platform.balancer):
         eventually(lambda envoy=envoy: identity in envoy.log.read_text(), "logged")
         lines = [json.loads(line) for line in envoy.log.read_text().splitlines() if identity in line]
-        assert [line["grpc_status"] for line in lines] == ["InvalidArgument"]
+        assert [line["attributes"]["rpc.grpc.status_code"] for line in lines] == ["InvalidArgument"]
         assert good not in envoy.log.read_text()
 
 

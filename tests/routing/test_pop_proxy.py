@@ -68,13 +68,16 @@ def pop_routes(world: World) -> Iterator[dict[str, Any]]:
 
 @quickly
 @given(worlds())
-def test_every_route_of_the_pop_asks_for_a_token_except_the_two_that_are_named(world: World) -> None:
+def test_every_route_of_the_pop_asks_for_a_token_except_those_that_are_named(world: World) -> None:
     for route in pop_routes(world):
         filters = route["typed_per_filter_config"]
         public = filters.get(JWT_FILTER, {}).get("disabled", False)
-        assert public == (route["match"].get("path") in PUBLIC_PATHS), route["name"]
+        of_console = route["match"].get("safe_regex", {}).get("regex") == paths.CONSOLE_PUBLIC
+        assert public == (of_console or route["match"].get("path") in PUBLIC_PATHS), route["name"]
         assert RBAC_FILTER in filters, "who may call is said on every route"
-        if public:
+        if of_console:
+            assert route["route"]["cluster"] == names.CONSOLE, "where a token is given"
+        elif public:
             assert route["direct_response"]["status"] in (200, 404), "a public route reaches nothing"
 
 
@@ -90,7 +93,7 @@ def test_whatever_is_asked_of_the_pop_ends_in_an_answer(world: World) -> None:
 def test_a_route_that_says_nothing_would_be_closed(world: World) -> None:
     body = build(world, OPTIONS, CACHE).roles[names.POP_PROXY][LISTENER][names.POP_PROXY].body
     manager = body["filter_chains"][0]["filters"][0]["typed_config"]
-    filters = {item["name"]: item["typed_config"] for item in manager["http_filters"]}
+    filters = {item["name"]: item.get("typed_config", {}) for item in manager["http_filters"]}
     assert filters[JWT_FILTER]["rules"] == [{"match": {"prefix": "/"}, "requires": {"provider_name": "callers"}}]
     assert filters[RBAC_FILTER]["rules"]["policies"] == {}, "an empty list of policies admits nobody"
     assert list(filters).index(JWT_FILTER) < list(filters).index(RBAC_FILTER), "who it is comes before what it may"
@@ -105,8 +108,8 @@ def test_an_access_list_is_on_every_route_of_its_endpoint_and_no_other(world: Wo
             continue
         policies = route["typed_per_filter_config"][RBAC_FILTER]["rbac"]["rules"]["policies"]
         principals = policies["callers"]["principals"]
-        if route["route"]["cluster"] == names.MANAGEMENT:
-            assert principals == [{"any": True}], "it tells each caller of what that may call"
+        if route["route"]["cluster"] in (names.MANAGEMENT, names.CONSOLE):
+            assert principals == [{"any": True}], "they tell each caller of what that may call"
             continue
         endpoint = route["route"]["host_rewrite_literal"]
         assert route["request_headers_to_add"][0]["header"]["value"] == endpoint

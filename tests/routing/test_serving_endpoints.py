@@ -118,3 +118,14 @@ def test_openai_reads_a_model(split: Any) -> None:
 
     model = types.Model.model_validate(serving_endpoints.openai_model(served(item_of(split))))
     assert (model.id, model.object, model.created) == ("fraud", "model", 1767323045)
+
+
+def test_a_stopped_endpoint_is_neither_updating_nor_failed(split: Any) -> None:
+    item = item_of(replace(split, spec=replace(split.spec, stopped=True)))
+    item["status"]["conditions"] = [{"type": "Ready", "status": "False", "reason": "Stopped", "message": "stopped"}]
+    parsed = serving.ServingEndpointDetailed.from_dict(detail(served(item)))
+
+    assert parsed.state == serving.EndpointState(
+        ready=serving.EndpointStateReady.NOT_READY, config_update=serving.EndpointStateConfigUpdate.NOT_UPDATING
+    )
+    assert {each.state.deployment.value for each in parsed.config.served_entities} == {"DEPLOYMENT_ABORTED"}

@@ -1,5 +1,6 @@
 """What a ModelEndpoint says about itself, from pods as the API server describes them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from headrace.contract import names
 from headrace.contract.codec import decode, encode
 from headrace.contract.declaration import Style
-from headrace.contract.model_endpoint import READY, ModelEndpointSpec, ModelEndpointStatus, ServedVersion
+from headrace.contract.model_endpoint import READY, ROLLED_OUT, ModelEndpointSpec, ModelEndpointStatus, ServedVersion
+from headrace.contract.rollout import Rollout
 from headrace.routing.ads.status import differs, endpoint_status, needs_pods, pod_failure
 from headrace.routing.snapshot import Endpoint
 
@@ -61,6 +63,31 @@ def test_an_endpoint_is_ready_when_every_version_with_weight_has_a_ready_pod() -
     assert ready_condition(endpoint(v1=90, v2=10), {"v1": 2})["status"] == "False"
 
 
+def test_a_stopped_endpoint_is_not_ready_because_of_that_and_nobody_looks_at_its_pods() -> None:
+    found = endpoint(v1=100)
+    stopped = replace(found, spec=replace(found.spec, stopped=True))
+
+    condition = ready_condition(stopped, {}, pod(containerStatuses=crashed()))
+
+    assert (condition["status"], condition["reason"]) == ("False", "Stopped")
+    assert not needs_pods(stopped, {})
+
+
+def test_what_the_table_writer_says_stays() -> None:
+    recorded = {
+        "type": "Recorded",
+        "status": "False",
+        "reason": "AccessDenied",
+        "message": "x",
+        "lastTransitionTime": NOW,
+    }
+    before = item({"conditions": [recorded, {"type": "Gone", "status": "True"}]})
+    status = endpoint_status(before, endpoint=endpoint(v1=100), faults=(), ready={"v1": 1}, pods=(), now=LATER)
+
+    assert [condition["type"] for condition in status["conditions"]] == ["Ready", "Recorded"]
+    assert status["conditions"][1] == recorded
+
+
 def test_ready_pods_of_all_versions_are_counted() -> None:
     status = endpoint_status(
         item(), endpoint=endpoint(v1=100, v2=0), faults=(), ready={"v1": 2, "v2": 3}, pods=(), now=NOW
@@ -73,6 +100,17 @@ def test_pods_that_are_starting_are_no_failure() -> None:
     condition = ready_condition(endpoint(v1=100), {}, starting, pod(containerStatuses=container(running={})))
     assert condition["reason"] == "NoReadyPod"
     assert "v1" in condition["message"]
+
+
+def test_a_pod_that_copies_its_models_weights_says_since_when() -> None:
+    running = container(running={"startedAt": "2026-01-01T00:00:07Z"})
+    waiting = container(waiting={"reason": "PodInitializing"})
+    condition = ready_condition(
+        endpoint(v1=100), {}, pod(name="p1", initContainerStatuses=running, containerStatuses=waiting)
+    )
+
+    assert condition["reason"] == "NoReadyPod"
+    assert condition["message"].endswith("Pod p1 has been copying the model's weights since 2026-01-01T00:00:07Z.")
 
 
 def test_a_pod_that_loads_its_model_says_since_when() -> None:
@@ -251,3 +289,43 @@ def test_what_serves_each_version_is_said_with_the_reasons() -> None:
         {"version": "v1", "runtime": "vllm", "reasons": ["7 GiB need a GPU"]},
         {"version": "v2", "runtime": "mlflow", "reasons": []},
     ]
+
+
+def rolling(phase: str, reason: str, *, version: str = "v2", asked: bool = True, ready: Any = None) -> Any:
+    """The condition RolledOut of an endpoint that names v2, while its status tells of a rollout."""
+    told = {"version": version, "former": "v1", "phase": phase, "weight": 5, "reason": reason, "message": "as told"}
+    found = endpoint(v2=100)
+    if asked:
+        found = replace(found, spec=replace(found.spec, rollout=Rollout()))
+    counts = {"v1": 1, "v2": 1} if ready is None else ready
+    status = endpoint_status(
+        item({"rollout": told}), endpoint=found, faults=(), ready=counts, pods=[pod("v2", containerStatuses=crashed())],
+        now=NOW,
+    )  # fmt: skip
+    return next((each for each in status["conditions"] if each["type"] == ROLLED_OUT.name), None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "status", "code"),
+    [
+        ("Waiting", "WaitingForPod", "False", "Waiting"),
+        ("Progressing", "Baking", "False", "Progressing"),
+        ("Paused", "Paused", "False", "Paused"),
+        ("RolledBack", "ErrorRate", "False", "ErrorRate"),
+        ("Completed", "GatesPassed", "True", "Completed"),
+    ],
+)
+def test_a_rollout_is_told_as_a_condition(phase: str, reason: str, status: str, code: str) -> None:
+    found = rolling(phase, reason)
+
+    assert (found["status"], found["reason"], found["message"]) == (status, code, "Version v2: as told.")
+    assert code in (ROLLED_OUT.true if status == "True" else ROLLED_OUT.false)
+
+
+def test_a_pod_that_cannot_start_says_more_than_a_rollout_that_waits_for_it() -> None:
+    assert rolling("Waiting", "WaitingForPod", ready={"v1": 1})["reason"] == "ContainerFailed"
+
+
+def test_nothing_is_told_of_a_rollout_that_is_not_asked_for_or_of_another_version() -> None:
+    assert rolling("Completed", "GatesPassed", asked=False) is None
+    assert rolling("Completed", "GatesPassed", version="v1") is None

@@ -18,6 +18,8 @@ BY_CGROUP = {
     metrics.FRONT_CPU_RATIO,
     metrics.FRONT_MEMORY_RATIO,
     metrics.FRONT_IO_WAIT_RATIO,
+    metrics.FRONT_MEMORY_BYTES,
+    metrics.FRONT_CPU_THROTTLED_SECONDS,
 }
 """Absent where the machine that runs the test gives its processes no cgroup of their own."""
 

@@ -12,6 +12,7 @@ from headrace.components.kubernetes.checks import ArgsError
 from headrace.components.testing import record
 from headrace.stacks import settings
 
+STACK_FILES = sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"))
 PROJECT = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
 
 
@@ -60,6 +61,16 @@ def test_an_untouched_stack_adopts_the_current_cluster_and_serves_nothing() -> N
 
 def test_a_cluster_that_moves_its_api_server_has_its_blocks_named() -> None:
     assert read(api_server_addresses=["10.0.0.0/24"]).platform["api_server_addresses"] == ["10.0.0.0/24"]
+
+
+def test_nodes_are_asked_for_their_processors_where_they_pull_images_and_nobody_said() -> None:
+    pushed = {"kind": "registry", "repository": "registry.example.com/models"}
+
+    assert read(image_delivery=pushed).cluster == {"asks_nodes": True}
+    said = read(image_delivery=pushed, architectures=["arm64"])
+    assert said.cluster == {}
+    assert said.platform["architectures"] == ["arm64"]
+    assert faults(architectures=["arm"]) == ("architectures = 'arm', must be one of amd64, arm64",)
 
 
 def test_an_endpoint_inherits_the_stacks_tracking_server_and_labels() -> None:
@@ -127,5 +138,29 @@ def test_every_text_of_an_endpoints_variables_is_a_secret() -> None:
     assert isinstance(found["API_KEY"], pulumi.Output)
     assert {name: value for name, value in found.items() if name != "API_KEY"} == {"DB": variables["DB"], "N": 5}
     assert "environment" not in read(endpoints=[{"name": "a", "model_uri": "m"}]).endpoints["a"]
+    weights = {"above_mib": 1, "environment": {"TOKEN": "hush"}}
+    copied = read(endpoints=[{"name": "a", "model_uri": "m", "weights": weights}]).endpoints["a"]["weights"]
+    assert isinstance(copied["environment"]["TOKEN"], pulumi.Output)
+    assert copied["above_mib"] == 1
     odd = [{"name": "a", "model_uri": "m", "environment": "all"}]
     assert read(endpoints=odd).endpoints["a"]["environment"] == "all", "refused later, with everything else"
+
+
+def test_the_settings_that_are_known_are_those_of_the_project_file() -> None:
+    assert set(PROJECT["config"]) == settings.KNOWN
+
+
+def test_a_setting_that_nobody_reads_is_refused_with_the_one_that_may_be_meant() -> None:
+    assert faults(exposre="node_port", whatever=1) == (
+        "unknown setting 'exposre'; did you mean exposure",
+        "unknown setting 'whatever'; docs/settings.md lists those that there are",
+    )
+
+
+@pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.stem)
+def test_the_file_of_a_stack_has_settings_that_can_be_read(path: Path) -> None:
+    """As they are committed: what is each machine's own is set beside them."""
+    given = yaml.safe_load(path.read_text())["config"]
+    values = {key.removeprefix("headrace:"): value for key, value in given.items()}
+    assert read(**values).endpoints.keys() == {entry["name"] for entry in values.get("endpoints", [])}
+    assert path.read_text().startswith("# "), "a file says what its stack is for"

@@ -1,6 +1,6 @@
 """What must hold for an endpoint."""
 
-from rules.endpoints import access, budget, ceiling, egress, namespace, pinned_model, quota, replicas
+from rules.endpoints import access, budget, ceiling, egress, evidence, namespace, pinned_model, quota, replicas
 
 RULES = (
     replicas.RULE,
@@ -11,4 +11,5 @@ RULES = (
     ceiling.RULE,
     budget.RULE,
     quota.RULE,
+    evidence.RULE,
 )

@@ -59,6 +59,7 @@ observations = st.builds(
     pod_cores=st.none() | anything,
     calls=st.none() | curves,
     default_limit=st.none() | st.integers(1, 4096),
+    held=st.floats(0, 1e4),
 )
 
 
@@ -77,6 +78,7 @@ def specs(draw: st.DrawFn) -> AutoscalerSpec:
         idle_seconds=draw(st.floats(0, 600)),
         cost_per_hour=None if price is None else draw(st.floats(0.01, 100)),
         pod_cost_per_hour=price,
+        max_wait_seconds=draw(st.none() | st.floats(0, 600)),
     ).checked("spec")
 
 
@@ -143,8 +145,9 @@ def _settled(rate: float, service: float, limit: int) -> int:
 @settings(max_examples=40, deadline=None)
 @given(specs(), observations)
 def test_zero_is_a_value(spec: AutoscalerSpec, observation: Observation) -> None:
-    """No pods and no data: none stays none where the bounds allow it."""
-    silent = replace(observation, taken_at=10.0, load=None, pods=PodCounts(desired=0, ready=0))
+    """No pods, no data and nobody who waits: none stays none where the bounds allow it."""
+    silent = replace(observation, taken_at=10.0, load=None, held=0.0, pods=PodCounts(desired=0, ready=0))
+    spec = replace(spec, max_wait_seconds=None)  # for which a spare pod may be kept
     decision, _ = decide(spec, silent, Memory(), 10.0)
     lower, upper, _ = bounds(spec)
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from headrace.components import ServingCluster
+from headrace.components.cluster.node_facts import NodeFacts
 from headrace.components.cluster.serving_cluster import one_context
 from headrace.components.kubernetes.checks import ArgsError
 from headrace.components.testing import record
@@ -51,6 +52,25 @@ def test_the_current_context_is_adopted_with_its_files_inside(kubeconfig: Path) 
     cluster = document["clusters"][0]["cluster"]
     assert base64.b64decode(cluster["certificate-authority-data"]) == b"authority"
     assert "certificate-authority" not in cluster
+
+
+def test_nodes_are_asked_only_where_that_is_wanted(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def nodes(document: dict[str, Any]) -> NodeFacts:
+        asked.append(document["current-context"])
+        return NodeFacts(architectures=("amd64", "arm64"))
+
+    monkeypatch.setattr("headrace.components.cluster.serving_cluster.node_facts", nodes)
+
+    def architectures(**given: Any) -> Any:
+        recording = record(lambda: ServingCluster("cluster", {"kubeconfig": str(kubeconfig), **given}))
+        return recording.outputs[recording.named("cluster").urn]["architectures"]
+
+    assert architectures() == []
+    assert asked == []
+    assert architectures(asks_nodes=True) == ["amd64", "arm64"]
+    assert asked == ["here"]
 
 
 def test_another_context_is_adopted_when_it_is_named(kubeconfig: Path) -> None:

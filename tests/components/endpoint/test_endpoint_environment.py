@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pulumi
 import pulumi_preview
 import pytest
@@ -36,14 +37,18 @@ from headrace.stacks import settings
 mlmodel = {"flavors": {"python_function": {}, "sklearn": {}}}
 
 class Image(pulumi.ComponentResource):
-    def __init__(self, name, args, opts=None, *, source=None):
+    def __init__(self, name, args, opts=None, *, source=None, weights=None, packages=None):
         super().__init__("headrace:index:ModelImage", name, {}, opts)
-        self.source = types.SimpleNamespace(size_bytes=1, flavors=("sklearn",), mlmodel=mlmodel)
+        self.source = types.SimpleNamespace(
+            size_bytes=1, flavors=("sklearn",), mlmodel=mlmodel, pinned_uri="models:/agent/7", identity="7"
+        )
+        self.weights, self.architectures = None, pulumi.Output.from_input([])
         self.version_name, self.choice = "v7", runtime_choice.choose(mlmodel, {})
         self.image = pulumi.Output.from_input("registry.example/image@sha256:" + "a" * 64)
 
 model_endpoint.ModelImage = Image
-model_endpoint.ModelEndpoint._tell_proof = lambda *_, **__: None  # where there are files alone, nothing is read
+# Where there are files alone, nothing is read.
+model_endpoint.ModelEndpoint._evidence = lambda *_, **__: pulumi.Output.from_input({})
 files = pulumi_kubernetes.Provider("files", render_yaml_to_directory="yaml")
 config = pulumi.Config()
 endpoint = model_endpoint.ModelEndpoint(
@@ -54,7 +59,7 @@ endpoint = model_endpoint.ModelEndpoint(
         "environment": {
             "API_KEY": config.require_secret("key"),
             "REGION": "eu",
-            **settings.read().endpoints["agent"]["environment"],
+            **settings.read(own=["key"]).endpoints["agent"]["environment"],
         },
     },
     pulumi.ResourceOptions(provider=files),
@@ -214,6 +219,18 @@ def test_a_path_in_a_store_is_read_by_the_operator_of_the_cluster() -> None:
         target = made_for[store].inputs["spec"]["target"]["name"]
         assert found[name]["valueFrom"]["secretKeyRef"] == {"name": target, "key": name}
         assert recording.waits_for("agent-v7-deployment", made_for[store].name)
+
+
+def test_the_operators_own_schema_knows_every_field() -> None:
+    """From the definition of the kind in release 0.16.1: what a field that it does not know meant would be dropped."""
+    known = json.loads((Path(__file__).parents[2] / "recorded" / "external-secret-0.16.1.json").read_text())
+    paths = {"KEY": {"store": "vault", "path": "apps/a", "property": "p"}, "DB": {"store": "vault", "path": "apps/db"}}
+    (made_of,) = external_secrets("endpoint-agent", parsed(paths), labels={"a": "b"}).values()
+
+    assert made_of["apiVersion"] == "external-secrets.io/v1"
+    jsonschema.validate(made_of, known["schema"])
+    with pytest.raises(jsonschema.ValidationError, match="secretStore"):
+        jsonschema.validate({**made_of, "spec": {**made_of["spec"], "secretStore": {}}}, known["schema"])
 
 
 def test_a_cluster_without_the_operator_is_found_out_before_anything_is_made() -> None:

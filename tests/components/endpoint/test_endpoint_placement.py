@@ -6,7 +6,11 @@ import pytest
 from stand_ins import DELIVERY
 
 from headrace.components import ModelEndpoint
-from headrace.components.endpoint.endpoint_placement import node_faults
+from headrace.components.endpoint.endpoint_placement import (
+    affinity_to_architectures,
+    node_faults,
+    wanted_architectures,
+)
 from headrace.components.kubernetes.checks import ArgsError
 from headrace.components.testing import record
 
@@ -43,6 +47,32 @@ def test_pods_go_where_they_are_sent() -> None:
 
 def test_nothing_is_said_of_nodes_where_nothing_is_asked() -> None:
     assert not {"nodeSelector", "tolerations", "priorityClassName"} & pod().keys()
+
+
+def allowed(spec: dict[str, Any]) -> list[str]:
+    """Architectures of the nodes that the pods may go to."""
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    (rule,) = term["matchExpressions"]
+    assert (rule["key"], rule["operator"]) == ("kubernetes.io/arch", "In")
+    found: list[str] = rule["values"]
+    return found
+
+
+def test_pods_go_to_nodes_that_their_image_is_for() -> None:
+    assert allowed(pod()) == ["amd64"]
+    assert allowed(pod(architectures=["amd64", "arm64"])) == ["amd64", "arm64"]
+    assert affinity_to_architectures(None) == affinity_to_architectures(["amd64"]), "of a state that does not say"
+
+
+def test_a_node_selector_that_names_an_architecture_is_built_for() -> None:
+    assert allowed(pod(node_selector={"kubernetes.io/arch": "arm64"})) == ["arm64"]
+    assert wanted_architectures([], {"kubernetes.io/arch": "s390x"}) == ()
+    assert wanted_architectures(["amd64"], {"kubernetes.io/arch": "arm64"}) == ("amd64",), "what is said counts"
+
+
+def test_an_architecture_that_images_are_not_made_for_is_told() -> None:
+    with pytest.raises(ArgsError, match=r"architectures\[1\] = 's390x', must be one of amd64, arm64"):
+        pod(architectures=["amd64", "s390x"])
 
 
 def test_pods_with_gpus_tolerate_both_taints() -> None:

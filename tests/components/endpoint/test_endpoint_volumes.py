@@ -51,6 +51,21 @@ def test_a_claim_and_a_bucket_are_mounted_and_cannot_be_written() -> None:
     assert template["metadata"]["annotations"] == {"gke-gcsfuse/volumes": "true"}
 
 
+def test_an_image_is_mounted_where_the_nodes_can_and_refused_before_anything_is_made_elsewhere() -> None:
+    terms = {"mount_path": "/mnt/terms", "image": "registry.example.com:5000/data/terms@sha256:" + "a" * 64}
+
+    template = pod({"terms": terms}, platform={**REF, "image_volumes": True})
+    volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+    assert volumes["volume-terms"] == {
+        "name": "volume-terms",
+        "image": {"reference": terms["image"], "pullPolicy": "IfNotPresent"},
+    }
+    assert list(violations(template["spec"])) == []
+
+    with pytest.raises(Exception, match=r"volumes\['terms'\]\.image needs nodes that mount images .*; set asks_nodes"):
+        pod({"terms": terms}, platform={**REF, "image_volumes": False})
+
+
 def test_pods_with_every_need_keep_the_restricted_standard() -> None:
     template = pod(
         {"features": CLAIM},
@@ -67,8 +82,8 @@ def test_pods_with_every_need_keep_the_restricted_standard() -> None:
 @pytest.mark.parametrize(
     ("volumes", "words"),
     [
-        ({"x": {"mount_path": "/mnt/x"}}, "volumes['x'] has neither claim and driver"),
-        ({"x": {**CLAIM, **BUCKET}}, "volumes['x'] has both claim and driver"),
+        ({"x": {"mount_path": "/mnt/x"}}, "volumes['x'] has none of claim, driver and image, must have one"),
+        ({"x": {**CLAIM, **BUCKET}}, "volumes['x'] has claim and driver, must have one of claim, driver, image"),
         ({"x": {**CLAIM, "attributes": {"a": "b"}}}, "volumes['x'].attributes is for driver only"),
         ({"x": {**BUCKET, "attributes": {"a": 5}}}, "volumes['x'].attributes['a'] = 5, must be a text"),
         ({"X_1": CLAIM}, "volumes has the name 'X_1', must be a DNS label"),

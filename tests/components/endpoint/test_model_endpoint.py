@@ -35,7 +35,9 @@ def made(**args: Any) -> Recording:
 def test_a_platform_and_a_model_are_enough_for_an_address() -> None:
     recording = made()
 
-    assert recording.outputs[recording.named("fraud").urn] == {
+    outputs = dict(recording.outputs[recording.named("fraud").urn])
+    assert outputs.pop("evidence")["image"] == IMAGE
+    assert outputs == {
         "url": "https://models.example/serving-endpoints/fraud",
         "version": "v7",
         "image": IMAGE,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from headrace.components.endpoint.endpoint_attestation import proof_of
 from headrace.components.endpoint.proof_report import MOMENTS_SECONDS, sentence, wait_seconds
 
 NOW = datetime.datetime(2026, 1, 1, 12, 0, 30, tzinfo=datetime.UTC)
@@ -21,7 +22,8 @@ TOLD: dict[str, Any] = {
 
 
 def told(status: Any) -> str:
-    return sentence(status, version="v7", image="models@sha256:7", place=PLACE)
+    proof = proof_of(status, version="v7", image="models@sha256:7")
+    return sentence(proof, version="v7", place=PLACE)
 
 
 def test_the_proof_of_the_version_is_told() -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cloud_stores
 import mlflow_server
+import package_cache
 import pytest
 from databricks_stand_in import DatabricksStandIn
 from patience import eventually, free_port
@@ -24,6 +26,11 @@ from headrace.images.store import Store
 pytestmark = pytest.mark.slow
 
 S3_PACKAGES = ("boto3==1.44.8", "moto[server]==5.2.5")
+CLOUD_PACKAGES = {
+    "google": ("google-cloud-storage==3.17.1", "gcp-storage-emulator==2026.7.19"),
+    "azure": ("azure-storage-blob==12.31.1", "azure-identity==1.27.0"),
+}
+WASBS = f"wasbs://{cloud_stores.BUCKET}@{cloud_stores.ACCOUNT}.blob.core.windows.net"
 LOG = """
 import mlflow, sys
 mlflow.set_tracking_uri(sys.argv[1])
@@ -87,7 +94,7 @@ def test_a_server_that_wants_a_password_is_given_it(tmp_path: Path, monkeypatch:
         "admin_username = me\nadmin_password = correct-horse-battery\n"
     )
     more = {
-        "PYTHONPATH": str(mlflow_server.packages("flask-wtf", "--no-deps", "Flask-WTF==1.3.0", "WTForms==3.2.1")),
+        "PYTHONPATH": str(package_cache.folder("flask-wtf", "--no-deps", "Flask-WTF==1.3.0", "WTForms==3.2.1")),
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "for this test",
     }
@@ -107,7 +114,7 @@ def test_a_server_that_wants_a_password_is_given_it(tmp_path: Path, monkeypatch:
 @pytest.fixture
 def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
     """An object store that speaks S3, with a model; the environment in which clients find it."""
-    site = mlflow_server.packages("s3", *S3_PACKAGES)
+    site = package_cache.folder("s3", *S3_PACKAGES)
     port = free_port()
     environment = {
         **os.environ,
@@ -160,8 +167,24 @@ def test_a_directory_in_an_object_store_is_a_model_without_any_server(s3: dict[s
     assert "bucket does not exist" in no_bucket
 
 
+@pytest.mark.parametrize(("cloud", "store"), [("google", "gs://models"), ("azure", WASBS)])
+def test_so_is_one_in_google_s_store_or_azure_s(cloud: str, store: str, tmp_path: Path) -> None:
+    site = package_cache.folder(cloud, *CLOUD_PACKAGES[cloud])
+    objects = {f"team/fraud/{name}": content for name, content in FILES.items()} | {"team/fraud/two words.txt": b"x"}
+    running = cloud_stores.google(site, objects) if cloud == "google" else cloud_stores.azure(objects)
+    with running as variables:
+        environment = {**os.environ, **variables, "PYTHONPATH": f"{site}:{os.environ.get('PYTHONPATH', '')}"}
+        uris = (f"{store}/team/fraud", f"{store}/team/missing")
+
+        found, (missing, no_model) = _resolved(tmp_path, environment, *uris)
+
+    assert found == ["fraud", f"{store}/team/fraud", sum(len(content) for content in FILES.values()) + 1]
+    assert missing == "PermanentError"
+    assert f"has no MLmodel file at {store}/team/missing" in no_model
+
+
 def test_an_object_store_that_does_not_know_who_asks_names_the_variables(tmp_path: Path) -> None:
-    site = mlflow_server.packages("s3", *S3_PACKAGES)
+    site = package_cache.folder("s3", *S3_PACKAGES)
     nobody = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     nobody |= {"PYTHONPATH": str(site), "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
 

@@ -39,7 +39,7 @@ def _program(server: TrackingStandIn, models: dict[str, str]) -> Recording:
     def program() -> None:
         found = require_servable(endpoints)
         for name, args in endpoints.items():
-            ModelEndpoint(name, {"platform": REF, **args}, source=found[name])
+            ModelEndpoint(name, {"platform": REF, **args}, sources=found[name])
 
     return record(program, preview=True)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from headrace.components.endpoint.endpoint_packages import Packages
 from headrace.components.endpoint.model_image import _request
 from headrace.components.endpoint.model_source import ModelSource
 from headrace.components.endpoint.runtime_choice import choose, runtime_faults
@@ -33,7 +34,8 @@ def image_request(mlmodel: dict[str, Any], runtime: dict[str, Any]) -> dict[str,
         identity="i",
         mlmodel=mlmodel,
     )
-    return _request(source, choose(mlmodel, runtime), ({"kind": "kind", "cluster": "c"}, {}))
+    known = ({"kind": "kind", "cluster": "c"}, {}, [])
+    return _request(source, choose(mlmodel, runtime), [], Packages(), known)
 
 
 def test_nothing_said_means_what_follows_from_the_model() -> None:

@@ -42,6 +42,7 @@ PODS = {
     "load-balancer": proxy_pod(names.LOAD_BALANCER, image=IMAGE, labels={}, port=8080, bootstrap={}),
     "control plane": controller_pod(names.ROUTING, image=IMAGE, labels={}, ports={"xds": names.XDS_PORT}),
     "management": controller_pod(names.MANAGEMENT, image=IMAGE, labels={}, ports={"http": names.MANAGEMENT_PORT}),
+    "rollout": controller_pod(names.ROLLOUT, module="routing.rollout", image=IMAGE, labels={}, ports={}),
     "autoscaler": controller_pod(names.AUTOSCALER, image=IMAGE, labels={}, ports={}),
     "prometheus": prometheus_pod(network_policies.PROMETHEUS, image=IMAGE, labels={}, config={}, memory_mib=512),
 }
@@ -84,7 +85,7 @@ def test_alive_and_ready_are_different_questions(pod: dict[str, Any]) -> None:
 def test_only_programs_that_talk_to_the_api_server_hold_a_token() -> None:
     holders = [kind for kind, pod in PODS.items() if pod["spec"]["automountServiceAccountToken"]]
 
-    assert holders == ["control plane", "management", "autoscaler"]
+    assert holders == ["control plane", "management", "rollout", "autoscaler"]
 
 
 def test_a_pod_that_leaves_serves_on_until_every_proxy_has_heard() -> None:

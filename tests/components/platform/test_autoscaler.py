@@ -7,7 +7,8 @@ from stand_ins import DELIVERY, FOUND, IMAGE
 
 from headrace.components import Autoscaler, ModelEndpoint, ServingPlatform
 from headrace.components.kubernetes.checks import ArgsError
-from headrace.components.platform.autoscaler import LEASE_RULES, READ_RULES, SCALE_RULES
+from headrace.components.platform.autoscaler import READ_RULES, SCALE_RULES
+from headrace.components.platform.controller import LEASE_RULES
 from headrace.components.testing import Recording, record
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec

@@ -11,7 +11,8 @@ from pulumi.runtime import rpc
 from headrace.components.platform import image_build
 from headrace.components.platform.image_build import ImageBuildProvider
 from headrace.contract.errors import HeadraceError, PermanentError, TemporaryError
-from headrace.images.build import BuiltImage, ImageDescription
+from headrace.images.architecture import Architecture
+from headrace.images.build import BuiltImage, ImageDescription, Resolved
 from headrace.images.request import Delivery, ImageRequest
 from headrace.images.steps import Step
 from headrace.images.store import Store
@@ -45,17 +46,21 @@ class _Builder:
         """What a build says."""
         self.on_nodes: frozenset[str] | None = frozenset({IMAGE})
         self.unresolvable: HeadraceError | None = None
+        self.impossible: set[Architecture] = set()
 
     def describe(self, request: ImageRequest) -> ImageDescription:
         self.asked.append("describe")
         lines = () if request.model is None else request.model.requirements
         return ImageDescription(platform_digest="p", environment_digest=",".join(lines))
 
-    def resolve(self, _request: ImageRequest, _store: Store) -> tuple[str, ...]:
+    def resolve(self, request: ImageRequest, _store: Store) -> Resolved:
         self.asked.append("resolve")
         if self.unresolvable is not None:
             raise self.unresolvable
-        return ()
+        possible = tuple(each for each in request.architectures if each not in self.impossible)
+        return Resolved(
+            architectures=possible, pins=(), notes=tuple(f"no image for {each}" for each in self.impossible)
+        )
 
     def build(
         self, request: ImageRequest, _store: Store, *, pins: Sequence[str], tell: Callable[[Step], object]
@@ -65,7 +70,13 @@ class _Builder:
         self.pins = pins
         for step in self.steps:
             tell(step)
-        return BuiltImage(image=IMAGE, layers={"model": "sha256:2"}, pins=("mlflow==3.17.2",), log=Path("/log"))
+        return BuiltImage(
+            image=IMAGE,
+            layers={"model": "sha256:2"},
+            pins=("mlflow==3.17.2",),
+            log=Path("/log"),
+            architectures=tuple(each for each in request.architectures if each not in self.impossible),
+        )
 
     def held(self, _delivery: Delivery) -> frozenset[str] | None:
         self.asked.append("on_nodes")
@@ -131,6 +142,34 @@ def test_only_requirements_that_changed_are_resolved(provider: ImageBuildProvide
 
     provider.check(before, {"request": {**REQUEST, "model": {**REQUEST["model"], "identity": "i-2"}}})
     assert builder.asked.count("resolve") == 1
+
+
+def _for_nodes(*architectures: str, needed: bool = False) -> dict[str, Any]:
+    return {**REQUEST, "architectures": [*architectures], "is_each_needed": needed}
+
+
+def test_a_preview_says_on_which_of_the_nodes_the_image_will_not_run(
+    provider: ImageBuildProvider, builder: _Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.impossible = {Architecture.ARM64}
+
+    inputs = provider.check({}, {"request": _for_nodes("amd64", "arm64")}).inputs
+
+    assert inputs["architectures"] == ["amd64"]
+    assert capsys.readouterr().err == "models/fraud: no image for arm64\n"
+    built = provider.create(inputs).outs
+    assert built is not None
+    assert built["architectures"] == ["amd64"]
+
+
+def test_an_image_keeps_an_architecture_whose_nodes_are_gone_for_now(provider: ImageBuildProvider) -> None:
+    before = provider.check({}, {"request": _for_nodes("amd64", "arm64")}).inputs
+
+    later = provider.check(before, {"request": _for_nodes("amd64")}).inputs
+    wanted = provider.check(before, {"request": _for_nodes("amd64", needed=True)}).inputs
+
+    assert later["architectures"] == ["amd64", "arm64"]
+    assert wanted["architectures"] == ["amd64"], "where it was said which, that counts"
 
 
 def test_nothing_is_built_when_nothing_changed(provider: ImageBuildProvider, builder: _Builder) -> None:

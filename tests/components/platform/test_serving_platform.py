@@ -45,7 +45,10 @@ def test_no_pod_exists_before_the_policy_that_closes_the_namespace() -> None:
         names.LOAD_BALANCER,
         names.ROUTING,
         names.MANAGEMENT,
+        names.CONSOLE,
         names.AUTOSCALER,
+        names.ACTIVATOR,
+        names.ROLLOUT,
         network_policies.PROMETHEUS,
     }
     for deployment in deployments:
@@ -60,7 +63,9 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
         "url": "https://models.example",
         "image_delivery": DELIVERY,
         "image_base": {},
+        "architectures": [],
         "autoscaler": True,
+        "image_volumes": False,
     }
 
 

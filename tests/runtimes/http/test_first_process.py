@@ -65,7 +65,7 @@ def by_hand(model: Path, log: Path) -> Iterator[int]:
 def addresses(log: Path) -> list[str]:
     """Where the log says that one listens."""
     for line in log.read_text().splitlines():
-        message = json.loads(line)["message"]
+        message = json.loads(line)["body"]
         if message.startswith("listening at "):
             return [part for part in message.replace(",", "").split() if part.startswith("http://")]
     return []

@@ -47,6 +47,24 @@ def test_memory_leaves_out_file_pages_nobody_uses(tmp_path: Path, used: str, sta
     assert Usage(2.0, 1000, tmp_path).memory_ratio() == 0.5
 
 
+@pytest.mark.parametrize(
+    ("file", "text"), [("cpu.stat", "throttled_usec 2500000\n"), ("cpu/cpu.stat", "throttled_time 2500000000\n")]
+)
+def test_time_kept_from_the_cores_is_told_in_seconds(tmp_path: Path, file: str, text: str) -> None:
+    assert Usage(2.0, None, tmp_path).read().throttled_seconds is None
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / file).write_text(f"nr_periods 10\n{text}")
+
+    assert Usage(2.0, None, tmp_path).read().throttled_seconds == 2.5
+
+
+def test_memory_is_told_where_nothing_limits_it(tmp_path: Path) -> None:
+    (tmp_path / "memory.current").write_text("800\n")
+
+    usage = Usage(2.0, None, tmp_path)
+    assert (usage.read().memory_bytes, usage.memory_ratio()) == (800.0, None)
+
+
 def test_waiting_for_io_is_read_from_pressure(tmp_path: Path) -> None:
     (tmp_path / "io.pressure").write_text("some avg10=0.00 total=0\nfull avg10=0.00 total=0\n")
     usage = Usage(2.0, None, tmp_path)

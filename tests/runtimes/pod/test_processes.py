@@ -60,6 +60,14 @@ def test_workers_get_their_share_of_threads_and_none_of_our_packages() -> None:
     assert "PYTHONPATH" not in made
 
 
+def test_programs_of_the_models_packages_are_found_before_others() -> None:
+    """MLflow activates the environment that it serves a model in, and models start what conda or a wheel brought."""
+    found = processes.environment({"PATH": "/usr/bin"}, threads=1, home=Path("/h"), programs=Path("/opt/model/env/bin"))
+
+    assert found["PATH"] == "/opt/model/env/bin:/usr/bin"
+    assert processes.environment({"PATH": "/usr/bin"}, threads=1, home=Path("/h"))["PATH"] == "/usr/bin"
+
+
 def test_signs_of_a_real_process() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
     try:

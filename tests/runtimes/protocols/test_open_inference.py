@@ -120,6 +120,34 @@ def test_what_is_wrong_is_named(described: dict[str, Any], word: str) -> None:
         read(described)
 
 
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [
+        ("INT64", [2**63]),
+        ("INT32", [1, -(2**31) - 1]),
+        ("UINT8", [300]),
+        ("UINT16", [-1]),
+        ("INT32", [2.5]),
+        ("INT8", [None, 200]),
+        ("INT64", [float("inf")]),
+        ("BOOL", [True, None]),
+    ],
+)
+def test_a_value_that_its_datatype_has_not_is_refused_and_not_made_another(datatype: str, data: list[Any]) -> None:
+    with pytest.raises(InputError, match=rf"inputs\[0\] must hold .* datatype {datatype}"):
+        read({"name": "a", "shape": [len(data)], "datatype": datatype, "data": data})
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [("INT64", [2**63 - 1, -(2**63)]), ("UINT8", [0, 255]), ("INT32", [2.0]), ("INT32", []), ("FP32", [None, 1.5])],
+)
+def test_the_largest_and_the_smallest_value_of_a_datatype_are_its_own(datatype: str, data: list[Any]) -> None:
+    request = read({"name": "a", "shape": [len(data)], "datatype": datatype, "data": data})
+
+    assert request.inputs[0].values == data
+
+
 def test_outputs_take_the_signatures_type_and_name() -> None:
     [output] = outputs_of([1.0, 2.0], TABLE)
 

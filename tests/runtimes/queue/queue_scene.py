@@ -26,6 +26,10 @@ class Worker:
         self.merges = merges
         self.lanes = lanes
         self.batches: list[Batch] = []
+        self.relieved = False
+
+    def given_up(self) -> int:
+        return sum(len(batch.calls) for batch in self.batches) if self.relieved else 0
 
     def width(self) -> int:
         return self.lanes

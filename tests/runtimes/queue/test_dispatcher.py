@@ -155,6 +155,22 @@ def test_no_more_execute_than_the_limit_allows_and_it_changes_at_once() -> None:
     story(play)
 
 
+def test_calls_that_may_never_end_take_no_other_calls_place() -> None:
+    async def play() -> None:
+        silent, other = Worker(lanes=2), Worker(lanes=0)
+        scene = Scene(silent, other, limit=2)
+        await scene.send(2)
+        waiting = await scene.send(1)
+        silent.lanes, silent.relieved, other.lanes = 0, True, 1
+        scene.dispatcher.pump()
+
+        assert len(other.batches) == 1
+        await scene.finish(other)
+        assert (await waiting[0]).status == 200
+
+    story(play)
+
+
 def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
     async def play() -> None:
         scene = Scene(Worker(), limit=1)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -29,6 +30,9 @@ class Model(PythonModel):
         wish, amount = model_input.iloc[0, 0], float(model_input.iloc[0, 1])
         if wish == "sleep":
             time.sleep(amount)
+        if wish.startswith("wait "):
+            while not os.path.exists(wish[5:]):
+                time.sleep(0.05)
         if wish.startswith("/"):
             open(wish + ".begun", "w").close()
             while not os.path.exists(wish):
@@ -42,6 +46,9 @@ class Model(PythonModel):
             print("to stderr", file=sys.stderr)
             ctypes.CDLL(None).puts(b"from C")
             ctypes.CDLL(None).fflush(None)
+        if wish == "flood":
+            for number in range(50_000):
+                print("x" * 100, number)
         return [wish]
 """
 
@@ -109,6 +116,32 @@ def test_a_call_past_its_deadline_is_answered_504_and_its_worker_replaced(start_
         assert front.post(asked("hello")).status_code == 200
 
 
+def test_a_model_that_answers_no_call_any_more_is_relieved_and_who_it_keeps_waiting_may_yet_be_answered(
+    start_front: Any, model: Path, tmp_path: Path
+) -> None:
+    """Three calls take all that the pod admits; its health and its worker's beats are as ever."""
+    late = tmp_path / "late"
+
+    def patiently(body: str) -> httpx.Response:
+        headers = {"content-type": "application/json"}
+        return httpx.post(f"{front.url}/invocations", content=body, headers=headers, timeout=200)
+
+    with start_front(model, HEADRACE_CONCURRENCY="3") as front, ThreadPoolExecutor(3) as pool:
+        [before] = front.worker_pids()
+        kept = [pool.submit(patiently, asked(f"wait {late}")) for _ in range(3)]
+        eventually(lambda: front.metric("headrace_requests_executing") == 3)
+
+        assert patiently(asked("hello")).json() == {"predictions": ["hello"]}
+
+        assert not any(each.done() for each in kept)
+        assert front.metric("headrace_workers_relieved_total") == 1
+        assert len(front.worker_pids()) == 2
+        late.touch()
+        assert [each.result().status_code for each in kept] == [200] * 3
+        eventually(lambda: before not in front.worker_pids())
+        assert front.metric("headrace_worker_exits_total") == 0
+
+
 def test_a_pod_answers_its_probes_and_is_measured_while_its_model_computes(
     start_front: Any, model: Path, tmp_path: Path
 ) -> None:
@@ -131,14 +164,22 @@ def test_a_pod_answers_its_probes_and_is_measured_while_its_model_computes(
 
 def test_what_the_model_prints_becomes_structured_logs(start_front: Any, model: Path) -> None:
     with start_front(model) as front:
-        front.post(asked("print"))
-        wanted = {("to stdout", "stdout"), ("to stderr", "stderr"), ("from C", "stdout")}
+        front.post(asked("print"), **{"x-request-id": "asked-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+        known = ("asked-1", "a" * 32)
+        wanted = {("to stdout", "stdout", *known), ("to stderr", "stderr", *known), ("from C", "stdout", None, None)}
 
-        def said() -> set[tuple[str, str]]:
-            records = [json.loads(line) for line in front.log.read_text().splitlines()]
-            return {(record["message"], record["stream"]) for record in records if record["logger"] == "model"}
+        def said() -> set[tuple[str, str, str | None, str | None]]:
+            lines = [json.loads(line) for line in front.log.read_text().splitlines()]
+            printed = [line for line in lines if line["component"] == "model"]
+            ids = [(line.get("request_id"), line.get("trace_id")) for line in printed]
+            return {(line["body"], line["attributes"]["stream"], *of) for line, of in zip(printed, ids, strict=True)}
 
         eventually(lambda: wanted <= said())
+
+        assert front.post(asked("flood")).json() == {"predictions": ["flood"]}
+        left_out = re.compile(r"lines left out of the log: (\d+); since the start, by reason: rate \d+")
+        eventually(lambda: left_out.search(front.log.read_text()))
+        assert front.log.stat().st_size < 2 * 1024 * 1024, "of 5 MB that it printed"
 
 
 def test_a_process_that_a_model_forks_and_forgets_ends_with_the_call(start_front: Any, model: Path) -> None:
@@ -220,6 +261,7 @@ def test_a_worker_is_looked_after_although_the_disk_is_full(tmp_path: Path) -> N
     (tmp_path / "worker-0.pid").symlink_to("/dev/full")
     pool = in_process.make_front(tmp_path).backend
     assert isinstance(pool, Pool)
+    pool.workers[0].pipes = ()
 
     async def watch() -> None:
         pool._watch(pool.workers[0], os.getpid())

@@ -119,6 +119,39 @@ def test_an_idle_version_sleeps_and_a_request_wakes_it(story: Story) -> None:
     assert story.replicas == 1
 
 
+def test_a_stopped_version_has_no_pod_whoever_asks_and_comes_back_at_once(story: Story) -> None:
+    story.run(60, 100)
+    assert story.replicas >= 1
+    story.limits(stopped=True)
+    story.run(1, 100)
+    assert story.replicas == 0
+    story.run(30, 50)
+    assert story.replicas == 0
+    assert story.decision is not None
+    assert story.decision.has(reasons.STOPPED)
+
+    story.limits(stopped=None)
+    story.run(2, 0)
+
+    assert story.replicas >= 1
+
+
+def test_a_version_that_starts_too_slowly_for_its_callers_does_not_sleep(story: Story) -> None:
+    story.limits(min_replicas=0, idle_seconds=60.0, max_wait_seconds=5.0)
+    story.cold_start = 10.0
+    story.run(60, 10)
+    story.run(120, 0)
+
+    assert story.replicas == 1
+    assert story.decision is not None
+    assert [reason.message for reason in story.decision.reasons if reason.code == reasons.SPARE_KEPT] == [
+        "a start takes 10.0 s, and maxWaitSeconds = 5: one pod is kept"
+    ]
+    story.cold_start = 4.0
+    story.run(10, 0)
+    assert story.replicas == 0
+
+
 def test_every_decision_says_why_and_from_what(story: Story) -> None:
     story.run(60, lambda second: 10 + 20 * second)
 

@@ -1,0 +1,1 @@
+"""Rules, alerts and dashboards for the monitoring system that a cluster has."""

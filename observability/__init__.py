@@ -1,0 +1,1 @@
+"""What tells people and programs what the platform did: tables of requests."""

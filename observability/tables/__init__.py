@@ -1,0 +1,1 @@
+"""The table writer: puts records of requests into Delta tables, each exactly once."""

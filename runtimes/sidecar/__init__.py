@@ -1,0 +1,1 @@
+"""The sidecar of a model pod: carries records of requests from the pod's disk to the table writer."""
