@@ -2,6 +2,7 @@
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m headrace.local
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --python-version 3.11
+FAILURES := build/failures.txt
 # Where an environment forbids bytecode, as many images do, each of hundreds of processes compiles all its imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -21,9 +22,11 @@ status: .venv/installed ## what runs
 
 test: .venv/installed check ## every test, on a real cluster
 	@echo "Running three groups of tests side by side; each prints its report when it has ended"
-	@$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster and not long" REST=--ignore=tests/runtimes \
-		test-cluster test-rest test-pod
-	@$(MAKE) --no-print-directory test-product
+	@rm -f $(FAILURES)
+	@export HEADRACE_FAILURES=$(FAILURES); \
+	$(MAKE) -j3 -Otarget --no-print-directory SELECT="not cluster and not long" REST=--ignore=tests/runtimes \
+		test-cluster test-rest test-pod && $(MAKE) --no-print-directory test-product \
+		|| { echo "What failed, of all groups:"; cat $(FAILURES); exit 1; }
 
 test-fast: .venv/installed ## tests without a cluster, in seconds
 	@$(MAKE) -j2 -Otarget --no-print-directory SELECT="not cluster and not slow and not long" REST=--ignore=tests/runtimes \

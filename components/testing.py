@@ -267,9 +267,17 @@ def _registry(models: Mapping[str, Path]) -> AbstractContextManager[Any]:
 def _keep_event_loop() -> None:
     """Makes an event loop for Pulumi, which takes the thread's: a test that called `asyncio.run` before leaves none."""
     try:
-        asyncio.get_event_loop_policy().get_event_loop()
+        loop = asyncio.get_event_loop_policy().get_event_loop()
     except RuntimeError:
-        asyncio.set_event_loop(asyncio.new_event_loop())
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_tell_once)
+
+
+def _tell_once(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Drops what `record` has raised already: a program's exception is in each of its outputs that nobody awaits."""
+    if "never retrieved" not in context["message"]:
+        loop.default_exception_handler(context)
 
 
 def _plain(value: Any, path: str, secrets: set[str]) -> Any:

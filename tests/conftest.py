@@ -25,6 +25,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SECONDS = {"long": 3600, "cluster": 1200, "slow": 600}
 """Longest time of a test by its first marker here; of one without, pyproject.toml's `timeout`. With its fixtures: the
 first test on the cluster starts it, and slow tests may build a program or download an environment."""
+FAILURE_LINES = 40
 _RECORD = Path(__file__).parent / "recorded" / "long.json"
 _stories: dict[str, dict[str, Any]] = {}
 
@@ -36,8 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(SECONDS[marker]))
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.failed:
+        _append_failure(report)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remembers how the long stories ended."""
+    if report.failed:
+        _append_failure(report)
     if "long" in report.keywords:
         file, _, name = report.nodeid.partition("::")
         story = _stories.setdefault(f"{Path(file).name}::{name}", {"outcome": "passed", "seconds": 0})
@@ -45,6 +53,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         if report.outcome != "passed":
             story["outcome"] = report.outcome
         story.update(report.user_properties)
+
+
+def _append_failure(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Appends a failure's end to the file that `make test` prints last, below the reports of all groups."""
+    if path := os.environ.get("HEADRACE_FAILURES"):
+        Path(path).parent.mkdir(exist_ok=True)
+        tail = "\n".join(report.longreprtext.splitlines()[-FAILURE_LINES:])
+        with Path(path).open("a") as failures:
+            failures.write(f"{report.nodeid} ({getattr(report, 'when', 'collect')})\n{tail}\n\n")
 
 
 def pytest_sessionfinish() -> None:
