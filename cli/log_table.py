@@ -11,7 +11,14 @@ from typing import Any, Final
 from headrace.cli.log_lines import LogLine
 from headrace.contract import log_line, names
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
-from headrace.contract.telemetry import ENDPOINT_ATTRIBUTE, LOGS, REQUEST_ID_ATTRIBUTE, VERSION_ATTRIBUTE
+from headrace.contract.telemetry import (
+    ENDPOINT_ATTRIBUTE,
+    LOGS,
+    POD_ATTRIBUTE,
+    REQUEST_ID_ATTRIBUTE,
+    SEVERITY_ATTRIBUTE,
+    VERSION_ATTRIBUTE,
+)
 
 ROWS_MOST: Final = 10_000
 """Newest lines that are looked at."""
@@ -25,10 +32,13 @@ _FIELDS: Final = {
     REQUEST_ID_ATTRIBUTE: log_line.REQUEST_ID,
     f"{REQUEST_ID_ATTRIBUTE}s": log_line.REQUEST_IDS,
     "headrace.requests": log_line.REQUESTS,
-    "k8s.pod.name": log_line.POD,
+    POD_ATTRIBUTE: log_line.POD,
+    SEVERITY_ATTRIBUTE: log_line.SEVERITY,
     "exception.stacktrace": log_line.EXCEPTION,
 }
 """Attributes of a record or its resource that are fields of a line."""
+_ABSENT: Final = "-"
+"""What Envoy writes for what a request has not."""
 _OF_EVERY_RECORD: Final = frozenset(("service.name", "service.namespace"))
 
 
@@ -74,6 +84,8 @@ def _line(row: Mapping[str, Any]) -> LogLine:
     time = f"{row['time'].astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
     given = dict(_attributes((row["resource"] or {}).get("attributes")))
     given.update(_attributes(row["attributes"]))
+    if row["service_name"] in (names.POP_PROXY, names.LOAD_BALANCER):
+        given = {name: value for name, value in given.items() if value != _ABSENT}
     fields: dict[str, Any] = {
         log_line.TIMESTAMP: time,
         log_line.SEVERITY: row["severity_text"] or "INFO",

@@ -11,7 +11,7 @@ import typer
 
 from headrace.cli import options
 from headrace.cli.caller import Caller, caller
-from headrace.contract import names
+from headrace.contract import names, telemetry
 from headrace.contract.errors import InputError, TemporaryError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _ask(address: str, body: bytes, who: Caller) -> int:
         with requests.post(
             address,
             data=body,
-            headers={**who.headers, "content-type": "application/json"},
+            headers={**who.headers, "content-type": "application/json", telemetry.FORCE_HEADER: _COMMAND},
             verify=who.verify,
             timeout=(5, names.DEFAULT_TIMEOUT_SECONDS + 5),
             stream=True,

@@ -19,6 +19,13 @@ ENDPOINT_ATTRIBUTE: Final = "headrace.endpoint"
 """Of spans and logs, or of their resource: the endpoint that they are about."""
 VERSION_ATTRIBUTE: Final = "headrace.version"
 REQUEST_ID_ATTRIBUTE: Final = "headrace.request_id"
+POD_ATTRIBUTE: Final = "k8s.pod.name"
+SEVERITY_ATTRIBUTE: Final = "headrace.severity"
+"""Of a proxy's lines: Envoy gives a record of OTLP no severity."""
+FORCE_HEADER: Final = "x-client-trace-id"
+"""Envoy's: a request that has it, whatever its value, is sampled."""
+SLOW_SECONDS: Final = 1.0
+"""A request that takes longer has spans of its pod, sampled or not, and the Collector keeps its trace."""
 
 SPANS: Final = "otel_spans"
 LOGS: Final = "otel_logs"

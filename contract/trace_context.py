@@ -17,16 +17,18 @@ class TraceContext(NamedTuple):
     trace_id: str
     span_id: str
     """Of the span that it comes from."""
+    is_sampled: bool = True
+    """Whether its caller records the trace, and who is called shall."""
 
     def header(self) -> str:
-        """The value of HEADER; its flags say that the trace is recorded, of which the Collector decides later."""
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        """The value of HEADER."""
+        return f"00-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02}"
 
 
 def read(value: str | None) -> TraceContext | None:
     """Of a header's value; None for one that is absent or not of the standard's form."""
     found = None if value is None else _FORM.fullmatch(value)
-    return None if found is None else TraceContext(found.group(1), found.group(2))
+    return None if found is None else TraceContext(found[1], found[2], bool(int(found[3], 16) & 1))
 
 
 def span_id(parent: str, part: str, place: str) -> str:

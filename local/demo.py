@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from headrace.contract import console, names
+from headrace.contract import console, names, telemetry
 from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.local import cluster, cluster_layout, demo_identity, demo_model, target_cluster, tracking_server
 from headrace.local.demo_model import RegisteredModel
@@ -99,8 +99,11 @@ def predict(description: dict[str, Any], body: dict[str, Any], *, seconds: float
     request = urllib.request.Request(
         description["url"] + names.invocations_path(description["endpoint"]),
         data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {description['token']}", "Content-Type": "application/json"},
-    )
+        headers={
+            "Authorization": f"Bearer {description['token']}", "Content-Type": "application/json",
+            telemetry.FORCE_HEADER: demo_model.NAME,
+        },
+    )  # fmt: skip
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -113,12 +113,16 @@ def _http1(cluster: Body) -> None:
 
 
 def _traced(snapshot: Snapshot) -> Snapshot:
-    """Spans of every request, which nobody takes: Envoy makes them all the same."""
+    """Spans of sampled requests, which nobody takes: Envoy makes them all the same."""
     options = Options(collector="127.0.0.1:9")
     roles = snapshot.roles[_POP]
     clusters = {**roles[CLUSTER], **{made.name: made for made in tracing.collector_resources(options)}}
     with_cluster = Snapshot({**snapshot.roles, _POP: {**roles, CLUSTER: clusters}})
     return _manager(lambda manager: manager.update(tracing.manager_tracing(_POP, options)))(with_cluster)
+
+
+def _sampled(manager: Body) -> None:
+    manager["tracing"]["random_sampling"] = {"value": 100.0}
 
 
 _METADATA: Final = _all(_filter(JWT_FILTER, _with_payload), _routes(_by_metadata))
@@ -140,7 +144,8 @@ CHANGES: Final[dict[str, Change]] = {
     "without retries": _without_in_routes("retry_policy"),
     "without log of refusals": _without_settings("access_log"),
     "with a line for every request": _manager(lambda manager: manager["access_log"][0].pop("filter")),
-    "with spans of every request": _traced,
+    "with spans of one request in ten": _traced,
+    "with spans of every request": _all(_traced, _manager(_sampled)),
     "without normal paths": _without_settings(
         "normalize_path", "merge_slashes", "path_with_escaped_slashes_action", "strip_any_host_port"
     ),

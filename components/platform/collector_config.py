@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace.components.kubernetes.network_policies import COLLECTOR_METRICS_PORT
-from headrace.contract import names
+from headrace.contract import names, telemetry
 from headrace.contract.inference_table import TOKEN_FILE
 
 HEALTH_PORT: Final = 13133
@@ -19,7 +19,7 @@ _SPIKE_MIB: Final = 40
 DECISION_SECONDS: Final = 4
 """From a trace's first span until it is kept or forgotten. A proxy sends its spans once a second, a sidecar twice; a
 longer request's spans that come later follow the decision."""
-SLOW_MILLISECONDS: Final = 1000
+SLOW_MILLISECONDS: Final = round(1000 * telemetry.SLOW_SECONDS)
 """A request that takes longer is kept, however many there are."""
 SPANS_PER_SECOND: Final = 500
 """Of traces that are neither slow nor failed: a hundred requests a second; of more, so many are kept."""
@@ -102,8 +102,8 @@ def configuration(backends: Sequence[Backend], *, spans_per_second: int = SPANS_
 def _sampling(spans_per_second: int) -> dict[str, Any]:
     """Kept is what any rule keeps: a trace with an error, one that is slow, and of the others so many a second.
 
-    The decision is made when the trace has ended, and not when it begins: who decides at the beginning throws away the
-    errors and the slow requests with the rest.
+    The decision is made when the trace has ended, and not when it begins: a trace that was sampled at its beginning is
+    kept by what became of it, and pods send the spans of every failed and every slow request.
     """
     return {
         "decision_wait": f"{DECISION_SECONDS}s",

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from headrace.contract import names
+from headrace.contract import names, telemetry
 from headrace.contract.errors import TemporaryError
 
 SIGNATURE_SECONDS: Final = 3.0
@@ -67,6 +67,7 @@ class PopRequests:
             **_bearer(token),
             "content-type": "application/json",
             "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01",
+            telemetry.FORCE_HEADER: trace_id,
         }
         began = time.monotonic()
         try:

@@ -36,6 +36,7 @@ for _module in (
     "config.trace.v3.opentelemetry_pb2",
     "type.matcher.v3.http_inputs_pb2",
     "extensions.access_loggers.grpc.v3.als_pb2",
+    "extensions.access_loggers.open_telemetry.v3.logs_service_pb2",
     "extensions.access_loggers.stream.v3.stream_pb2",
     "extensions.common.matching.v3.extension_matcher_pb2",
     "extensions.filters.common.matcher.action.v3.skip_action_pb2",
@@ -52,7 +53,6 @@ for _module in (
     "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
     "extensions.request_id.uuid.v3.uuid_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
-    "extensions.tracers.opentelemetry.samplers.v3.always_on_sampler_pb2",
     "extensions.transport_sockets.tls.v3.tls_pb2",
     "extensions.upstreams.http.v3.http_protocol_options_pb2",
 ):

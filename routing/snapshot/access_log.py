@@ -1,14 +1,18 @@
-"""The proxies' access log: lines (contract.log_line) on stdout about requests that failed or were slow.
+"""The proxies' access log: lines (contract.log_line) about requests that failed or were slow, on stdout and, where the
+platform has one, to the Collector.
 
 Good requests are counted by the statistics, and traced; a line for each would cost more than all else that a proxy does
 for it (docs/logs.md). Bodies, the query string, tokens and cookies are left out.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from headrace.contract import log_line, names
+from headrace.contract import log_line, names, telemetry
+from headrace.routing.snapshot import tracing
 from headrace.routing.snapshot.local_replies import grpc_request
-from headrace.routing.snapshot.resources import Body, extension
+from headrace.routing.snapshot.options import Options
+from headrace.routing.snapshot.resources import Body, extension, seconds
 
 SLOW_MILLISECONDS: Final = 10_000
 """A request that took so long has a line, whatever its answer: longer than a small model ever needs, shorter than the
@@ -16,13 +20,23 @@ timeouts of most clients. The runtime key `headrace.log_from_milliseconds` chang
 LOG_FROM_STATUS: Final = 400
 
 
-def access_log(role: str) -> Body:
-    """A logger of every response of 400 and above, every gRPC status but OK, and every request of SLOW_MILLISECONDS."""
-    logger = extension(
-        "envoy.access_loggers.stdout",
-        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        {"log_format": {"json_format": line(role), "omit_empty_values": True}},
-    )
+_ATTRIBUTES: Final = {
+    log_line.SEVERITY: telemetry.SEVERITY_ATTRIBUTE,
+    log_line.ENDPOINT: telemetry.ENDPOINT_ATTRIBUTE,
+    log_line.VERSION: telemetry.VERSION_ATTRIBUTE,
+    log_line.POD: telemetry.POD_ATTRIBUTE,
+    log_line.REQUEST_ID: telemetry.REQUEST_ID_ATTRIBUTE,
+}
+"""Attributes of a record of OTLP that are fields of a line. Envoy gives a record its time and its trace."""
+
+
+def access_log(role: str, options: Options) -> list[Body]:
+    """Loggers of every response of 400 and above, every gRPC status but OK, and every request of SLOW_MILLISECONDS."""
+    loggers = [_to_stdout(role), *([_to_collector(role)] if options.collector else [])]
+    return [{**logger, "filter": _told()} for logger in loggers]
+
+
+def _told() -> Body:
     grpc_call = {"header_filter": {"header": grpc_request()}}
     grpc_fault = {"grpc_status_filter": {"statuses": ["OK"], "exclude": True}}
     told = [
@@ -30,7 +44,37 @@ def access_log(role: str) -> Body:
         {"and_filter": {"filters": [grpc_call, grpc_fault]}},
         {"duration_filter": {"comparison": _from(SLOW_MILLISECONDS, "headrace.log_from_milliseconds")}},
     ]
-    return {**logger, "filter": {"or_filter": {"filters": told}}}
+    return {"or_filter": {"filters": told}}
+
+
+def _to_stdout(role: str) -> Body:
+    return extension(
+        "envoy.access_loggers.stdout",
+        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        {"log_format": {"json_format": line(role), "omit_empty_values": True}},
+    )
+
+
+def _to_collector(role: str) -> Body:
+    """Envoy gives lines away once a second, and drops them where the Collector is away or slow."""
+    said = line(role)
+    known = {_ATTRIBUTES[name]: text for name, text in said.items() if name in _ATTRIBUTES} | said[log_line.ATTRIBUTES]
+    service = {"envoy_grpc": {"cluster_name": tracing.CLUSTER}, "timeout": seconds(tracing.SEND_SECONDS)}
+    return extension(
+        "envoy.access_loggers.open_telemetry",
+        "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
+        {
+            "common_config": {"log_name": "access", "grpc_service": service, "transport_api_version": "V3"},
+            "disable_builtin_labels": True,
+            "resource_attributes": _pairs({"service.name": role}),
+            "body": {"string_value": said[log_line.BODY]},
+            "attributes": _pairs(known),
+        },
+    )
+
+
+def _pairs(texts: Mapping[str, str]) -> Body:
+    return {"values": [{"key": key, "value": {"string_value": text}} for key, text in texts.items()]}
 
 
 def line(role: str) -> Body:

@@ -44,7 +44,7 @@ def http_manager(role: str, options: Options, *, filters: list[Body], extra: Bod
         "drain_timeout": "5s",
         **manager_tracing(role, options),
         "local_reply_config": local_replies(options),
-        "access_log": [access_log(role)],
+        "access_log": access_log(role, options),
     }
     return extension("envoy.filters.network.http_connection_manager", _MANAGER, {**body, **extra})
 

@@ -1,7 +1,9 @@
-"""Tracing: each proxy makes a span of each request to an endpoint, and sends it to the Collector over OTLP.
+"""Tracing: each proxy makes a span of a sampled request to an endpoint, and sends it to the Collector over OTLP.
 
-A caller's W3C trace context is continued; whether a trace is kept is decided in the Collector, at its end. So every
-request has spans, whatever the caller's `sampled` flag says, and none costs a caller anything: Envoy gives them away
+The PopProxy samples TRACED_PERCENT of all requests, and each whose caller asks for it (telemetry.FORCE_HEADER); the
+LoadBalancer and the pod follow the flag in its W3C trace context. A caller's context is continued; where that says that
+the trace is not sampled it stays so, and where it says that it is, PopProxy decides all the same: else a caller whose
+programs trace everything would pay for it with everybody's proxies. No caller waits for a span: Envoy gives them away
 once a second, and drops them where the Collector is away or slow.
 """
 
@@ -12,13 +14,15 @@ from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, Resource, extension, seconds, typed
 
 CLUSTER: Final = names.COLLECTOR
+TRACED_PERCENT: Final = 10.0
+"""A span costs the PopProxy 40 % of what it does for a request
+(`python -m bench.path.instructions`); failed and slow requests have spans of the pod without it."""
 SEND_SECONDS: Final = 2.0
 """For the Collector to take a batch of spans."""
 _BATCHES: Final = 8
 """On their way to the Collector at once; more are dropped."""
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _UUID: Final = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
-_SAMPLER: Final = "envoy.extensions.tracers.opentelemetry.samplers.v3.AlwaysOnSamplerConfig"
 _NEVER: Final = {"numerator": 0, "denominator": "HUNDRED"}
 UNTRACED: Final[Body] = {"random_sampling": _NEVER, "client_sampling": _NEVER, "overall_sampling": _NEVER}
 """A route's `tracing`: none, for pages that are asked for every few seconds, and for what names no endpoint."""
@@ -55,15 +59,14 @@ def manager_tracing(role: str, options: Options) -> Body:
     if not options.collector:
         return {}
     service = {"envoy_grpc": {"cluster_name": CLUSTER}, "timeout": seconds(SEND_SECONDS)}
-    always = extension("envoy.tracers.opentelemetry.samplers.always_on", _SAMPLER)
-    config = {"grpc_service": service, "service_name": role, "sampler": always}
-    every = {"value": 100.0}
+    config = {"grpc_service": service, "service_name": role}
+    at_edge = role == names.POP_PROXY
     return {
         "tracing": {
             "provider": extension("envoy.tracers.opentelemetry", "envoy.config.trace.v3.OpenTelemetryConfig", config),
-            "random_sampling": every,
-            "client_sampling": {"value": 0.0},
-            "overall_sampling": every,
+            "random_sampling": {"value": TRACED_PERCENT if at_edge else 100.0},
+            "client_sampling": {"value": 100.0 if at_edge else 0.0},
+            "overall_sampling": {"value": 100.0},
             "custom_tags": [
                 _tag(telemetry.ENDPOINT_ATTRIBUTE, names.ENDPOINT_HEADER),
                 _tag(telemetry.REQUEST_ID_ATTRIBUTE, names.REQUEST_ID_HEADER),

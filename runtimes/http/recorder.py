@@ -105,6 +105,7 @@ class Recorder:
             error_codes=errors,
             is_text=False,
             parent_span=None if context is None else context.span_id,
+            is_sampled=context is not None and context.is_sampled,
             call=record.call,
         )
         return Frame(sequence, meta, request, response)

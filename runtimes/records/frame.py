@@ -45,6 +45,8 @@ class Meta(NamedTuple):
     """Whether both payloads are the texts that the row gets, and not the bytes of the protocol."""
     parent_span: str | None = None
     """Id of the span that the request came from; None without a trace."""
+    is_sampled: bool = False
+    """Whether the trace has the spans of a request that neither failed nor was slow."""
     call: Sequence[Any] | None = None
     """When it waited, and when its model was called: the fields of `http.exchange.RecordedCall`."""
 

@@ -19,7 +19,7 @@ _RESOURCE: Final = {
     log_line.COMPONENT: "service.name",
     log_line.ENDPOINT: telemetry.ENDPOINT_ATTRIBUTE,
     log_line.VERSION: telemetry.VERSION_ATTRIBUTE,
-    log_line.POD: "k8s.pod.name",
+    log_line.POD: telemetry.POD_ATTRIBUTE,
 }
 _OWN: Final = {
     log_line.REQUEST_ID: telemetry.REQUEST_ID_ATTRIBUTE,

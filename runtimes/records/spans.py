@@ -17,14 +17,18 @@ from headrace.runtimes.records.frame import Frame, Meta
 _INTERNAL: Final = 1
 _SERVER: Final = 2
 _ERROR: Final = 2
+_FAILED: Final = 500
 _SCOPE: Final = "headrace.front"
 Span = dict[str, Any]
 
 
 def spans(frame: Frame, *, place: str) -> list[Span]:
-    """Of one record, whose pod is `place`; none where the request came without a trace."""
+    """Of one record, whose pod is `place`; none where the request came without a trace, or with one that is not sampled
+    and was answered well and in time: how a request ended is known here, and not to the proxy that sampled."""
     meta = frame.meta
     if meta.trace_id is None or meta.parent_span is None:
+        return []
+    if not (meta.is_sampled or meta.status >= _FAILED or meta.seconds > telemetry.SLOW_SECONDS):
         return []
     context = TraceContext(meta.trace_id, meta.parent_span)
     request = trace_context.span_id(context.span_id, REQUEST, place)
@@ -48,7 +52,7 @@ def export(found: Iterable[Span], *, endpoint: str, version: str, place: str) ->
     """The body of an OTLP request, in JSON, with these spans of a pod."""
     resource = {
         "service.name": endpoint, telemetry.ENDPOINT_ATTRIBUTE: endpoint, "service.version": version,
-        telemetry.VERSION_ATTRIBUTE: version, "k8s.pod.name": place,
+        telemetry.VERSION_ATTRIBUTE: version, telemetry.POD_ATTRIBUTE: place,
     }  # fmt: skip
     scoped = [{"scope": {"name": _SCOPE}, "spans": list(found)}]
     return orjson.dumps({"resourceSpans": [{"resource": {"attributes": _attributes(resource)}, "scopeSpans": scoped}]})
@@ -59,7 +63,7 @@ def _request(meta: Meta, context: TraceContext, identity: str) -> Span:
         "http.response.status_code": meta.status, "url.path": meta.path, telemetry.REQUEST_ID_ATTRIBUTE: meta.identity,
     }  # fmt: skip
     made = _span(meta, context, REQUEST, identity, parent=context.span_id, begin=0.0, end=meta.seconds, known=known)
-    failed = {"status": {"code": _ERROR}} if meta.status >= 500 else {}
+    failed = {"status": {"code": _ERROR}} if meta.status >= _FAILED else {}
     return {**made, "kind": _SERVER, **failed}
 
 
@@ -70,8 +74,8 @@ def _span(
     """`begin` and `end` in seconds since the request's arrival; `known` are attributes."""
     return {
         "traceId": context.trace_id, "spanId": identity, "parentSpanId": parent, "name": name, "kind": _INTERNAL,
-        "flags": 1, "startTimeUnixNano": _nanos(meta.arrived + begin), "endTimeUnixNano": _nanos(meta.arrived + end),
-        "attributes": _attributes(known),
+        "flags": int(meta.is_sampled), "attributes": _attributes(known),
+        "startTimeUnixNano": _nanos(meta.arrived + begin), "endTimeUnixNano": _nanos(meta.arrived + end),
     }  # fmt: skip
 
 

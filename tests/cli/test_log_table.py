@@ -41,7 +41,8 @@ OTHER = {**MODEL, "resource": {"attributes": '{"headrace.endpoint":"fraud-two"}'
 OLD = {**MODEL, "time": NOW - timedelta(hours=30), "body": "of yesterday"}
 PROXY = {
     **MODEL, "time": NOW - timedelta(seconds=90), "service_name": "pop-proxy", "body": "500",
-    "attributes": '{"headrace.endpoint":"fraud"}', "resource": None,
+    "severity_text": None, "resource": None,
+    "attributes": '{"headrace.endpoint":"fraud","headrace.severity":"WARN","headrace.version":"-","flags":"UH"}',
 }  # fmt: skip
 
 
@@ -49,7 +50,9 @@ def test_lines_of_the_endpoint_have_the_fields_of_those_in_pods(tmp_path: Path) 
     write(tmp_path / telemetry.LOGS, MODEL, OTHER, OLD, PROXY)
     uri = log_table.place(str(tmp_path), Path("/nowhere"))
     proxy, model = log_table.read(uri, "fraud", seconds=3600, options={})
-    assert proxy.fields["component"] == "pop-proxy"
+    assert (proxy.fields["component"], proxy.fields["severity_text"]) == ("pop-proxy", "WARN")
+    assert "version" not in proxy.fields, "a proxy writes - for what it does not know"
+    assert proxy.fields["attributes"] == {"flags": "UH"}
     assert model.document() == {
         "timestamp": f"{(NOW - timedelta(seconds=60)).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z",
         "severity_text": "ERROR", "body": "it failed", "component": "model", "endpoint": "fraud", "version": "v7",

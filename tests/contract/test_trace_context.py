@@ -9,12 +9,16 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 @pytest.mark.parametrize(
-    "value", [f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-01-what-comes"]
-)
-def test_a_header_of_the_standard_is_read_and_written(value: str) -> None:
+    ("value", "sampled"),
+    [
+        (f"00-{TRACE}-{SPAN}-01", True), (f"00-{TRACE}-{SPAN}-00", False), (f"00-{TRACE}-{SPAN}-fe", False),
+        (f"cc-{TRACE}-{SPAN}-03-what-comes", True),
+    ],
+)  # fmt: skip
+def test_a_header_of_the_standard_is_read_and_written(value: str, sampled: bool) -> None:
     found = trace_context.read(value)
 
-    assert found == TraceContext(TRACE, SPAN)
+    assert found == TraceContext(TRACE, SPAN, sampled)
     assert trace_context.read(found.header()) == found
 
 

@@ -17,6 +17,7 @@ from issuer import ISSUER, Signer, write_certificate
 from management_server import ManagementServer, item_of
 from patience import free_port
 from proxies import ControlPlane, Envoy
+from stand_in_collector import StandInCollector
 
 from headrace.contract import names
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
@@ -94,6 +95,14 @@ def make_grpc_server() -> Iterator[Callable[[str], GrpcServer]]:
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def collector(platform: Platform) -> Iterator[StandInCollector]:
+    """Where both proxies send spans and lines."""
+    server = StandInCollector(platform.options.collector)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -1,66 +1,17 @@
 """Traces of both real Envoys: each request's spans, whoever began the trace, and what the Collector's absence costs."""
 
-# mypy: disable-error-code="import-untyped"
-# grpcio carries no types.
-
 import re
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from patience import eventually
+from stand_in_collector import StandInCollector, attributes
 
-from headrace.contract import names, telemetry
+from headrace.contract import names, telemetry, trace_context
 from headrace.routing.snapshot import Keys, Options, World, build, resources, tracing
 
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-class StandInCollector:
-    """Keeps the spans that come: the real one is asked by tests on the cluster (tests/e2e/test_console.py)."""
-
-    def __init__(self, address: str) -> None:
-        self._spans: list[tuple[str, Any]] = []
-        self._lock = threading.Lock()
-        handler = grpc.unary_unary_rpc_method_handler(self._export)
-        service = grpc.method_handlers_generic_handler(_EXPORT.split("/")[1], {"Export": handler})
-        self._server = grpc.server(ThreadPoolExecutor(2), handlers=[service])
-        assert self._server.add_insecure_port(address)
-        self._server.start()
-
-    def _export(self, body: bytes, _: Any) -> bytes:
-        request = ExportTraceServiceRequest.FromString(body)
-        with self._lock:
-            for resource in request.resource_spans:
-                [service] = [
-                    one.value.string_value for one in resource.resource.attributes if one.key == "service.name"
-                ]
-                self._spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
-        return b""
-
-    def spans(self, path: str) -> dict[str, Any]:
-        """By service, the spans of requests with that path."""
-        with self._lock:
-            return {service: span for service, span in self._spans if path in attributes(span).get("http.url", "")}
-
-    def stop(self) -> None:
-        self._server.stop(0).wait()
-
-
-def attributes(span: Any) -> dict[str, str]:
-    return {one.key: one.value.string_value for one in span.attributes}
-
-
-@pytest.fixture
-def collector(platform: Any) -> Iterator[StandInCollector]:
-    server = StandInCollector(platform.options.collector)
-    yield server
-    server.stop()
+FORCED = {telemetry.FORCE_HEADER: "please"}
 
 
 @pytest.fixture
@@ -70,10 +21,10 @@ def fraud(platform: Any, make_endpoint: Any) -> Any:
     return server
 
 
-def test_a_request_has_a_span_of_each_proxy_and_the_pod_is_told_the_last(
+def test_a_sampled_request_has_a_span_of_each_proxy_and_the_pod_is_told_the_last(
     platform: Any, fraud: Any, collector: StandInCollector
 ) -> None:
-    answer = platform.request("/serving-endpoints/fraud/invocations?who=new")
+    answer = platform.request("/serving-endpoints/fraud/invocations?who=new", headers=FORCED)
     told = fraud.requests[-1].headers["traceparent"]
     eventually(lambda: len(collector.spans("who=new")) == 2, "both proxies have sent their span", seconds=30)
 
@@ -86,19 +37,42 @@ def test_a_request_has_a_span_of_each_proxy_and_the_pod_is_told_the_last(
     assert known["http.status_code"] == "200"
 
 
-@pytest.mark.parametrize("flags", ["01", "00"], ids=["sampled", "not sampled, they say"])
-def test_a_callers_trace_is_continued_and_kept_whatever_its_flag_says(
-    platform: Any, fraud: Any, collector: StandInCollector, flags: str
+@pytest.mark.parametrize("headers", [{}, {"traceparent": f"00-{TRACE}-{PARENT}-01"}], ids=["new", "the caller's"])
+def test_one_request_in_ten_is_sampled_unless_its_caller_asks_for_it(
+    platform: Any, fraud: Any, headers: dict[str, str]
 ) -> None:
-    headers = {"traceparent": f"00-{TRACE}-{PARENT}-{flags}", "tracestate": "theirs=1"}
-    platform.request(f"/serving-endpoints/fraud/invocations?flags={flags}", headers=headers)
-    seen = fraud.requests[-1].headers
-    eventually(lambda: len(collector.spans(f"flags={flags}")) == 2, "both proxies have sent their span", seconds=30)
+    for _ in range(300):
+        platform.request("/fraud/invocations", headers=headers)
+    told = [trace_context.read(seen.headers["traceparent"]) for seen in fraud.requests]
 
-    pop = collector.spans(f"flags={flags}")[names.POP_PROXY]
+    assert len({context.trace_id for context in told}) == (1 if headers else 300)
+    sampled = sum(context.is_sampled for context in told)
+    assert 3 < sampled < 75, "of 300; one in ten falls outside of it once in ten million runs"
+
+
+def test_a_caller_s_trace_is_continued(platform: Any, fraud: Any, collector: StandInCollector) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "theirs=1", **FORCED}
+    platform.request("/serving-endpoints/fraud/invocations?who=sampled", headers=headers)
+    seen = fraud.requests[-1].headers
+    eventually(lambda: len(collector.spans("who=sampled")) == 2, "both proxies have sent their span", seconds=30)
+
+    pop = collector.spans("who=sampled")[names.POP_PROXY]
     assert (pop.trace_id.hex(), pop.parent_span_id.hex()) == (TRACE, PARENT)
     assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-01", seen["traceparent"])
     assert seen["tracestate"] == "theirs=1"
+
+
+def test_a_caller_s_trace_that_is_not_sampled_goes_on_to_the_pod_and_costs_no_span(
+    platform: Any, fraud: Any, collector: StandInCollector
+) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+    platform.request("/serving-endpoints/fraud/invocations?who=quiet", headers=headers)
+    seen = fraud.requests[-1].headers["traceparent"]
+    platform.request("/fraud/invocations?who=loud", headers=FORCED)
+    eventually(lambda: len(collector.spans("who=loud")) == 2, "what is sampled later has come", seconds=30)
+
+    assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-00", seen)
+    assert collector.spans("who=quiet") == {}
 
 
 def test_a_request_id_of_a_pod_is_that_of_the_answer_and_holds_no_decision(platform: Any, fraud: Any) -> None:
@@ -117,7 +91,7 @@ def test_pages_and_refusals_that_name_no_endpoint_have_no_spans(
 ) -> None:
     for path in ("/healthz?quiet", "/console/?quiet", "/nothing?quiet"):
         platform.request(path, method="GET")
-    platform.request("/fraud/invocations?loud")
+    platform.request("/fraud/invocations?loud", headers=FORCED)
     eventually(lambda: len(collector.spans("?loud")) == 2, "what is traced has come", seconds=30)
 
     assert [attributes(span)["http.url"] for span in collector.spans("quiet").values()] == []

@@ -16,7 +16,7 @@ BATCHED = (0.001, 0.004, 0.011, 0.006, 3)
 
 def made(**changed: Any) -> dict[str, Any]:
     """By name."""
-    known = {"trace_id": TRACE, "parent_span": PARENT, "call": BATCHED, **changed}
+    known = {"trace_id": TRACE, "parent_span": PARENT, "is_sampled": True, "call": BATCHED, **changed}
     kept = decoded(encoded(frame(**known))[8:])  # as the sidecar reads it from the disk
     return {span["name"]: span for span in spans(kept, place="pod-1")}
 
@@ -57,6 +57,13 @@ def test_only_our_faults_are_failed() -> None:
 
 def test_a_request_without_a_trace_has_no_spans() -> None:
     assert spans(frame(), place="pod-1") == []
+
+
+def test_of_requests_that_nobody_sampled_those_have_spans_that_failed_or_were_slow() -> None:
+    assert made(is_sampled=False) == {}
+    assert made(is_sampled=False, status=429) == {}
+    assert list(made(is_sampled=False, status=503)) == ["request", "queue", "batch", "model"]
+    assert list(made(is_sampled=False, seconds=1.5)) == ["request", "queue", "batch", "model"]
 
 
 def test_an_export_says_which_pod_of_which_endpoint_it_is_of() -> None:

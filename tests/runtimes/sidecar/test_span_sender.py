@@ -9,7 +9,7 @@ import pytest
 from headrace.runtimes.sidecar.span_sender import SpanSender
 from tests.runtimes.records.record_frames import frame
 
-TRACED = {"trace_id": "ab" * 16, "parent_span": "cd" * 8}
+TRACED = {"trace_id": "ab" * 16, "parent_span": "cd" * 8, "is_sampled": True}
 
 
 class Taker:
