@@ -21,6 +21,7 @@ status: .venv/installed ## what runs
 	@$(LOCAL) status
 
 test: .venv/installed check ## every test, on a real cluster
+	@$(LOCAL) build
 	@echo "Running three groups of tests side by side; each prints its report when it has ended"
 	@rm -f $(FAILURES)
 	@export HEADRACE_FAILURES=$(FAILURES); \

@@ -1,4 +1,4 @@
-"""Command line of the embedded default: `python -m headrace.local demo|up|down|status|start|stop`."""
+"""Command line of the embedded default: `python -m headrace.local demo|build|down|status|start|stop|reset`."""
 
 import argparse
 import json
@@ -9,11 +9,12 @@ from dataclasses import asdict
 from typing import Final
 
 from headrace.contract.errors import HeadraceError
-from headrace.local import cluster, demo, tracking_server
+from headrace.local import cluster, demo, preparation, tracking_server
 from headrace.local.terminal_progress import Progress
 
 _VERBS: Final[Mapping[str, tuple[str, Callable[[], object]]]] = {
     "demo": ("bring everything up and print a prediction", demo.run),
+    "build": ("build the programs that the cache lacks, and start nothing", preparation.build),
     "down": ("remove everything but the cache", demo.down),
     "start": ("start the embedded cluster alone", lambda: print(cluster.start(Progress("cluster", steps=1)))),
     "stop": ("stop the embedded cluster and keep its objects", cluster.stop),
