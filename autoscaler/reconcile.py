@@ -61,6 +61,8 @@ class _Tracked:
     cold_start: Mapping[str, Any] | None = None
     """The status' line of it."""
     refused: str = ""
+    price: tuple[float | None, str] = (None, "")
+    """Of a pod, and its currency, as telemetry tells them."""
 
 
 @dataclass
@@ -118,6 +120,7 @@ class Reconciler:
             tracked.woken_after = held.seconds if held.requests > 0 else None
         self._act(item, spec, decision, fleet=fleet, reading=reading)
         self._note_start(tracked, fleet, now)
+        self._note_price(key, tracked, spec)
         self._report(item, tracked, decision, fleet=fleet, now=now)
 
     def release(self, keep: Collection[Key] = ()) -> None:
@@ -205,6 +208,7 @@ class Reconciler:
     def _report(self, item: Object, tracked: _Tracked, decision: Decision, *, fleet: Fleet, now: float) -> None:
         key = named(item)
         telemetry.replicas.labels(*key).set(decision.replicas)
+        telemetry.placed_pods.labels(*key).set(fleet.counts.ready + fleet.counts.starting + fleet.counts.failing)
         telemetry.concurrency.labels(*key).set(decision.concurrency)
         if "demand" in decision.inputs:
             telemetry.demand.labels(*key).set(decision.inputs["demand"])
@@ -245,9 +249,18 @@ class Reconciler:
         if fresh or not tracked.status.get("coldStart"):
             (note if self.start_phases is None else functools.partial(self.submit, note))()
 
+    def _note_price(self, key: Key, tracked: _Tracked, spec: AutoscalerSpec) -> None:
+        """Tells of another price only: series are searched for the one that goes."""
+        price = (spec.pod_cost_per_hour, spec.currency or "")
+        if price != tracked.price:
+            tracked.price = price
+            telemetry.tell_price(*key, *price)
+
     def _refuse(self, key: Key, item: Object, tracked: _Tracked, refusal: _Refusal, now: float) -> None:
         if tracked.refused != refusal.reason:
             tracked.refused = refusal.reason
+            telemetry.forget(*key)  # what was told of it last is not true any more
+            tracked.price = (None, "")
             self._event(item, "Warning", refusal.reason, refusal.message, now=now)
         # Whoever scales it meanwhile is right: nothing of before holds when it comes back.
         tracked.memory = Memory(learned=Learned(profile=tracked.memory.learned.profile))

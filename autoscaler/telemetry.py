@@ -22,6 +22,12 @@ tick_seconds = Histogram(
     registry=registry,
 )
 replicas = _gauge("replicas", "Pods wanted of the version, within its bounds.", _VERSION)
+placed_pods = _gauge("placed_pods", "Pods of the version that have a node, ready or not: what costs.", _VERSION)
+pod_cost_per_hour = _gauge(
+    "pod_cost_per_hour",
+    "Price of an hour of one pod of the version, in the currency; absent where no price is known.",
+    [*_VERSION, "currency"],
+)
 concurrency = _gauge("concurrency", "Requests that one pod of the version admits at once.", _VERSION)
 demand = _gauge("demand", "Requests at once that the load asks for, growth and backlog included.", _VERSION)
 cold_start_seconds = _gauge(
@@ -44,5 +50,12 @@ api_failures = _counter("api_failures", "Requests to the API server that failed,
 
 def forget(namespace: str, version: str) -> None:
     """Removes the series of a version that is no longer under control."""
-    for metric in (replicas, concurrency, demand, cold_start_seconds):
+    for metric in (replicas, placed_pods, pod_cost_per_hour, concurrency, demand, cold_start_seconds):
         metric.remove_by_labels({"namespace": namespace, "version": version})
+
+
+def tell_price(namespace: str, version: str, price: float | None, currency: str) -> None:
+    """Replaces what was told of the price of a pod, which may have been in another currency; None: it is not known."""
+    pod_cost_per_hour.remove_by_labels({"namespace": namespace, "version": version})
+    if price is not None:
+        pod_cost_per_hour.labels(namespace, version, currency).set(price)

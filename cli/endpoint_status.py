@@ -84,21 +84,26 @@ def _shown(states: Sequence[EndpointState], *, detailed: bool) -> RenderableType
 
 def _table(states: Sequence[EndpointState]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("ENDPOINT", "STATE", "VERSION", "MODEL", "TRAFFIC", "PODS", "CONCURRENCY", "DEMAND", "WHY"):
+    has_prices = any(version.cost is not None for state in states for version in state.versions)
+    priced = ("COST/H",) if has_prices else ()
+    for column in ("ENDPOINT", "STATE", "VERSION", "MODEL", "TRAFFIC", "PODS", "CONCURRENCY", "DEMAND", *priced, "WHY"):
         table.add_column(column, overflow="fold", no_wrap=column not in ("MODEL", "STATE", "WHY"))
     for state in states:
         style = "green" if state.well else "yellow" if state.ready else "red"
         for position, version in enumerate(state.versions):
             named = (state.name, Text(state.word, style=style)) if position == 0 else ("", "")
-            table.add_row(*named, *_cells(version))
+            table.add_row(*named, *_cells(version, has_prices=has_prices))
     return table
 
 
-def _cells(version: VersionState) -> list[str]:
+def _cells(version: VersionState, *, has_prices: bool) -> list[str]:
     traffic = f"{version.weight} %" + (f", shadow {version.shadow} %" if version.shadow else "")
     pods = "-" if version.wanted_pods is None else f"{version.ready_pods or 0}/{version.wanted_pods}"
     concurrency = "-" if version.concurrency is None else str(version.concurrency)
-    return [version.name, version.model_uri, traffic, pods, concurrency, version.demand or "-", version.why or "-"]
+    cost = "-" if version.cost is None else version.cost.in_words(version.cost.now)
+    priced = [cost] if has_prices else []
+    demand, why = version.demand or "-", version.why or "-"
+    return [version.name, version.model_uri, traffic, pods, concurrency, demand, *priced, why]
 
 
 def _sentences(state: EndpointState) -> list[Text]:

@@ -45,6 +45,10 @@ class AutoscalerSpec:
     """Most that the pods may cost together per hour, in any currency. Absent: no budget."""
     pod_cost_per_hour: Annotated[Price | None, At("budget.podCostPerHour")] = None
     """Price of one pod-hour in the same currency; needed with a budget."""
+    currency: Annotated[NotEmpty | None, At("budget.currency")] = None
+    """Currency of both, for example USD. Absent: not told."""
+    price_source: Annotated[NotEmpty | None, At("budget.priceSource")] = None
+    """Where the price of a pod-hour is from and of which day. Absent: not told."""
     cold_start_seconds: Seconds = 10
     """Expected time from creating a pod to Ready, until starts have been measured."""
     max_wait_seconds: Seconds | None = None

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from headrace.contract import names
+from headrace.contract.endpoint_cost import EndpointCost
 from headrace.contract.model_endpoint import READY, ROLLED_OUT
 
 Object = Mapping[str, Any]
@@ -30,6 +31,8 @@ class VersionState:
     """Requests that want to be served at once on average."""
     why: str
     """The autoscaler's reason in a word; empty where it gives none."""
+    cost: EndpointCost | None
+    """Of its pods; None where no price is known."""
 
     @classmethod
     def of(cls, version: Object, autoscaler: Object | None) -> Self:
@@ -46,6 +49,7 @@ class VersionState:
             concurrency=status.get("concurrency"),
             demand=status.get("demand"),
             why=status.get("reason", ""),
+            cost=EndpointCost.of([] if autoscaler is None else [autoscaler]),
         )
 
 
@@ -84,6 +88,8 @@ class EndpointState:
     versions: tuple[VersionState, ...]
     proofs: tuple[Object, ...]
     """What a pod of each version found out before it took requests, as the object has it."""
+    cost: EndpointCost | None
+    """Of the pods of all versions that there are, of one that goes too; None where the price of one is not known."""
 
     @classmethod
     def of(cls, endpoint: Object, autoscalers: Iterable[Object]) -> Self:
@@ -102,6 +108,7 @@ class EndpointState:
                 for version in endpoint.get("spec", {}).get("versions", ())
             ),
             proofs=tuple(status.get("proofs", ())),
+            cost=EndpointCost.of(own.values()),
         )
 
     @property
@@ -142,4 +149,5 @@ class EndpointState:
             "versions": [asdict(version) for version in self.versions],
             "conditions": [asdict(condition) for condition in self.conditions],
             "proofs": [dict(proof) for proof in self.proofs],
+            "cost": None if self.cost is None else asdict(self.cost),
         }

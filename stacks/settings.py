@@ -17,12 +17,12 @@ from headrace.components.endpoint.endpoint_inputs import ModelEndpointArgs
 from headrace.components.endpoint.endpoint_versions import model_missing
 from headrace.components.kubernetes import checks
 from headrace.components.platform.platform_ref import architecture_faults, base_faults, delivery_faults
+from headrace.components.platform.prices import Prices
 from headrace.components.platform.serving_platform import ServingPlatformArgs
 from headrace.components.platform.table_writer import tables_faults
 from headrace.components.platform.telemetry import telemetry_faults
 from headrace.contract import codec
 from headrace.images.request import DeliveryKind
-from headrace.stacks.forecast.prices import Prices
 from headrace.stacks.promotion.gates import Gates
 
 _SHAPES: Final[Mapping[type, str]] = {dict: "mapping", list: "list"}
@@ -101,6 +101,7 @@ def read(own: Collection[str] = ()) -> Settings:
                 **({"architectures": nodes} if nodes else {}),
                 **({"inference_tables": tables} if tables else {}),
                 **({"telemetry": telemetry} if telemetry else {}),
+                **({"prices": prices} if prices else {}),
                 "image_base": base,
                 "labels": labels,
             },

@@ -8,12 +8,14 @@ from typing import Any
 from promtool import promtool
 
 from headrace.components.monitoring.alert_rules import ALERTS
+from headrace.components.monitoring.cost_rules import COST_RULES
 from headrace.components.monitoring.recording_rules import RECORDING_RULES
 
 GROUPS: dict[str, Any] = {
     "groups": [
         {"name": "recording", "interval": "30s", "rules": RECORDING_RULES},
         {"name": "alerts", "rules": [alert.rule() for alert in ALERTS]},
+        {"name": "cost", "interval": "60s", "rules": COST_RULES},
     ]
 }
 """As the cluster gets them."""
@@ -26,8 +28,9 @@ LEADING = "headrace_autoscaler_leading"
 
 def judged(folder: Path, *tests: dict[str, Any]) -> str:
     """What promtool says of the tests; empty where all hold."""
-    silent = [{**rule, "annotations": {}} for rule in GROUPS["groups"][1]["rules"]]  # words are not compared
-    groups = {"groups": [GROUPS["groups"][0], {"name": "alerts", "rules": silent}]}
+    recording, alerts, cost = GROUPS["groups"]
+    silent = [{**rule, "annotations": {}} for rule in alerts["rules"]]  # words are not compared
+    groups = {"groups": [recording, {"name": "alerts", "rules": silent}, cost]}
     (folder / "rules.json").write_text(json.dumps(groups))  # JSON is YAML
     asked = {"rule_files": ["rules.json"], "evaluation_interval": "30s", "tests": list(tests)}
     (folder / "tests.json").write_text(json.dumps(asked))

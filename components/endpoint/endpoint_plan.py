@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from headrace.components.endpoint.endpoint_inputs import CheckedInputs
 from headrace.components.endpoint.model_version import ModelVersion
-from headrace.components.endpoint.selection.choice import RuntimeChoice, RuntimeRequest
+from headrace.components.endpoint.selection.choice import RuntimeChoice
 from headrace.components.endpoint.sizing import Allotment
 from headrace.components.kubernetes.manifests import Manifest
 from headrace.contract.apa import AutoscalerSpec
@@ -40,6 +40,6 @@ class EndpointPlan:
             allotment=version.allotment,
             scale=decode(AutoscalerSpec, {} if asked.scale is None else asked.scale, known={"target": version.name}),
             pods_most=spec.quota.pods,
-            gpu_memory_gib=decode(RuntimeRequest, asked.runtime).gpu_memory_gib,
+            gpu_memory_gib=version.gpu_memory_gib,
             pod=version.pod,
         )

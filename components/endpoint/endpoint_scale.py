@@ -5,9 +5,12 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from headrace.components.endpoint.sizing import Allotment
+from headrace.components.endpoint.version_price import version_price, with_price
 from headrace.components.kubernetes import checks
 from headrace.components.kubernetes.manifests import Labels, Manifest, custom_object, role_binding
 from headrace.components.platform.autoscaler import SCALE_ROLE
+from headrace.components.platform.prices import Prices
 from headrace.contract import names
 from headrace.contract.apa import AutoscalerSpec
 from headrace.contract.codec import decode, read
@@ -54,22 +57,36 @@ def scale_object(
     scale: Mapping[str, Any] | None,
     stopped: bool | None = None,
     platform: pulumi.Output[Mapping[str, Any]],
+    node_selector: Mapping[str, pulumi.Input[str]],
+    allotment: Allotment,
+    gpu_memory_gib: float,
 ) -> Manifest:
-    """The bounds of one version's Deployment, of the same name; the defaults where `scale` is None.
+    """The bounds of one version's Deployment, of the same name, with the price of a pod where the platform knows
+    prices; the defaults where `scale` is None. Pods are of `allotment`, on nodes of `node_selector`, with GPUs of at
+    least `gpu_memory_gib`.
 
     An update fails where bounds or no pods at all were asked for and nobody would read that. Defaults bind nobody, so
     that they may lie there until the platform runs an autoscaler.
     """
     known = {"target": version, "stopped": stopped}
-    spec = decode(AutoscalerSpec, {} if scale is None else scale, known=known).to_json()
+    bounds = decode(AutoscalerSpec, {} if scale is None else scale, known=known)
     asked = [key for key, is_so in (("scale", scale is not None), ("stopped", stopped)) if is_so]
-    wanted = platform.apply(
-        lambda known: spec if not asked or known.get("autoscaler") else _nobody_reads(namespace, asked)
-    )
-    return custom_object(names.APA_KIND, version, namespace, labels=labels, spec=wanted)
+
+    def written(settled: list[Any]) -> dict[str, Any]:
+        known, selector = settled
+        if asked and not known.get("autoscaler"):
+            _refuse_unread(namespace, asked)
+        if "prices" not in known:
+            return bounds.to_json()
+        prices = Prices.of_setting(known["prices"])
+        price = version_price(prices, allotment, gpu_memory_gib=gpu_memory_gib, node_selector=selector, scale=bounds)
+        return with_price(bounds, price, prices).to_json()
+
+    spec = pulumi.Output.all(platform, pulumi.Output.from_input(node_selector)).apply(written)
+    return custom_object(names.APA_KIND, version, namespace, labels=labels, spec=spec)
 
 
-def _nobody_reads(namespace: str, asked: Sequence[str]) -> dict[str, Any]:
+def _refuse_unread(namespace: str, asked: Sequence[str]) -> None:
     subject = f"ModelEndpoint '{namespace.removeprefix('endpoint-')}'"
     remedy = "set the platform's input autoscaler to true"
     raise checks.ArgsError(

@@ -11,9 +11,11 @@ from headrace.components.endpoint.endpoint_versions import VersionInputs
 from headrace.components.endpoint.model_image import ModelImage
 from headrace.components.endpoint.model_pod import PodNeeds, grace_seconds, model_pod
 from headrace.components.endpoint.pod_needs import EndpointObjects
+from headrace.components.endpoint.selection.choice import RuntimeRequest
 from headrace.components.kubernetes import manifests
 from headrace.components.kubernetes.object import KubernetesObject
 from headrace.contract import names
+from headrace.contract.codec import decode
 from headrace.contract.model_endpoint import ServedVersion
 
 
@@ -33,6 +35,8 @@ class ModelVersion:
             cpu=asked.cpu,
             memory_mib=asked.memory_mib,
         )
+        self.gpu_memory_gib = decode(RuntimeRequest, asked.runtime).gpu_memory_gib
+        """Memory of one GPU of the kind that the pods ask for; of no meaning where they ask for none."""
         self.reasons = (*choice.reasons, self.allotment.memory_reason)
         self._load_seconds = (
             sizing.start_seconds(choice.runtime, source.size_bytes) if start_seconds is None else start_seconds
@@ -106,7 +110,15 @@ class ModelVersion:
             f"{endpoint}-{version}-deployment", wanted, pulumi.ResourceOptions.merge(after, patience)
         )
         bounds = scale_object(
-            version, namespace, labels=labels, scale=self.asked.scale, stopped=stopped, platform=platform
+            version,
+            namespace,
+            labels=labels,
+            scale=self.asked.scale,
+            stopped=stopped,
+            platform=platform,
+            node_selector=needs.spec.get("nodeSelector", {}),
+            allotment=self.allotment,
+            gpu_memory_gib=self.gpu_memory_gib,
         )
         # Deleted by itself, so that the autoscaler lets go of the Deployment before that goes.
         scaled = pulumi.ResourceOptions(parent=objects.parent, depends_on=[service, deployment])

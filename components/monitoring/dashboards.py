@@ -78,6 +78,24 @@ PANELS: Final = (
         unit="percentunit",
         lines=((f"max by (endpoint, version) (headrace_pod_memory_ratio{_CHOSEN})", _VERSION),),
     ),
+    Panel(
+        title="Cost an hour",
+        unit="short",
+        lines=(
+            (f"endpoint:headrace_cost_per_hour:sum{_CHOSEN}", "{{endpoint}}, {{currency}}"),
+            (f"endpoint:headrace_cost_per_hour:max7d{_CHOSEN}", "{{endpoint}} at its peak all week, {{currency}}"),
+        ),
+    ),
+    Panel(
+        title="Cost of a thousand requests, within an hour",
+        unit="short",
+        lines=((f"endpoint:headrace_cost_per_thousand_requests:mean1h{_CHOSEN}", "{{endpoint}}, {{currency}}"),),
+    ),
+    Panel(
+        title="Saving against the peak of a week",
+        unit="percentunit",
+        lines=((f"endpoint:headrace_saving:ratio7d{_CHOSEN}", "{{endpoint}}, {{currency}}"),),
+    ),
 )
 
 

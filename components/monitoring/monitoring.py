@@ -13,6 +13,7 @@ from headrace.components.kubernetes import checks, manifests, network_policies
 from headrace.components.kubernetes.manifests import Labels, Manifest
 from headrace.components.kubernetes.object import KubernetesObject, ServedApi
 from headrace.components.monitoring.alert_rules import ALERTS
+from headrace.components.monitoring.cost_rules import COST_RULES
 from headrace.components.monitoring.dashboards import dashboard
 from headrace.components.monitoring.recording_rules import RECORDING_RULES
 from headrace.contract import metrics, names
@@ -104,6 +105,7 @@ def objects(*, labels: Labels) -> dict[str, Manifest]:
     rules = {
         "groups": [
             {"name": "headrace.recording", "interval": "30s", "rules": RECORDING_RULES},
+            {"name": "headrace.cost", "interval": "60s", "rules": COST_RULES},
             {"name": "headrace.alerts", "rules": [alert.rule() for alert in ALERTS]},
         ]
     }

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict, cast
 import pulumi
 
 from headrace.components.kubernetes import checks
+from headrace.components.platform.prices import PriceList
 from headrace.contract.errors import InputError
 from headrace.images.architecture import Architecture, of_this_machine
 from headrace.images.request import Base, Delivery, DeliveryKind
@@ -77,6 +78,8 @@ class PlatformRef(TypedDict):
     """Address and port of the platform's table writer. Absent: it writes no tables of requests."""
     collector: NotRequired[str]
     """Address and port of the platform's Collector, for OTLP over HTTP. Absent: requests are not traced."""
+    prices: NotRequired[PriceList]
+    """What nodes cost by the hour. Absent: of no pod is a price known but what its endpoint gives."""
 
 
 def settled(delivery: ImageDelivery) -> ImageDelivery | pulumi.Output[ImageDelivery]:

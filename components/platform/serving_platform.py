@@ -33,6 +33,7 @@ from headrace.components.platform.platform_ref import (
     settled,
 )
 from headrace.components.platform.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
+from headrace.components.platform.prices import PriceList, Prices
 from headrace.components.platform.rollout_controller import RolloutController
 from headrace.components.platform.table_writer import InferenceTables, TableWriter, TableWriterArgs, tables_faults
 from headrace.components.platform.telemetry import (
@@ -82,6 +83,9 @@ class ServingPlatformArgs(TypedDict):
     volume, else nowhere, and requests are not traced."""
     console: NotRequired[bool]
     """Whether to show people pages about their endpoints, below /console. Default true."""
+    prices: NotRequired[PriceList]
+    """What nodes cost by the hour, for what is told of endpoints' cost. Absent: AWS on demand in us-east-1, as in
+    forecasts."""
     api_server_addresses: NotRequired[list[str]]
     """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
     Absent: its addresses at the time of the update."""
@@ -107,7 +111,7 @@ class ServingPlatform(pulumi.ComponentResource):
     """PEM of the authority a client must trust; empty when `tls_secret` was given."""
     ref: pulumi.Output[Mapping[str, Any]]
     """What a ModelEndpoint needs to know of the platform; plain data, fit for a stack output: namespace, url,
-    image_delivery, image_base, architectures, autoscaler, table_writer, collector."""
+    image_delivery, image_base, architectures, autoscaler, prices, table_writer, collector."""
 
     def __init__(
         self, name: str, args: ServingPlatformArgs = _NO_ARGS, opts: pulumi.ResourceOptions | None = None
@@ -126,6 +130,7 @@ class ServingPlatform(pulumi.ComponentResource):
             checks.web_address("prometheus_url", args["prometheus_url"]) if "prometheus_url" in args else (),
             tables_faults(args["inference_tables"]) if "inference_tables" in args else (),
             telemetry_faults(args.get("telemetry", {}), has_tables="inference_tables" in args),
+            Prices.faults(args.get("prices", {})),
             api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
@@ -226,6 +231,7 @@ class ServingPlatform(pulumi.ComponentResource):
                 architectures=known[2],
                 image_volumes=known[4],
                 autoscaler=scales,
+                prices=args.get("prices", {}),
                 **({"table_writer": known[3]} if "inference_tables" in args else {}),  # type: ignore[typeddict-item]
                 **({"collector": known[5]} if collects else {}),  # type: ignore[typeddict-item]
             )

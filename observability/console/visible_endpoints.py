@@ -58,17 +58,6 @@ class EndpointDetail:
         ]
         return sorted(found, key=lambda decision: str(decision.get("time", "")), reverse=True)
 
-    @property
-    def cost_per_hour(self) -> float | None:
-        """Of all ready pods, where the price of each version's is known."""
-        prices = [
-            ((item.get("spec") or {}).get("budget", {}).get("podCostPerHour"), (item.get("status") or {}))
-            for item in self.autoscalers.values()
-        ]
-        if not prices or any(price is None for price, _ in prices):
-            return None
-        return float(sum(price * status.get("readyReplicas", 0) for price, status in prices))
-
 
 def held(item: Object) -> HeldEndpoint | None:
     """Of an object; None where nobody can say who may call it, or it has another's name."""

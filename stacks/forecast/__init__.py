@@ -18,8 +18,8 @@ from headrace.components.endpoint.model_endpoint import ModelEndpoint
 
 if TYPE_CHECKING:
     from headrace.components.endpoint.endpoint_plan import EndpointPlan
+    from headrace.components.platform.prices import Prices
     from headrace.stacks.forecast.estimate import Estimate
-    from headrace.stacks.forecast.prices import Prices
 
 FILE_VARIABLE: Final = "HEADRACE_FORECAST"
 """Environment variable with the path of a file that a preview writes: Markdown where it ends in .md, else JSON."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headrace.components.endpoint.endpoint_plan import EndpointPlan
+from headrace.components.endpoint.version_price import version_price
+from headrace.components.platform.prices import Prices
 from headrace.contract import names
-from headrace.stacks.forecast.prices import PodPrice, Prices
 from headrace.stacks.forecast.restarts import differences
 from headrace.stacks.forecast.room import room
 
@@ -82,16 +83,8 @@ def estimate(
     endpoint's other versions, which are there before and after."""
     allotment, scale = plan.allotment, plan.scale
     most = scale.max_replicas if plan.pods_most is None else min(scale.max_replicas, plan.pods_most)
-    price = prices.of_pod(
-        cores=allotment.cpu_request,
-        memory_gib=allotment.memory_mib / 1024,
-        gpus=allotment.gpus,
-        gpu_memory_gib=plan.gpu_memory_gib,
-        pool=str((pod["spec"].get("nodeSelector") or {}).get(names.GPU_POOL_LABEL, "")),
-    )
-    # the user's own price of a pod, given for the budget, is better than any table's
-    if scale.pod_cost_per_hour is not None:
-        price = PodPrice(per_hour=scale.pod_cost_per_hour, reason="scale.pod_cost_per_hour")
+    selector = pod["spec"].get("nodeSelector") or {}
+    price = version_price(prices, allotment, gpu_memory_gib=plan.gpu_memory_gib, node_selector=selector, scale=scale)
     space = names.endpoint_namespace(name)
     deployments, told = (
         {version: found for version, found in of_all.get(space, {}).items() if version not in beside}

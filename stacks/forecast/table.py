@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from headrace.components.platform.prices import Prices
 from headrace.stacks.forecast.estimate import Estimate
-from headrace.stacks.forecast.prices import Prices
 
 _HEADS: Final = (
     "endpoint",

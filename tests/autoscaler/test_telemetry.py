@@ -5,7 +5,7 @@ import re
 from headrace.autoscaler import telemetry
 
 COUNTED = re.compile(
-    r"^(1 while|AutopilotPodAutoscaler objects|Seconds|Pods|Requests|Changes|Looks|Readings)\b"
+    r"^(1 while|AutopilotPodAutoscaler objects|Seconds|Pods|Requests|Changes|Looks|Readings|Price)\b"
 )  # fmt: skip
 """What a metric counts, or its unit, comes first."""
 

@@ -19,6 +19,21 @@ def test_an_endpoint_that_is_well_is_one_row_a_version_and_status_0(view: Cluste
     assert "v8" in "".join(rows[2:])
 
 
+def test_what_a_version_costs_is_told_where_its_price_is_known(view: ClusterView) -> None:
+    scaler = autoscaler("v7", readyReplicas=2, desiredReplicas=3)
+    view.has(endpoint(READY), scaler)
+    assert "COST" not in view.run("status").stdout
+    budget = {"podCostPerHour": 0.25, "currency": "USD", "priceSource": "a contract"}
+    view.has(endpoint(READY), {**scaler, "spec": {"targetRef": {"name": "v7"}, "maxReplicas": 4, "budget": budget}})
+
+    shown = view.run("status").stdout
+    assert "COST/H" in shown
+    assert "0.50 USD" in shown
+    (document,) = json.loads(view.run("status", "--json").stdout)
+    cost = {"now": 0.5, "most": 1.0, "currency": "USD", "sources": ["a contract"]}
+    assert (document["cost"], document["versions"][0]["cost"], document["versions"][1]["cost"]) == (cost, cost, None)
+
+
 def test_an_endpoint_that_is_not_well_says_why_and_ends_with_1(view: ClusterView) -> None:
     view.has(endpoint(ASLEEP))
     shown = view.run("status")

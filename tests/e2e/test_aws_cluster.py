@@ -33,7 +33,7 @@ PROGRAM = """
 import pulumi, pulumi_kubernetes
 from headrace.components import EksCluster, GpuNodePool, ModelEndpoint, ServingPlatform
 from headrace.stacks import forecast, promotion
-from headrace.stacks.forecast.prices import Prices
+from headrace.components.platform.prices import Prices
 
 config = pulumi.Config()
 if config.get("first"):

@@ -105,6 +105,9 @@ def test_the_demo_s_endpoint_is_shown_with_its_request_and_its_row(platform: Pla
 
     row.get_by_role("link").click()
     page.wait_for_selector("#plots[data-shown] canvas")
+    cost = page.get_by_role("region", name="Cost an hour").inner_text()
+    assert "USD" in cost
+    assert "AWS on demand, us-east-1" in cost, "the table of prices that the preview had"
     page.get_by_role("link", name="Make one from the model").click()
     page.fill("#body", json.dumps(platform.model.request))
     page.get_by_role("button", name="Send").click()

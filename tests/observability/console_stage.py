@@ -58,7 +58,7 @@ def scaler_of(name: str, version: str = "v1", **spec: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "metadata": {"name": version, "namespace": names.endpoint_namespace(name)},
-        "spec": spec,
+        "spec": {"targetRef": {"name": version}, **spec},
         "status": {
             "readyReplicas": 2, "desiredReplicas": 2, "concurrency": 8, "demand": "9.1", "reason": "ScaleUp",
             "decisions": [decision],

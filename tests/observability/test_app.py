@@ -36,7 +36,9 @@ def opened(browser: Browser, address: str, path: str, *, said: list[str] | None 
 
 
 def test_pages_keep_wcag_aa_in_light_and_dark_on_desk_and_phone(browser: Browser) -> None:
-    endpoints = MadeEndpoints(item_of("fraud", versions=2), scalers=(scaler_of("fraud"), scaler_of("fraud", "v2")))
+    budget = {"podCostPerHour": 0.25, "currency": "EUR", "priceSource": "1 x l4; contract of 2026"}
+    scalers = tuple(scaler_of("fraud", version, budget=budget) for version in ("v1", "v2"))
+    endpoints = MadeEndpoints(item_of("fraud", versions=2), scalers=scalers)
     paths = (
         "/console/login", "/console/", "/console/endpoints/fraud", "/console/endpoints/fraud/compare",
         "/console/endpoints/fraud/try", "/console/platform", "/console/endpoints/none",
@@ -49,6 +51,7 @@ def test_pages_keep_wcag_aa_in_light_and_dark_on_desk_and_phone(browser: Browser
                 if path == "/console/endpoints/fraud":
                     page.wait_for_selector("#plots[data-shown]")
                     page.locator("#rows summary").click()
+                    assert "1.00 EUR" in page.get_by_role("region", name="Cost an hour").inner_text()
                 assert violations(page) == [], (path, scheme)
                 wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, f"{path} scrolls sideways on {viewport}"

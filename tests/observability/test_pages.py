@@ -16,6 +16,7 @@ from headrace.observability.console.pages import Pages, routed
 from tests.observability import console_stage
 from tests.observability.console_stage import HOSTILE, MadeEndpoints, MadePop, item_of, row, scaler_of
 
+BUDGET = {"podCostPerHour": 0.25, "currency": "EUR", "priceSource": "1 x l4; contract of 2026"}
 FORM = {"sec-fetch-site": "same-origin"}
 
 
@@ -41,7 +42,7 @@ def client(pop: MadePop) -> Callable[..., TestClient]:
         item_of("fraud", subjects=("alice",), versions=2, rollout=rollout()),
         item_of("open"),
         item_of("secret", subjects=("bob",)),
-        scalers=(scaler_of("fraud", budget={"podCostPerHour": 0.25}), scaler_of("open")),
+        scalers=(scaler_of("fraud", budget=BUDGET, maxReplicas=40), scaler_of("open")),
     )
 
     def made(
@@ -217,7 +218,11 @@ def test_versions_are_compared_by_load_proof_and_gates(client: Callable[..., Tes
 def test_the_page_of_an_endpoint_tells_cost_and_decisions(client: Callable[..., TestClient]) -> None:
     page = client().get("/console/endpoints/fraud").text
 
-    assert "cost 0.50 an hour" in page
+    assert ">Cost an hour</h2>" in page
+    assert "<dt>Now</dt><dd>0.50 EUR, " in page
+    assert "<dt>At most</dt><dd>10.00 EUR, " in page
+    assert "<dd>1 x l4; contract of 2026</dd>" in page
+    assert "Cost an hour" not in client().get("/console/endpoints/open").text
     assert "9.1 requests want to be served at once" in page
     found = client().get("/console/endpoints/fraud/history").json()
     assert [plot["key"] for plot in found["plots"]] == ["pods", "concurrency", "limit", "rate", "latency", "errors"]

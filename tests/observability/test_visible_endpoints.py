@@ -76,7 +76,7 @@ def test_cost_is_known_where_every_version_s_price_is(prices: tuple[float | None
     found = detail(Server(item_of("fraud"), scalers=scalers), "fraud", "alice")
 
     assert found is not None
-    assert found.cost_per_hour == cost
+    assert (None if found.state.cost is None else found.state.cost.now) == cost
 
 
 def test_of_an_autoscaler_a_list_holds_no_decisions() -> None:

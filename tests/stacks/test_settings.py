@@ -63,6 +63,13 @@ def test_a_cluster_that_moves_its_api_server_has_its_blocks_named() -> None:
     assert read(api_server_addresses=["10.0.0.0/24"]).platform["api_server_addresses"] == ["10.0.0.0/24"]
 
 
+def test_prices_are_the_platforms_and_the_forecasts() -> None:
+    found = read(prices={"node": {"per_hour": 0.31}, "currency": "EUR"})
+
+    assert found.platform["prices"] == {"node": {"per_hour": 0.31}, "currency": "EUR"}
+    assert (found.prices.node.per_hour, found.prices.currency) == (0.31, "EUR")
+
+
 def test_nodes_are_asked_for_their_processors_where_they_pull_images_and_nobody_said() -> None:
     pushed = {"kind": "registry", "repository": "registry.example.com/models"}
 

@@ -51,6 +51,7 @@ NO_INPUTS = {
     AutoscalerSpec: {
         *("target", "predecessor", "cold_start_seconds", "stopped"),
         *("min_concurrency", "max_concurrency", "initial_concurrency"),
+        *("currency", "price_source"),
     },
     CheckedInputs: {"endpoint"},
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.components.monitoring.alert_rules import ALERTS
+from headrace.components.monitoring.cost_rules import COST_RULES
 from headrace.components.monitoring.dashboards import dashboard
 from headrace.components.monitoring.recording_rules import RECORDING_RULES
 
@@ -14,7 +15,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 def expressions() -> Iterator[str]:
-    yield from (rule["expr"] for rule in RECORDING_RULES)
+    yield from (rule["expr"] for rule in (*RECORDING_RULES, *COST_RULES))
     yield from (alert.expr for alert in ALERTS)
     yield from (target["expr"] for panel in json.loads(dashboard())["panels"] for target in panel["targets"])
 
@@ -22,7 +23,7 @@ def expressions() -> Iterator[str]:
 def test_every_series_is_exposed_by_a_program_or_recorded_by_a_rule() -> None:
     exposed = set(re.findall(r"^\| `(\w+)`", PAGE.read_text(), re.MULTILINE))
     exposed |= {f"{name}_bucket" for name in exposed}
-    known = exposed | {rule["record"] for rule in RECORDING_RULES}
+    known = exposed | {rule["record"] for rule in (*RECORDING_RULES, *COST_RULES)}
 
     asked = {
         name

@@ -9,6 +9,7 @@ from monitoring_rules import FAILED, FRAUD, GROUPS, TOTAL, UNSERVED, judged, rec
 from promtool import promtool
 
 from headrace.components.monitoring.alert_rules import ALERTS
+from headrace.components.monitoring.cost_rules import COST_RULES
 from headrace.components.monitoring.recording_rules import RECORDING_RULES
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ def test_prometheus_takes_every_rule(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"{len(RECORDING_RULES) + len(ALERTS)} rules found" in ran.stdout
+    assert f"{len(RECORDING_RULES) + len(COST_RULES) + len(ALERTS)} rules found" in ran.stdout
 
 
 @pytest.mark.parametrize(

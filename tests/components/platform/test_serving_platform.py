@@ -66,6 +66,7 @@ def test_the_ref_is_plain_data_that_an_endpoint_can_be_given_anywhere() -> None:
         "architectures": [],
         "autoscaler": True,
         "image_volumes": False,
+        "prices": {},
     }
 
 

@@ -8,10 +8,10 @@ import pytest
 from headrace.components.endpoint.endpoint_plan import EndpointPlan
 from headrace.components.endpoint.selection.choice import Runtime, RuntimeChoice
 from headrace.components.endpoint.sizing import allotment
+from headrace.components.platform.prices import Prices
 from headrace.contract.apa import AutoscalerSpec
 from headrace.stacks.forecast import table
 from headrace.stacks.forecast.estimate import Estimate, Seen, estimate, mean_replicas
-from headrace.stacks.forecast.prices import Prices
 
 NOW = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.UTC)
 IMAGE = "models/fraud@sha256:1"

@@ -12,12 +12,12 @@ from stand_ins import REF_OF_A_PLATFORM, StandInModelImage
 
 from headrace.components import ModelEndpoint
 from headrace.components.endpoint import model_endpoint
+from headrace.components.platform.prices import Prices
 from headrace.components.testing import record
 from headrace.contract.errors import TemporaryError
 from headrace.stacks import forecast
 from headrace.stacks.forecast import cluster_state
 from headrace.stacks.forecast.estimate import Seen
-from headrace.stacks.forecast.prices import Prices
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 

@@ -1,10 +1,13 @@
 """What a pod costs by the hour."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from headrace.components.cluster.gpu_shapes import SHAPES
+from headrace.components.platform.prices import NodePrice, PricedNode, PriceList, Prices
 from headrace.contract.errors import InputError
-from headrace.stacks.forecast.prices import Prices
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,7 @@ def test_a_pod_costs_the_larger_of_its_shares_of_a_node(cores: float, memory_gib
         (4, 24, "", "l4", 4.6016 / 4),
         (8, 80, "", "a100_80", 27.44705 / 8),
         (8, 80, "h100", "h100", 6.88),
+        (1, 80, "l4", "l4", 0.8048),
     ],
 )
 def test_a_pod_with_gpus_costs_its_part_of_the_cheapest_machine_that_holds_it(
@@ -65,3 +69,11 @@ def test_every_fault_of_the_setting_is_told() -> None:
         Prices.of_setting({"node": {"cores": 0}, "gpus": {"l4": -1}, "l4": 0.8})
 
     assert str(told.value).count("must be") == 3
+    assert [*Prices.faults({"gpus": {"l4": -1.0}})] == ["prices.gpus['l4'] = -1, must be at least 0"]
+    assert not [*Prices.faults({})]
+
+
+@pytest.mark.parametrize(("written", "declared"), [(PriceList, Prices), (PricedNode, NodePrice)])
+def test_every_input_is_declared(written: Any, declared: Any) -> None:
+    assert set(written.__annotations__) == {field.name for field in dataclasses.fields(declared)}
+    assert not written.__required_keys__

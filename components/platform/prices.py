@@ -4,12 +4,12 @@ The table holds on-demand prices of AWS in us-east-1, in USD, as Karpenter 1.13.
 (`pkg/providers/pricing/zz_generated.pricing_aws.go`, generated from AWS' price list on 2026-05-18).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired, TypedDict
 
 from headrace.components.cluster.gpu_shapes import SHAPES
-from headrace.contract.codec import decode
+from headrace.contract.codec import decode, read
 from headrace.contract.declaration import Bounds, NotEmpty
 
 _POOL_PRICES: Final = {
@@ -36,6 +36,31 @@ _SOURCE: Final = "AWS on demand, us-east-1, 2026-05-18"
 Price = Annotated[float, Bounds(minimum=0)]
 
 
+class PricedNode(TypedDict):
+    """A node without GPUs, of which pods take shares."""
+
+    cores: NotRequired[float]
+    """Default 4."""
+    memory_gib: NotRequired[float]
+    """Default 16."""
+    per_hour: NotRequired[float]
+    """An hour of it. Default 0.2016, an m7i.xlarge."""
+
+
+class PriceList(TypedDict):
+    """What nodes cost by the hour; what is absent is as in the table of AWS on demand in us-east-1."""
+
+    node: NotRequired[PricedNode]
+    """A node without GPUs."""
+    gpus: NotRequired[dict[str, float]]
+    """One GPU for an hour with its part of the machine, by kind as in GpuNodePool."""
+    currency: NotRequired[str]
+    """Of all prices. Default USD."""
+    source: NotRequired[str]
+    """Where the prices come from and of which day they are; it is told beside every cost. Absent: the table's, or with
+    other fields, that they were set."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodePrice:
     """A node without GPUs, of which pods take shares."""
@@ -57,7 +82,7 @@ class PodPrice:
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """A stack's setting `prices`."""
+    """A PriceList, checked."""
 
     node: NodePrice = field(default_factory=NodePrice)
     gpus: Mapping[str, Price] = field(default_factory=dict)
@@ -68,10 +93,15 @@ class Prices:
 
     @classmethod
     def of_setting(cls, setting: Any) -> "Prices":
-        """Raises InputError with every fault of the setting."""
+        """Of a PriceList, all of which may be absent. Raises InputError with every fault."""
         given = {} if setting is None else setting
         named = {"source": "the setting `prices`", **given} if given else {}
         return decode(cls, named, subject="prices")
+
+    @staticmethod
+    def faults(setting: Any) -> Iterator[str]:
+        """All that is wrong with a PriceList, each by its place."""
+        yield from (f"prices.{fault}" for fault in read(Prices, setting)[1])
 
     def of_pod(
         self, *, cores: float, memory_gib: float, gpus: int = 0, gpu_memory_gib: float = 0.0, pool: str = ""
@@ -86,15 +116,16 @@ class Prices:
             share = max(cores / self.node.cores, memory_gib / self.node.memory_gib)
             whole = f"a node of {self.node.cores:g} cores and {self.node.memory_gib:g} GiB"
             return PodPrice(per_hour=share * self.node.per_hour, reason=f"{share:.0%} of {whole}")
-        fitting = {
-            shape.gpu: self._of_gpu(shape.gpu, gpus)
-            for shape in SHAPES
-            if shape.count >= gpus and shape.memory_gib >= gpu_memory_gib
-        }
+        held = [shape for shape in SHAPES if shape.count >= gpus]
+        # Whoever binds pods to a pool has said by that what memory is enough.
+        fitting = [shape for shape in held if shape.gpu == pool] or [
+            shape for shape in held if shape.memory_gib >= gpu_memory_gib
+        ]
         if not fitting:
             return None
-        kind = pool if pool in fitting else min(fitting, key=lambda name: fitting[name])
-        return PodPrice(per_hour=gpus * fitting[kind], reason=f"{gpus} x {kind}")
+        costs = {shape.gpu: self._of_gpu(shape.gpu, gpus) for shape in fitting}
+        kind = min(costs, key=lambda name: costs[name])
+        return PodPrice(per_hour=gpus * costs[kind], reason=f"{gpus} x {kind}")
 
     def _of_gpu(self, kind: str, gpus: int) -> float:
         """One GPU of the machine that is cheapest among those with so many."""
