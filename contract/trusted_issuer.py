@@ -102,12 +102,14 @@ def issuer_faults(issuers: Sequence[TrustedIssuer]) -> Iterator[str]:
     """All that is wrong with readable issuers, each alone and beside the others."""
     for position, issuer in enumerate(issuers):
         place = f"token_issuers[{position}]"
-        yield from address_faults(f"{place}.issuer", issuer.issuer, is_plain=True)
+        if issuer.issuer:
+            yield from address_faults(f"{place}.issuer", issuer.issuer, is_plain=True)
         if issuer.jwks_uri is not None:
             yield from address_faults(f"{place}.jwks_uri", issuer.jwks_uri)
-        if issuer.full_prefix.startswith(_CLUSTER_PREFIX) or _CLUSTER_PREFIX.startswith(issuer.full_prefix):
+        prefix = issuer.full_prefix
+        if prefix.startswith(_CLUSTER_PREFIX) or (prefix and _CLUSTER_PREFIX.startswith(prefix)):
             yield (
-                f"{place}.prefix = {issuer.full_prefix!r}, must not be taken for {_CLUSTER_PREFIX!r}, which the "
+                f"{place}.prefix = {prefix!r}, must not be taken for {_CLUSTER_PREFIX!r}, which the "
                 "cluster's own subjects begin with; choose another"
             )
         if issuer.ca_certificate is not None:

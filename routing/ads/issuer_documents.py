@@ -1,6 +1,7 @@
 """IssuerDocuments: what an OpenID Connect issuer publishes of itself, read over HTTPS by its own authorities."""
 
 import json
+import reprlib
 import ssl
 import time
 from typing import Any, Final
@@ -45,7 +46,8 @@ class IssuerDocuments:
         document = self._document(address)
         said = document if isinstance(document, dict) else {}
         if said.get("issuer") != self._issuer.issuer:
-            raise TemporaryError(f"{address} is about the issuer {said.get('issuer')!r}, not {self._issuer.issuer!r}")
+            about = reprlib.repr(said.get("issuer"))
+            raise TemporaryError(f"{address} is about the issuer {about}, not {self._issuer.issuer!r}")
         found = said.get("jwks_uri")
         if not isinstance(found, str) or list(address_faults("jwks_uri", found)):
             raise TemporaryError(f"{address} names no https:// address of keys")

@@ -30,7 +30,8 @@ class IssuerKeys:
     ) -> None:
         """`name` is for logs and metrics; `read` gives issuer and JWKS, and raises TemporaryError."""
         self.name = name
-        self._read, self._changed, self._period = read, changed, period_seconds
+        self.period_seconds = period_seconds
+        self._read, self._changed = read, changed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"keys of {name}", daemon=True)
         self._age = telemetry.keys_age_seconds.labels(name)
@@ -63,5 +64,5 @@ class IssuerKeys:
                 if failures == FIRST_TRIES and self.is_awaited:
                     self.is_awaited = False
                     self._changed()
-            wait = self._period if failures == 0 else min(0.1 * 2.0**failures, self._period)
+            wait = self.period_seconds if failures == 0 else min(0.1 * 2.0**failures, self.period_seconds)
             self._stop.wait(wait)
