@@ -29,8 +29,11 @@ METADATA = {
 }
 
 
-def item_of(name: str, *, subjects: tuple[str, ...] = (), versions: int = 1, **status: Any) -> dict[str, Any]:
+def item_of(
+    name: str, *, subjects: tuple[str, ...] = (), groups: tuple[str, ...] = (), versions: int = 1, **status: Any
+) -> dict[str, Any]:
     """A ModelEndpoint as JSON."""
+    access = {"subjects": list(subjects), **({"groups": list(groups)} if groups else {})}
     shares = [100 // versions] * versions
     shares[0] += 100 - sum(shares)
     condition = {
@@ -45,7 +48,7 @@ def item_of(name: str, *, subjects: tuple[str, ...] = (), versions: int = 1, **s
                 for at, share in enumerate(shares)
             ],
             "inferenceTable": {"uri": f"/tables/{name}"},
-            **({"access": {"subjects": list(subjects)}} if subjects else {}),
+            **({"access": access} if subjects or groups else {}),
         },
         "status": {"conditions": [condition], **status},
     }  # fmt: skip
