@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from headrace.contract.errors import TemporaryError
 from headrace.contract.trusted_issuer import TrustedIssuer, address_faults
@@ -27,7 +27,7 @@ class IssuerDocuments:
     def __init__(self, issuer: TrustedIssuer) -> None:
         self._issuer = issuer
         context = ssl.create_default_context(
-            cafile=None if issuer.ca_certificate is not None else where(), cadata=issuer.ca_certificate
+            cafile=None if issuer.ca_certificate is not None else DEFAULT_CA_BUNDLE_PATH, cadata=issuer.ca_certificate
         )
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False)
 

@@ -15,7 +15,8 @@ from typing import Any
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
 from headrace.contract.trusted_issuer import TrustedIssuer
-from headrace.kube.api_server import ApiServer
+from headrace.kube.api_server import ApiServer, Object
+from headrace.kube.informer import Informer
 from headrace.routing.ads import kubernetes_api, telemetry
 from headrace.routing.ads.issuer_documents import IssuerDocuments, cluster_documents
 from headrace.routing.ads.issuer_keys import CLUSTER, IssuerKeys
@@ -67,7 +68,13 @@ class ControlLoop:
         self.other_keys = {
             trusted: IssuerKeys(trusted.issuer, IssuerDocuments(trusted).read, self._notice) for trusted in issuers
         }
-        self._sources = (self.endpoints, self.slices, self.platform, self.keys, *self.other_keys.values())
+        self._sources: tuple[Informer[Object] | IssuerKeys, ...] = (
+            self.endpoints,
+            self.slices,
+            self.platform,
+            self.keys,
+            *self.other_keys.values(),
+        )
         self._reader = None if ask is None else ProofReader(self._notice_proof, ask=ask)
         self._status_writer = StatusWriter(server, self._reader)
 

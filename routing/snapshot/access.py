@@ -16,7 +16,8 @@ SUBJECT_HEADER: Final = names.SUBJECT_HEADER
 """The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
 `strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
 REFUSED_HEADER: Final = "x-headrace-refused"
-"""Set by `refused_body` on a request that will be refused, whose body it throws away: the length it announced."""
+"""Set by `refused_body` on a request that will be refused, whose body it throws away: the length it announced. Set by
+`issuer_claims` on a request of nobody."""
 REFUSED_TOKEN_FILTER: Final = "headrace.refused-token"
 REFUSED_SHAPE_FILTER: Final = "headrace.refused-shape"
 FAILED_KEY: Final = "failed"
@@ -174,7 +175,7 @@ def jwt_filter(issuers: Issuers, options: Options) -> Body:
 def claims_filters(issuers: Issuers) -> list[Body]:
     """What follows `jwt_filter` where there are other issuers than the cluster."""
     trusted = [known.trusted for known in issuers.others]
-    return [issuer_claims.claims_filter(trusted, JWT_FILTER)] if trusted else []
+    return [issuer_claims.claims_filter(trusted, JWT_FILTER, REFUSED_HEADER)] if trusted else []
 
 
 def token_check(name: str, issuers: Issuers, options: Options, header: str) -> Body:

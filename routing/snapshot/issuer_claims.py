@@ -46,7 +46,11 @@ function envoy_on_request(request)
   if not issuer then return end
   local claims = request:streamInfo():dynamicMetadata():get("%s")["%s"]
   local subject = claim(claims, issuer.subject)
-  if is_name(subject) then headers:replace("%s", issuer.prefix .. subject) end
+  if not is_name(subject) then
+    headers:replace("%s", "0")
+    return
+  end
+  headers:replace("%s", issuer.prefix .. subject)
   if not issuer.groups then return end
   local groups = claim(claims, issuer.groups)
   if type(groups) ~= "table" then groups = {groups} end
@@ -63,12 +67,15 @@ end
 """
 
 
-def claims_filter(issuers: Sequence[TrustedIssuer], token_filter: str) -> Body:
-    """To stand behind the token filter of that name, which sets ISSUER_HEADER and CLAIMS_KEY."""
+def claims_filter(issuers: Sequence[TrustedIssuer], token_filter: str, refused_header: str) -> Body:
+    """To stand behind the token filter of that name, which sets ISSUER_HEADER and CLAIMS_KEY.
+
+    It sets `refused_header` where a token names nobody: whom no list and no limit could know, no route lets in.
+    """
     known = ", ".join(_entry(issuer) for issuer in issuers)
     script = _SCRIPT % (
-        known, ISSUER_HEADER, ISSUER_HEADER, token_filter, CLAIMS_KEY, names.SUBJECT_HEADER, GROUPS_MOST_BYTES,
-        names.GROUPS_HEADER,
+        known, ISSUER_HEADER, ISSUER_HEADER, token_filter, CLAIMS_KEY, refused_header, names.SUBJECT_HEADER,
+        GROUPS_MOST_BYTES, names.GROUPS_HEADER,
     )  # fmt: skip
     source = {"default_source_code": {"inline_string": script}}
     lua = extension(FILTER, "envoy.extensions.filters.http.lua.v3.Lua", source)
