@@ -1,14 +1,15 @@
 """Caller: who sends a request, as the PopProxy verified it and says it in two headers."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, unquote
 
 from headrace.contract import names
 
-_KEPT: Final = "".join(chr(code) for code in range(ord("!"), ord("~") + 1) if chr(code) not in "%,")
-"""What a group's name is written with in the header; the rest is percent-encoded. `quote` adds no letter to it."""
+_KEPT: Final = frozenset(range(ord("!"), ord("~") + 1)) - frozenset(b"%,")
+"""Bytes of a group's name that stand in the header as they are; the others are percent-encoded."""
+_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,16 @@ class Caller:
         listed = (header(names.GROUPS_HEADER) or "").split(",")
         return cls(
             subject=(header(names.SUBJECT_HEADER) or "").encode("latin-1").decode(errors="replace"),
-            groups=frozenset(unquote(each, errors="replace") for each in listed if each),
+            groups=frozenset(_name(each) for each in listed if each),
         )
 
 
 def listed_group(name: str) -> str:
     """The part of names.GROUPS_HEADER by which a group is found there."""
-    return f",{quote(name, safe=_KEPT)},"
+    return f",{''.join(chr(byte) if byte in _KEPT else f'%{byte:02X}' for byte in name.encode())},"
+
+
+def _name(listed: str) -> str:
+    """What `listed_group` wrote between the commas."""
+    whole = _ENCODED.sub(lambda found: bytes.fromhex(found[1].decode()), listed.encode("latin-1"))
+    return whole.decode(errors="replace")

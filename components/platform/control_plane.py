@@ -21,6 +21,7 @@ from headrace.components.platform.token_issuers import (
     token_issuers,
 )
 from headrace.contract import names, telemetry
+from headrace.contract.trusted_issuers import keys_port
 
 _STATUS: Final = f"{names.MODEL_ENDPOINT_PLURAL}/status"
 
@@ -81,7 +82,7 @@ class ControlPlane(pulumi.ComponentResource):
         if "collector" in args:
             told[telemetry.ENV_COLLECTOR] = args["collector"]
         # Issuers may be at any address.
-        ports = sorted({issuer.port for issuer in issuers})
+        ports = sorted({keys_port(issuer) for issuer in issuers})
         controller = replace(_ROUTING, policy=partial(network_policies.control_plane, issuer_ports=ports))
         service = controller.register(self, name, args, environment=told, volumes=volumes, after=self.identities)
         self.address = service.urn.apply(lambda _: _ROUTING.address)

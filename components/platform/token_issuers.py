@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, NotRequired, TypedDict
 
-from headrace.contract.trusted_issuer import ENV_TOKEN_ISSUERS, TrustedIssuer, checked_issuers, issuers_text
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, checked_issuers, issuers_text
 
 _INPUT: Final = "token_issuers"
 

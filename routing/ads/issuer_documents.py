@@ -11,7 +11,8 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from headrace.contract.errors import TemporaryError
-from headrace.contract.trusted_issuer import TrustedIssuer, address_faults
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import address_faults
 from headrace.kube.api_server import ApiServer, Object
 from headrace.routing.ads.usable_keys import usable_keys
 

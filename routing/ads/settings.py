@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from headrace.contract.errors import InputError
 from headrace.contract.telemetry import ENV_COLLECTOR
-from headrace.contract.trusted_issuer import ENV_TOKEN_ISSUERS, TrustedIssuer, issuers_of
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, issuers_of
 
 _PREFIX = "HEADRACE_ROUTING_"
 _LOG_LEVEL = f"{_PREFIX}LOG_LEVEL"

@@ -3,7 +3,8 @@
 import pytest
 
 from headrace.contract.errors import InputError
-from headrace.contract.trusted_issuer import ENV_TOKEN_ISSUERS, TrustedIssuer, issuers_text
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, issuers_text
 from headrace.routing.ads.settings import Settings
 
 

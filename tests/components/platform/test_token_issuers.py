@@ -9,7 +9,8 @@ from stand_ins import DELIVERY, FOUND
 from headrace.components import ControlPlane, ServingPlatform
 from headrace.components.kubernetes.checks import ArgsError
 from headrace.components.testing import record
-from headrace.contract.trusted_issuer import ENV_TOKEN_ISSUERS, TrustedIssuer, issuers_of
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, issuers_of
 
 pytestmark = pytest.mark.usefixtures("stand_in_images")
 CORP: dict[str, Any] = {"issuer": "https://login.corp.test"}

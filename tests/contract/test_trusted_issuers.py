@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from headrace.contract.trusted_issuer import (
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import (
     AUTHORITIES_MOST_BYTES,
     ISSUERS_MOST,
-    TrustedIssuer,
     checked_issuers,
     issuers_of,
     issuers_text,
+    keys_port,
 )
 
 CORP: dict[str, Any] = {"issuer": "https://login.corp.test"}
@@ -28,12 +29,12 @@ def test_one_line_an_issuer_is_enough() -> None:
     assert corp.groups_claim is None
     assert corp.discovery_address == "https://login.corp.test/.well-known/openid-configuration"
     assert partner.discovery_address == "https://partner.test:8443/realm/.well-known/openid-configuration"
-    assert (corp.port, partner.port) == (443, 8443)
+    assert (keys_port(corp), keys_port(partner)) == (443, 8443)
 
 
 def test_the_port_is_that_of_the_keys_where_they_have_an_address_of_their_own() -> None:
     issuer = TrustedIssuer(issuer="https://login.corp.test", jwks_uri="https://keys.corp.test:9443/jwks?v=1")
-    assert issuer.port == 9443
+    assert keys_port(issuer) == 9443
 
 
 def test_what_the_control_plane_reads_is_what_was_written() -> None:
