@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from headrace.contract import names
+from headrace.contract.caller import Caller
 from headrace.contract.codec import decode, encode
 from headrace.contract.conditions import Conditions, ConditionType
 from headrace.contract.custom_object import Column, CustomObject
@@ -47,7 +48,10 @@ class ModelEndpointSpec:
     versions: Annotated[tuple[ServedVersion, ...], Items(minimum=1, maximum=15, key="name")]
     """What serves the endpoint's name."""
     allowed_subjects: Annotated[tuple[NotEmpty, ...], At("access.subjects")] = ()
-    """Token subjects that may call. Absent or empty: every caller whose token the platform accepts."""
+    """Token subjects that may call. Absent or empty, and no groups either: every caller whose token the platform
+    accepts."""
+    allowed_groups: Annotated[tuple[NotEmpty, ...] | None, At("access.groups")] = None
+    """Groups whose members may call, each with its issuer's prefix, beside the subjects. Absent or empty: none."""
     timeout_seconds: Annotated[float, Bounds(minimum=0.001)] = names.DEFAULT_TIMEOUT_SECONDS
     """Longest time one request may take. Default 297, the limit of the reference platform."""
     rollout: Rollout | None = None
@@ -60,9 +64,18 @@ class ModelEndpointSpec:
     inference_table: InferenceTable | None = None
     """Delta table with a row for each request. Absent: nothing is recorded."""
 
-    def admits(self, subject: str) -> bool:
-        """Whether the token's subject may call, as the PopProxy decides it."""
-        return not self.allowed_subjects or subject in self.allowed_subjects
+    @property
+    def is_open(self) -> bool:
+        """Whether every caller whose token the platform accepts may call."""
+        return not self.allowed_subjects and not self.allowed_groups
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether the caller may call, as the PopProxy decides it."""
+        return (
+            self.is_open
+            or caller.subject in self.allowed_subjects
+            or not caller.groups.isdisjoint(self.allowed_groups or ())
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The `spec` of the Kubernetes object."""

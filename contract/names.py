@@ -127,7 +127,10 @@ REQUEST_ID_HEADER: Final = "x-request-id"
 ENDPOINT_HEADER: Final = "x-headrace-endpoint"
 """Set by the PopProxy after authentication, stripped from clients."""
 SUBJECT_HEADER: Final = "x-headrace-subject"
-"""The verified `sub` of the caller's token: set by the PopProxy, stripped from clients."""
+"""The verified subject of the caller's token, with its issuer's prefix: set by the PopProxy, stripped from clients."""
+GROUPS_HEADER: Final = "x-headrace-groups"
+"""The caller's groups, as `contract.caller` reads them, for the platform's own programs: set by the PopProxy, stripped
+from clients; no pod sees it."""
 
 CLUSTER_HEADER: Final = "x-headrace-cluster"
 """Set by the LoadBalancer: `<endpoint>/<version>` that a request was routed to. Stripped from clients."""

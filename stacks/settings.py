@@ -21,6 +21,7 @@ from headrace.components.platform.prices import Prices
 from headrace.components.platform.serving_platform import ServingPlatformArgs
 from headrace.components.platform.table_writer import tables_faults
 from headrace.components.platform.telemetry import telemetry_faults
+from headrace.components.platform.token_issuers import token_issuer_faults
 from headrace.contract import codec
 from headrace.images.request import DeliveryKind
 from headrace.stacks.promotion.gates import Gates
@@ -30,7 +31,7 @@ KNOWN: Final = frozenset((
     "kubeconfig", "context", "tracking_uri", "image_delivery", "image_base", "exposure", "host", "node_port",
     "server_names", "tls_secret", "autoscaler", "prometheus_url", "api_server_addresses", "platform_replicas", "labels",
     "endpoints", "evidence_key", "promotion", "architectures", "inference_tables",
-    "telemetry",
+    "telemetry", "token_issuers",
     "prices",
 ))  # fmt: skip
 """Every setting that there is: those of Pulumi.yaml, which has their defaults."""
@@ -66,6 +67,7 @@ def read(own: Collection[str] = ()) -> Settings:
     asks_nodes = not nodes and delivery.get("kind") == DeliveryKind.REGISTRY if isinstance(delivery, dict) else False
     promotion, tables = config.require_object("promotion"), config.require_object("inference_tables")
     prices, telemetry = config.require_object("prices"), config.require_object("telemetry")
+    issuers = config.require_object("token_issuers")
     checks.require(
         f"Stack '{pulumi.get_stack()}'",
         _unknown_settings(own),
@@ -75,6 +77,7 @@ def read(own: Collection[str] = ()) -> Settings:
         _faults_of_shape("architectures", nodes, list) or architecture_faults(nodes),
         _faults_of_shape("inference_tables", tables, dict) or (tables and tables_faults(tables)),
         _faults_of_shape("telemetry", telemetry, dict) or telemetry_faults(telemetry, has_tables=bool(tables)),
+        token_issuer_faults(issuers),
         _faults_of_endpoints(endpoints),
         _faults_of_shape("promotion", promotion, dict) or _faults_of("promotion", Gates, promotion),
         _faults_of_shape("prices", prices, dict) or _faults_of("prices", Prices, prices),
@@ -102,6 +105,7 @@ def read(own: Collection[str] = ()) -> Settings:
                 **({"inference_tables": tables} if tables else {}),
                 **({"telemetry": telemetry} if telemetry else {}),
                 **({"prices": prices} if prices else {}),
+                **({"token_issuers": issuers} if issuers else {}),
                 "image_base": base,
                 "labels": labels,
             },

@@ -66,7 +66,10 @@ class ModelEndpointArgs(TypedDict):
     """Signed evidence of the model from the stack before, its output `evidence`: the image that served there serves
     here, and none is built. Absent: an image is built where there is none."""
     allowed_subjects: NotRequired[list[str]]
-    """Token subjects that may call. Absent or empty: every caller whose token the platform accepts."""
+    """Token subjects that may call. Absent or empty, and no groups either: every caller whose token the platform
+    accepts."""
+    allowed_groups: NotRequired[list[str]]
+    """Groups whose members may call, each with its issuer's prefix, beside the subjects. Absent or empty: none."""
     timeout_seconds: NotRequired[float]
     """Longest time one request may take. Default 297, the limit of the reference platform."""
     rollout: NotRequired[EndpointRollout]

@@ -62,15 +62,23 @@ def load_balancer(namespace: str, *, labels: Labels) -> Manifest:
     return _policy(names.LOAD_BALANCER, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
-def control_plane(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequence[Manifest]]) -> Manifest:
+def control_plane(
+    namespace: str,
+    *,
+    labels: Labels,
+    api_server: pulumi.Input[Sequence[Manifest]],
+    issuer_ports: Sequence[int] = (),
+) -> Manifest:
     """The proxies reach it for their configuration; it reaches the API server, known by its rules (`api_server_rules`)
-    because no selector stands for it, and the model pods' admin port, for what they have proven."""
+    because no selector stands for it, and the model pods' admin port, for what they have proven. With `issuer_ports` it
+    reaches any address on these, too: issuers of tokens are the user's and anywhere."""
     ingress = [
         {"from": [_pods(names.POP_PROXY), _pods(names.LOAD_BALANCER)], "ports": tcp(names.XDS_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
     proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
-    egress = _with_api_server(api_server, proofs, _name_resolution())
+    issuers: list[Manifest] = [{"ports": tcp(*issuer_ports)}] if issuer_ports else []
+    egress = _with_api_server(api_server, proofs, *issuers, _name_resolution())
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 
 

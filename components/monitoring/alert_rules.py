@@ -107,8 +107,8 @@ ALERTS: Final = (
     ),
     Alert(
         name="IssuerKeysOld",
-        expr="time() - max(headrace_keys_read_timestamp_seconds) > 3600",
-        summary="The issuer's keys were not read for {{ $value | humanizeDuration }}; new keys are not known.",
+        expr="time() - max by (issuer) (headrace_keys_read_timestamp_seconds) > 3600",
+        summary="Keys of {{ $labels.issuer }} were not read for {{ $value | humanizeDuration }}; new ones are unknown.",
     ),
     Alert(
         name="EndpointRefused",

@@ -1,9 +1,12 @@
 """ControlPlane: the program that turns ModelEndpoint objects and EndpointSlices into the proxies' configuration (xDS).
 
 It has the least rights that it can work with: it reads those two kinds and lists pods in every namespace, writes the
-status of ModelEndpoints, and reads the cluster's token-issuer documents. Proxies keep serving while it is away.
+status of ModelEndpoints, and reads the documents of token issuers: the cluster's and those that it is given. Proxies
+keep serving while it is away.
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import Final, NotRequired, TypedDict
 
 import pulumi
@@ -11,7 +14,14 @@ import pulumi
 from headrace.components.kubernetes import manifests, network_policies
 from headrace.components.platform.controller import READ, Controller, Grant, require
 from headrace.components.platform.identities import identity_secrets, identity_volume
+from headrace.components.platform.token_issuers import (
+    TokenIssuer,
+    token_issuer_environment,
+    token_issuer_faults,
+    token_issuers,
+)
 from headrace.contract import names, telemetry
+from headrace.contract.trusted_issuers import keys_port
 
 _STATUS: Final = f"{names.MODEL_ENDPOINT_PLURAL}/status"
 
@@ -48,6 +58,8 @@ class ControlPlaneArgs(TypedDict):
     """Put on every object beside our own labels."""
     collector: NotRequired[str]
     """Host and port of a Collector that takes OTLP over gRPC from the proxies. Absent: they trace nothing."""
+    token_issuers: NotRequired[list[TokenIssuer]]
+    """Whose tokens callers may show beside the cluster's, at most 16. Absent: nobody's."""
 
 
 class ControlPlane(pulumi.ComponentResource):
@@ -57,14 +69,21 @@ class ControlPlane(pulumi.ComponentResource):
     """Host and port of its xDS service inside the cluster."""
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        require("ControlPlane", name, args, shape=ControlPlaneArgs)
+        given = args.get("token_issuers", [])
+        require("ControlPlane", name, args, token_issuer_faults(given), shape=ControlPlaneArgs)
         super().__init__("headrace:index:ControlPlane", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
         labels = manifests.standard_labels(names.ROUTING, args.get("labels", {}))
         # No output: the Secrets by which proxies and control plane know each other, for which the proxies' pods wait.
         self.identities = identity_secrets(name, labels=labels, opts=child)
         volumes = [identity_volume(names.ROUTING)]
-        told = {telemetry.ENV_COLLECTOR: args["collector"]} if "collector" in args else {}
-        service = _ROUTING.register(self, name, args, environment=told, volumes=volumes, after=self.identities)
+        issuers = token_issuers(given)
+        told = token_issuer_environment(issuers)
+        if "collector" in args:
+            told[telemetry.ENV_COLLECTOR] = args["collector"]
+        # Issuers may be at any address.
+        ports = sorted({keys_port(issuer) for issuer in issuers})
+        controller = replace(_ROUTING, policy=partial(network_policies.control_plane, issuer_ports=ports))
+        service = controller.register(self, name, args, environment=told, volumes=volumes, after=self.identities)
         self.address = service.urn.apply(lambda _: _ROUTING.address)
         self.register_outputs({"address": self.address})

@@ -43,6 +43,7 @@ from headrace.components.platform.telemetry import (
     tables_folder,
     telemetry_faults,
 )
+from headrace.components.platform.token_issuers import TokenIssuer, token_issuer_faults
 from headrace.contract import names
 from headrace.contract.apa import AUTOPILOT_POD_AUTOSCALER
 from headrace.contract.model_endpoint import MODEL_ENDPOINT
@@ -81,6 +82,8 @@ class ServingPlatformArgs(TypedDict):
     telemetry: NotRequired[Telemetry]
     """Where spans of requests and logs go. Absent: into tables beside those of requests where `inference_tables` has a
     volume, else nowhere, and requests are not traced."""
+    token_issuers: NotRequired[list[TokenIssuer]]
+    """Whose tokens callers may show beside the cluster's, at most 16. Absent: nobody's."""
     console: NotRequired[bool]
     """Whether to show people pages about their endpoints, below /console. Default true."""
     prices: NotRequired[PriceList]
@@ -131,6 +134,7 @@ class ServingPlatform(pulumi.ComponentResource):
             tables_faults(args["inference_tables"]) if "inference_tables" in args else (),
             telemetry_faults(args.get("telemetry", {}), has_tables="inference_tables" in args),
             Prices.faults(args.get("prices", {})),
+            token_issuer_faults(args.get("token_issuers", [])),
             api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
@@ -168,6 +172,8 @@ class ServingPlatform(pulumi.ComponentResource):
         routing: ControlPlaneArgs = {"image": control, "replicas": replicas, "labels": own}
         if "api_server_addresses" in args:
             routing["api_server_addresses"] = args["api_server_addresses"]
+        if "token_issuers" in args:
+            routing["token_issuers"] = args["token_issuers"]
         if collects:
             routing["collector"] = address(names.COLLECTOR, names.OTLP_GRPC_PORT)
         known = ControlPlane(f"{name}-routing", routing, inside).identities

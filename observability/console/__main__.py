@@ -25,6 +25,8 @@ log = logging.getLogger("headrace.console")
 
 REQUESTS_MOST = 64
 """At once, from all PopProxies; each sends at most 16."""
+HEAD_MOST_BYTES = 65_536
+"""Of a request's headers: what the PopProxy takes from a client, and the caller's groups."""
 
 
 def main() -> int:
@@ -60,6 +62,7 @@ def main() -> int:
         application(Pages(sources)), host="0.0.0.0", port=names.CONSOLE_PORT, loop="asyncio", http="h11", ws="none",
         lifespan="off", access_log=False, log_level="warning", log_config=None, server_header=False,
         limit_concurrency=REQUESTS_MOST, timeout_keep_alive=30, timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=HEAD_MOST_BYTES,
     )  # fmt: skip  # it ends at SIGTERM
     endpoints.stop()
     admin.stop()

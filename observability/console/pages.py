@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from headrace.contract import console
+from headrace.contract.caller import Caller
 from headrace.contract.endpoint_state import EndpointState
 from headrace.contract.errors import TemporaryError
 from headrace.observability.console import load_history, session
@@ -40,11 +41,11 @@ TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 class Endpoints(Protocol):
     """See `visible_endpoints.VisibleEndpoints`."""
 
-    def listed(self, subject: str, containing: str = "") -> list[HeldEndpoint]: ...
+    def listed(self, caller: Caller, containing: str = "") -> list[HeldEndpoint]: ...
 
     def state(self, endpoint: HeldEndpoint) -> EndpointState: ...
 
-    def detail(self, name: str, subject: str) -> EndpointDetail | None: ...
+    def detail(self, name: str, caller: Caller) -> EndpointDetail | None: ...
 
 
 class Pop(Protocol):
@@ -123,9 +124,9 @@ class Pages:
 
     def endpoints(self, request: Request) -> Response:
         """Those that the caller may call; only the table of them for the script that keeps it fresh."""
-        subject = self._subject(request)
+        caller = self._caller(request)
         containing, first = request.query_params.get("q", "")[:63], request.query_params.get("from", "0")
-        all_of_them = self._sources.endpoints.listed(subject, containing)
+        all_of_them = self._sources.endpoints.listed(caller, containing)
         at = min(int(first), len(all_of_them)) if first.isdecimal() and len(first) < 10 else 0
         found = [(each, self._sources.endpoints.state(each)) for each in all_of_them[at : at + ENDPOINTS]]
         name = "endpoints_table.html" if request.headers.get("hx-request") else "endpoints.html"
@@ -153,10 +154,10 @@ class Pages:
 
     def rows(self, request: Request) -> Response:
         """The caller's own last rows."""
-        detail, subject = self._detail(request), self._subject(request)
+        detail, caller = self._detail(request), self._caller(request)
         if self._sources.rows is None or detail.held.spec.inference_table is None:
             raise Refusal(404, "Requests to this endpoint are not recorded.")
-        found = self._sources.rows(detail.held.name, requester=subject, most=ROWS)
+        found = self._sources.rows(detail.held.name, requester=caller.subject, most=ROWS)
         times = sorted(row["execution_duration_ms"] for row in found if row["execution_duration_ms"] is not None)
         middle = times[len(times) // 2] if times else None
         return self._page(
@@ -166,11 +167,11 @@ class Pages:
 
     def trace(self, request: Request) -> Response:
         """The spans of one of the caller's own requests, as a waterfall."""
-        detail, subject = self._detail(request), self._subject(request)
+        detail, caller = self._detail(request), self._caller(request)
         trace_id = request.path_params["trace_id"]
         if self._sources.spans is None or not TRACE_ID.fullmatch(trace_id):
             raise Refusal(404, "No such trace is kept.")
-        found = self._sources.spans(detail.held.name, trace_id, requester=subject)
+        found = self._sources.spans(detail.held.name, trace_id, requester=caller.subject)
         return self._page(request, "trace.html", found=waterfall(found))
 
     def try_form(self, request: Request) -> Response:
@@ -219,7 +220,7 @@ class Pages:
 
     def platform(self, request: Request) -> Response:
         """The platform's own programs."""
-        self._subject(request)
+        self._caller(request)
         return self._page(request, "platform.html", programs=self._sources.programs())
 
     async def refused(self, request: Request, error: Exception) -> Response:
@@ -234,19 +235,19 @@ class Pages:
 
     def _detail(self, request: Request) -> EndpointDetail:
         name = request.path_params["name"]
-        found = self._sources.endpoints.detail(name, self._subject(request))
+        found = self._sources.endpoints.detail(name, self._caller(request))
         if found is None:
             raise Refusal(404, f"No endpoint {name!r} that you may call exists.")
         return found
 
-    def _subject(self, request: Request) -> str:
-        """Of the caller, whom it counts."""
-        subject = session.subject(request)
-        if not subject:
+    def _caller(self, request: Request) -> Caller:
+        """Who asks, and is counted."""
+        caller = session.caller(request)
+        if not caller.subject:
             raise Refusal(401, "Log in.")
-        if not self._limit.admits(subject):
+        if not self._limit.admits(caller.subject):
             raise Refusal(429, "You ask too often; wait a few seconds.")
-        return subject
+        return caller
 
     def _require_own_form(self, request: Request) -> None:
         if not session.is_own_form(request):
@@ -254,7 +255,7 @@ class Pages:
 
     def _page(self, request: Request, name: str, *, status: int = 200, **context: Any) -> Response:
         layout = "part.html" if request.headers.get("hx-request") else "base.html"
-        described = {"subject": session.subject(request), "status": status, "layout": layout, **context}
+        described = {"subject": session.caller(request).subject, "status": status, "layout": layout, **context}
         return self._templates.TemplateResponse(request, name, described, status_code=status)
 
 

@@ -5,14 +5,15 @@ from urllib.parse import parse_qs
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from headrace.contract import console, names
+from headrace.contract import console
+from headrace.contract.caller import Caller
 
 _BEARER = "bearer "
 
 
-def subject(request: HTTPConnection) -> str:
-    """The verified subject of the caller's token; empty where the PopProxy asked for none."""
-    return request.headers.get(names.SUBJECT_HEADER, "")
+def caller(request: HTTPConnection) -> Caller:
+    """As the PopProxy verified it; without a subject where it asked for no token."""
+    return Caller.of(request.headers.get)
 
 
 def token(request: HTTPConnection) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from headrace.contract import names
 from headrace.contract.apa import AUTOPILOT_POD_AUTOSCALER
+from headrace.contract.caller import Caller
 from headrace.contract.endpoint_state import EndpointState
 from headrace.contract.errors import InputError
 from headrace.contract.model_endpoint import MODEL_ENDPOINT, ModelEndpointSpec
@@ -104,18 +105,18 @@ class VisibleEndpoints(Watched):
         )
         super().__init__(self.endpoints, self.autoscalers)
 
-    def listed(self, subject: str, containing: str = "") -> list[HeldEndpoint]:
-        """Those that the subject may call and whose name has that part, by name."""
+    def listed(self, caller: Caller, containing: str = "") -> list[HeldEndpoint]:
+        """Those that the caller may call and whose name has that part, by name."""
         known = (each for each in self.endpoints.all() if each is not None)
-        found = (each for each in known if each.spec.admits(subject) and containing in each.name)
+        found = (each for each in known if each.spec.admits(caller) and containing in each.name)
         return sorted(found, key=lambda each: each.name)
 
     def state(self, endpoint: HeldEndpoint) -> EndpointState:
         """Of one that was listed."""
         return endpoint.state(self.autoscalers.of(names.endpoint_namespace(endpoint.name)))
 
-    def detail(self, name: str, subject: str) -> EndpointDetail | None:
-        """One that the subject may call, read now; None where there is none for it. Raises TemporaryError."""
+    def detail(self, name: str, caller: Caller) -> EndpointDetail | None:
+        """One that the caller may call, read now; None where there is none for it. Raises TemporaryError."""
         if names.DNS_LABEL.fullmatch(name) is None:
             return None
         place = f"{_KINDS}/namespaces/{names.endpoint_namespace(name)}"
@@ -124,7 +125,7 @@ class VisibleEndpoints(Watched):
         except Missing:
             return None
         found = held(item)
-        if found is None or not found.spec.admits(subject):
+        if found is None or not found.spec.admits(caller):
             return None
         scalers = {
             scaler["metadata"]["name"]: scaler

@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 from headrace.contract import log_line, names
 from headrace.contract.errors import HeadraceError
+from headrace.contract.trusted_issuer import TrustedIssuer
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.routing.ads import identity, kubernetes_api, proof_reader, service, telemetry
@@ -19,17 +21,18 @@ from headrace.routing.snapshot import Options
 log = logging.getLogger("headrace.routing")
 
 
-async def run(options: Options) -> None:
+async def run(options: Options, issuers: Sequence[TrustedIssuer]) -> None:
     """Serves until SIGTERM or SIGINT. Proxies keep their last configuration, so there is nothing to drain."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     publisher = service.Publisher()
-    control_loop = ControlLoop(ApiServer(kubernetes_api.MANAGER), publisher, options, ask=proof_reader.told_by)
+    server = ApiServer(kubernetes_api.MANAGER)
+    control_loop = ControlLoop(server, publisher, options, issuers=issuers, ask=proof_reader.told_by)
     alive, ready = control_loop.alive, control_loop.ready
     admin = AdminServer(names.CONTROL_HEALTH_PORT, alive=alive, ready=ready, registry=telemetry.registry)
     servicer, address = service.AdsServicer(publisher), f"0.0.0.0:{names.XDS_PORT}"
-    server, port = await service.serve(servicer, address=address, credentials=identity.credentials())
+    xds, port = await service.serve(servicer, address=address, credentials=identity.credentials())
     admin.start()
     control_loop.start()
     log.info("xDS on port %d, health on port %d", port, admin.port)
@@ -44,7 +47,7 @@ async def run(options: Options) -> None:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        await server.stop(grace=0)
+        await xds.stop(grace=0)
         admin.stop()
 
 
@@ -53,7 +56,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
         log_line.configure(names.ROUTING, level=settings.log_level)
-        asyncio.run(run(Options(collector=settings.collector)))
+        asyncio.run(run(Options(collector=settings.collector), settings.issuers))
     except (HeadraceError, OSError) as error:
         print(f"headrace routing: {error}", file=sys.stderr)
         return 2

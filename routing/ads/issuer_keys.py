@@ -1,27 +1,47 @@
-"""IssuerKeys: the public keys of the cluster's ServiceAccount token issuer, as the API server publishes them."""
+"""IssuerKeys: the public keys of one issuer of tokens, read again and again; each issuer has a thread of its own."""
 
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from headrace.contract.errors import TemporaryError
-from headrace.kube.api_server import ApiServer, Object
+from headrace.kube.api_server import Object
 from headrace.routing.ads import telemetry
 
 log = logging.getLogger(__name__)
 
+CLUSTER: Final = "cluster"
+"""Name of the cluster's own issuer, whose address is known when it was read."""
+FIRST_TRIES: Final = 3
+"""Failures after which nothing waits for an issuer any more that was never read."""
+
 
 class IssuerKeys:
-    """The token issuer's name and keys, read every `period_seconds` by a thread, which keeps the last good answer."""
+    """An issuer's name and keys, read every `period_seconds` by a thread, which keeps the last good answer."""
 
-    def __init__(self, server: ApiServer, changed: Callable[[], None], *, period_seconds: float = 60.0) -> None:
-        self._server, self._changed, self._period = server, changed, period_seconds
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], tuple[str, Object]],
+        changed: Callable[[], None],
+        *,
+        period_seconds: float = 60.0,
+    ) -> None:
+        """`name` is for logs and metrics; `read` gives issuer and JWKS, and raises TemporaryError."""
+        self.name = name
+        self.period_seconds = period_seconds
+        self._read, self._changed = read, changed
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="issuer keys", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"keys of {name}", daemon=True)
+        self._age = telemetry.keys_age_seconds.labels(name)
         self.found: tuple[str, Object] | None = None
         """Issuer and JWKS; None until the first answer."""
+        self.is_awaited = True
+        """Whether the first answer may still come soon."""
 
     def start(self) -> None:
+        self._age.set_to_current_time()  # so that one that is never read gets old
         self._thread.start()
 
     def stop(self) -> None:
@@ -32,18 +52,17 @@ class IssuerKeys:
         failures = 0
         while not self._stop.is_set():
             try:
-                issuer = self._server.get("/.well-known/openid-configuration")["issuer"]
-                jwks = self._server.get("/openid/v1/jwks")
-                if not jwks.get("keys"):
-                    raise TemporaryError("the issuer publishes no keys")
-                found = (issuer, jwks)
+                found = self._read()
                 failures = 0
-                telemetry.keys_age_seconds.set_to_current_time()
+                self._age.set_to_current_time()
                 if found != self.found:
-                    self.found = found
+                    self.found, self.is_awaited = found, False
                     self._changed()
-            except (TemporaryError, KeyError, ValueError) as error:
+            except TemporaryError as error:
                 failures += 1
-                log.warning("issuer keys cannot be read: %s; keeping the last ones", error)
-            wait = self._period if failures == 0 else min(0.1 * 2.0**failures, self._period)
+                log.warning("keys of %s cannot be read: %s; keeping the last ones", self.name, error)
+                if failures == FIRST_TRIES and self.is_awaited:
+                    self.is_awaited = False
+                    self._changed()
+            wait = self.period_seconds if failures == 0 else min(0.1 * 2.0**failures, self.period_seconds)
             self._stop.wait(wait)

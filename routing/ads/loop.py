@@ -9,19 +9,22 @@ import datetime
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
-from headrace.kube.api_server import ApiServer
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.kube.api_server import ApiServer, Object
+from headrace.kube.informer import Informer
 from headrace.routing.ads import kubernetes_api, telemetry
-from headrace.routing.ads.issuer_keys import IssuerKeys
+from headrace.routing.ads.issuer_documents import IssuerDocuments, cluster_documents
+from headrace.routing.ads.issuer_keys import CLUSTER, IssuerKeys
 from headrace.routing.ads.proof_reader import ProofReader
 from headrace.routing.ads.service import Publisher
 from headrace.routing.ads.status_writer import ObservedObjects, StatusWriter
 from headrace.routing.snapshot import GenerationalCache, Options, RoutablePods, Snapshot, build, fallback, rollout_split
-from headrace.routing.snapshot.world import Endpoint, Keys, World, accepted_endpoints
+from headrace.routing.snapshot.world import Endpoint, Keys, KnownIssuer, World, accepted_endpoints
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +40,16 @@ class ControlLoop:
     """Watches the cluster, publishes snapshots to proxies, and writes statuses of ModelEndpoints."""
 
     def __init__(
-        self, server: ApiServer, publisher: Publisher, options: Options, *, ask: Callable[[str, int], Any] | None = None
+        self,
+        server: ApiServer,
+        publisher: Publisher,
+        options: Options,
+        *,
+        issuers: Sequence[TrustedIssuer] = (),
+        ask: Callable[[str, int], Any] | None = None,
     ) -> None:
-        """`ask` gets a pod's proof from its host and admin port; None: no pod is asked."""
+        """`issuers` are those beside the cluster; `ask` gets a pod's proof from its host and admin port; None: no pod
+        is asked."""
         self._publisher, self._options = publisher, options
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -54,8 +64,17 @@ class ControlLoop:
         self.endpoints = informer(kubernetes_api.MODEL_ENDPOINTS)
         self.slices = informer(kubernetes_api.ENDPOINT_SLICES, selector=names.ENDPOINT_LABEL)
         self.platform = informer(kubernetes_api.BALANCER_SLICES, selector=kubernetes_api.BALANCER_SELECTOR)
-        self.keys = IssuerKeys(server, self._notice)
-        self._sources = (self.endpoints, self.slices, self.platform, self.keys)
+        self.keys = IssuerKeys(CLUSTER, functools.partial(cluster_documents, server), self._notice)
+        self.other_keys = {
+            trusted: IssuerKeys(trusted.issuer, IssuerDocuments(trusted).read, self._notice) for trusted in issuers
+        }
+        self._sources: tuple[Informer[Object] | IssuerKeys, ...] = (
+            self.endpoints,
+            self.slices,
+            self.platform,
+            self.keys,
+            *self.other_keys.values(),
+        )
         self._reader = None if ask is None else ProofReader(self._notice_proof, ask=ask)
         self._status_writer = StatusWriter(server, self._reader)
 
@@ -88,6 +107,8 @@ class ControlLoop:
             "EndpointSlices of models": self.slices.synced,
             "EndpointSlices of the LoadBalancer": self.platform.synced,
             "the token issuer's keys": self.keys.found is not None,
+            # For a moment: a control plane that has just started would take from proxies what they know of them.
+            **{f"the keys of {known.name}": not known.is_awaited for known in self.other_keys.values()},
         }
         return [what for what, known in waits.items() if not known]
 
@@ -163,6 +184,11 @@ class ControlLoop:
 
         world = World(
             keys=Keys.of(*self.keys.found),
+            other_issuers=tuple(
+                KnownIssuer(trusted=trusted, keys=Keys.of(*known.found))
+                for trusted, known in self.other_keys.items()
+                if known.found is not None
+            ),
             endpoints=tuple(map(serving, endpoints)),
             pods=pods,
             balancers=tuple(sorted(self._routable.balancers.routable)),

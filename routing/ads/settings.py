@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from headrace.contract.errors import InputError
 from headrace.contract.telemetry import ENV_COLLECTOR
+from headrace.contract.trusted_issuer import TrustedIssuer
+from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, issuers_of
 
 _PREFIX = "HEADRACE_ROUTING_"
 _LOG_LEVEL = f"{_PREFIX}LOG_LEVEL"
@@ -15,10 +17,14 @@ class Settings:
     log_level: str = "INFO"
     collector: str = ""
     """Host and port of the Collector, OTLP over gRPC; empty: the proxies trace nothing."""
+    issuers: tuple[TrustedIssuer, ...] = ()
+    """Issuers of callers' tokens beside the cluster."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Reads HEADRACE_ROUTING_LOG_LEVEL and HEADRACE_COLLECTOR; raises InputError that names every fault."""
+        """Reads HEADRACE_ROUTING_LOG_LEVEL, HEADRACE_COLLECTOR and HEADRACE_TOKEN_ISSUERS.
+
+        Raises InputError that names every fault."""
         faults = []
         level = environment.get(_LOG_LEVEL, cls.log_level).upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -26,8 +32,10 @@ class Settings:
         collector = environment.get(ENV_COLLECTOR, "")
         if collector and not collector.rpartition(":")[2].isdigit():
             faults.append(f"{ENV_COLLECTOR} = {collector!r}, must be a host and a port such as collector:4317")
+        issuers, broken = issuers_of(environment.get(ENV_TOKEN_ISSUERS, ""))
+        faults += [f"{ENV_TOKEN_ISSUERS}: {fault}" for fault in broken]
         unknown = sorted(key for key in environment if key.startswith(_PREFIX) and key != _LOG_LEVEL)
         faults += [f"{key} is not a setting; remove it or correct its name" for key in unknown]
         if faults:
             raise InputError("environment", faults)
-        return cls(log_level=level, collector=collector)
+        return cls(log_level=level, collector=collector, issuers=issuers)

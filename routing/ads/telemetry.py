@@ -23,5 +23,7 @@ pods_unready_but_kept = _gauge(
 watch_failures = _counter("headrace_watch_failures", "Lists or watches of the API server that failed.", ["resource"])
 status_writes = _counter("headrace_status_writes", "Writes of ModelEndpoint status, by outcome.", ["outcome"])
 keys_age_seconds = _gauge(
-    "headrace_keys_read_timestamp_seconds", "When the token issuer's keys were last read, in seconds since 1970."
+    "headrace_keys_read_timestamp_seconds",
+    "When a token issuer's keys were last read, or asked for first, in seconds since 1970.",
+    ["issuer"],
 )

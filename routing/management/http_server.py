@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from headrace.contract import names
+from headrace.contract.caller import Caller
 from headrace.kube.admin_server import Response
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[str, str], Response]
-"""The response to GET of a path, which comes without its query, for the verified subject."""
+Handler = Callable[[str, Caller], Response]
+"""The response to GET of a path, which comes without its query, for the verified caller."""
 _FAILED: Final = Response(
     500, b'{"error_code": "INTERNAL_ERROR", "message": "The platform failed."}', "application/json"
 )
@@ -34,7 +34,7 @@ class HttpServer:
             def do_GET(self) -> None:
                 self._drop_body()
                 try:
-                    response = get(self.path.split("?", 1)[0], self.headers.get(names.SUBJECT_HEADER, ""))
+                    response = get(self.path.split("?", 1)[0], Caller.of(self.headers.get))
                 except Exception:
                     log.exception("GET %s failed", self.path.split("?", 1)[0])
                     response = _FAILED

@@ -1,10 +1,11 @@
-"""ManagementApi: the answer to each path, for one verified subject."""
+"""ManagementApi: the answer to each path, for one verified caller."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
+from headrace.contract.caller import Caller
 from headrace.contract.errors import TemporaryError
 from headrace.kube.admin_server import Response
 from headrace.routing.management import host_protocols, openapi, serving_endpoints
@@ -34,10 +35,10 @@ class ManagementApi:
         """`found` gives all endpoints that there are now."""
         self._found, self._reports = found, reports
 
-    def get(self, path: str, subject: str) -> Response:
-        """The answer to GET; `subject` is the verified one of the caller's token, empty where that has none."""
+    def get(self, path: str, caller: Caller) -> Response:
+        """The answer to GET, for the caller that the PopProxy verified."""
         path = path.rstrip("/")
-        endpoints = serving_endpoints.visible(self._found(), subject)
+        endpoints = serving_endpoints.visible(self._found(), caller)
         if path == _ROOT:
             return _json({"endpoints": [serving_endpoints.summary(each) for each in endpoints.values()]})
         if path.startswith(f"{_ROOT}/"):

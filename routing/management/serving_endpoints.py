@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headrace.contract import names
+from headrace.contract.caller import Caller
 from headrace.contract.model_endpoint import READY, ROLLED_OUT, ServedVersion
 from headrace.routing.snapshot.world import Endpoint, faults_of
 
@@ -40,10 +41,10 @@ def read(item: Mapping[str, Any]) -> Served | None:
     return None if spec is None or faults else Served(endpoint=Endpoint(name=name, spec=spec), item=item)
 
 
-def visible(found: Iterable[Served | None], subject: str) -> dict[str, Served]:
-    """The endpoints that the token's subject may call, by name, as the PopProxy decides it."""
+def visible(found: Iterable[Served | None], caller: Caller) -> dict[str, Served]:
+    """The endpoints that the caller may call, by name, as the PopProxy decides it."""
     ordered = sorted((each for each in found if each is not None), key=lambda each: each.name)
-    return {each.name: each for each in ordered if each.endpoint.spec.admits(subject)}
+    return {each.name: each for each in ordered if each.endpoint.spec.admits(caller)}
 
 
 def summary(served: Served) -> Document:

@@ -12,12 +12,14 @@ from headrace.routing.snapshot.fallback import (
 from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Resource, RoleResources, Snapshot
-from headrace.routing.snapshot.world import Endpoint, Keys, PodAddress, World, accepted_endpoints
+from headrace.routing.snapshot.world import Endpoint, Issuers, Keys, KnownIssuer, PodAddress, World, accepted_endpoints
 
 __all__ = [
     "Endpoint",
     "GenerationalCache",
+    "Issuers",
     "Keys",
+    "KnownIssuer",
     "Options",
     "PodAddress",
     "Resource",

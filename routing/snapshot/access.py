@@ -1,14 +1,14 @@
 """Access: which callers may use which route. Every route of the PopProxy requires a token unless it is public."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from headrace.contract import console, names
-from headrace.routing.snapshot import paths
+from headrace.contract.caller import listed_group
+from headrace.routing.snapshot import issuer_claims, paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import DISABLED, ENABLED, Body, direct_response, extension, typed
-from headrace.routing.snapshot.world import Endpoint, Keys
+from headrace.routing.snapshot.world import Endpoint, Issuers, Keys
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 RBAC_FILTER: Final = "envoy.filters.http.rbac"
@@ -16,7 +16,8 @@ SUBJECT_HEADER: Final = names.SUBJECT_HEADER
 """The token's verified `sub`, for access lists and the pod's records; the token itself stops at the PopProxy.
 `strip_identity` and JWT_FILTER both remove the header from what clients send, so that only tokens can set it."""
 REFUSED_HEADER: Final = "x-headrace-refused"
-"""Set by `refused_body` on a request that will be refused, whose body it throws away: the length it announced."""
+"""Set by `refused_body` on a request that will be refused, whose body it throws away: the length it announced. Set by
+`issuer_claims` on a request of nobody."""
 REFUSED_TOKEN_FILTER: Final = "headrace.refused-token"
 REFUSED_SHAPE_FILTER: Final = "headrace.refused-shape"
 FAILED_KEY: Final = "failed"
@@ -111,11 +112,11 @@ def misshapen_route() -> Body:
     return direct_response("misshapen", {"prefix": "/"}, 400, filters)
 
 
-def _provider(keys: Keys, options: Options) -> Body:
-    """What a valid token is."""
+def _provider(keys: Keys, audiences: Sequence[str], options: Options) -> Body:
+    """What a valid token of an issuer is."""
     return {
         "issuer": keys.issuer,
-        "audiences": [options.audience],
+        "audiences": list(audiences),
         "require_expiration": True,
         "max_lifetime": f"{options.token_lifetime_seconds}s",
         "clock_skew_seconds": options.clock_skew_seconds,
@@ -128,39 +129,62 @@ def _provider(keys: Keys, options: Options) -> Body:
     }
 
 
-def _token_filter(
-    name: str, provider: Body, requires: Body, others: Mapping[str, Body] = MappingProxyType({}), **more: Body
-) -> Body:
+def _providers(issuers: Issuers, options: Options) -> dict[str, Body]:
+    """By name: the cluster first, so that its tokens are held against no other."""
+    others = {
+        f"{_PROVIDER}-{position}": _provider(known.keys, known.trusted.audiences, options)
+        for position, known in enumerate(issuers.others)
+    }
+    return {_PROVIDER: _provider(issuers.cluster, [options.audience], options), **others}
+
+
+def _one_of(requirements: Sequence[Body]) -> Body:
+    if len(requirements) == 1:
+        return requirements[0]
+    return {"requires_any": {"requirements": list(requirements)}}
+
+
+def _token_filter(name: str, providers: Mapping[str, Body], requires: Body, **more: Body) -> Body:
     rules = [{"match": {"prefix": "/"}, "requires": requires}]
     kind = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
-    return extension(name, kind, {"providers": {_PROVIDER: provider, **others}, "rules": rules, **more})
+    return extension(name, kind, {"providers": dict(providers), "rules": rules, **more})
 
 
-def jwt_filter(keys: Keys, options: Options) -> Body:
+def jwt_filter(issuers: Issuers, options: Options) -> Body:
     """Requires a valid token on every route but those with `public_route`: in a header, or in a cookie where the route
     is one `with_cookie`."""
-    provider: Body = {
-        **_provider(keys, options),
-        "failed_status_in_metadata": FAILED_KEY,
-        "claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}],
-        # The token stops here: neither the LoadBalancer nor a model needs it.
-        "forward": False,
+    of_cluster: Body = {"claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}]}
+    of_another: Body = {
+        "claim_to_headers": [{"header_name": issuer_claims.ISSUER_HEADER, "claim_name": "iss"}],
+        "payload_in_metadata": issuer_claims.CLAIMS_KEY,
     }
-    browsers = {**provider, "from_cookies": [console.COOKIE]}
-    named = {"requirement_map": {_BROWSERS: {"provider_name": _BROWSERS}}}
-    return _token_filter(JWT_FILTER, provider, {"provider_name": _PROVIDER}, {_BROWSERS: browsers}, **named)
+    # The token stops here: neither the LoadBalancer nor a model needs it.
+    stops: Body = {"failed_status_in_metadata": FAILED_KEY, "forward": False}
+    callers = {
+        name: {**provider, **stops, **(of_cluster if name == _PROVIDER else of_another)}
+        for name, provider in _providers(issuers, options).items()
+    }
+    browsers = {
+        name.replace(_PROVIDER, _BROWSERS): {**provider, "from_cookies": [console.COOKIE]}
+        for name, provider in callers.items()
+    }
+    in_headers, in_either = (_one_of([{"provider_name": name} for name in known]) for known in (callers, browsers))
+    return _token_filter(JWT_FILTER, callers | browsers, in_headers, requirement_map={_BROWSERS: in_either})
 
 
-def token_check(name: str, keys: Keys, options: Options, header: str) -> Body:
+def claims_filters(issuers: Issuers) -> list[Body]:
+    """What follows `jwt_filter` where there are other issuers than the cluster."""
+    trusted = [known.trusted for known in issuers.others]
+    return [issuer_claims.claims_filter(trusted, JWT_FILTER, REFUSED_HEADER)] if trusted else []
+
+
+def token_check(name: str, issuers: Issuers, options: Options, header: str) -> Body:
     """Sets a header on requests with a valid token, and lets all pass: JWT_FILTER refuses."""
-    provider = {
-        **_provider(keys, options),
-        "forward": True,
-        # Every valid token has its issuer.
-        "claim_to_headers": [{"header_name": header, "claim_name": "iss"}],
-    }
-    requirements = [{"provider_name": _PROVIDER}, {"allow_missing_or_failed": {}}]
-    return _token_filter(name, provider, {"requires_any": {"requirements": requirements}})
+    # Every valid token has its issuer.
+    marks: Body = {"forward": True, "claim_to_headers": [{"header_name": header, "claim_name": "iss"}]}
+    providers = {each: {**provider, **marks} for each, provider in _providers(issuers, options).items()}
+    requirements = [*({"provider_name": each} for each in providers), {"allow_missing_or_failed": {}}]
+    return _token_filter(name, providers, {"requires_any": {"requirements": requirements}})
 
 
 def access_filter() -> Body:
@@ -197,8 +221,12 @@ def authenticated_route() -> Body:
 
 
 def endpoint_route(endpoint: Endpoint) -> Body:
-    """`typed_per_filter_config` of a route to one endpoint: its access list, by the token's `sub`."""
-    if not endpoint.spec.allowed_subjects:
+    """`typed_per_filter_config` of a route to one endpoint: its access list, by the token's subject and groups."""
+    if endpoint.spec.is_open:
         return authenticated_route()
-    subjects = sorted(set(endpoint.spec.allowed_subjects))
-    return _access_rule([{"header": {"name": SUBJECT_HEADER, "string_match": {"exact": each}}} for each in subjects])
+    subjects = [{"exact": each} for each in sorted(set(endpoint.spec.allowed_subjects))]
+    groups = [{"contains": listed_group(each)} for each in sorted(set(endpoint.spec.allowed_groups or ()))]
+    return _access_rule(
+        [{"header": {"name": SUBJECT_HEADER, "string_match": match}} for match in subjects]
+        + [{"header": {"name": names.GROUPS_HEADER, "string_match": match}} for match in groups]
+    )

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from headrace.contract import console
-from headrace.routing.snapshot import access, body_based_routing, paths
+from headrace.routing.snapshot import access, body_based_routing, issuer_claims, paths
 from headrace.routing.snapshot.options import MEBIBYTE, Options
 from headrace.routing.snapshot.resources import Body, header_option
 
@@ -255,13 +255,20 @@ def _with(header: Body) -> Body:
     return {"header_filter": {"header": header}}
 
 
+def _said_of_token(key: str, match: Body, *, where_absent: bool = False) -> Body:
+    """An access log filter: what the token filter has put under this key matches."""
+    said = {"filter": access.JWT_FILTER, "path": [{"key": key}], "value": match}
+    return {"metadata_filter": {"matcher": said, "match_if_key_not_found": where_absent}}
+
+
 def _mapper(reply: LocalReply, asked: list[Body], body: Body, added: Mapping[str, str] = MappingProxyType({})) -> Body:
     status = {"default_value": reply.status, "runtime_key": "headrace.unused"}
     filters: list[Body] = [{"status_code_filter": {"comparison": {"op": "EQ", "value": status}}}]
     filters += asked if reply.asked is None else [*asked, reply.asked]
     if reply.token_failed:
-        failed = {"filter": access.JWT_FILTER, "path": [{"key": access.FAILED_KEY}], "value": {"present_match": True}}
-        filters.append({"metadata_filter": {"matcher": failed, "match_if_key_not_found": False}})
+        filters.append(_said_of_token(access.FAILED_KEY, {"present_match": True}))
+        # A good token of one issuer has failed at those that it was held against before.
+        filters.append(_said_of_token(issuer_claims.CLAIMS_KEY, {"null_match": {}}, where_absent=True))
     if reply.flags:
         filters.append({"response_flag_filter": {"flags": list(reply.flags)}})
     all_match = filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}}

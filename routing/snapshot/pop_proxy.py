@@ -21,7 +21,7 @@ from headrace.routing.snapshot.generational_cache import GenerationalCache
 from headrace.routing.snapshot.local_replies import STOPPED_STATUS
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, Resource, RoleResources, Tree, extension, typed
-from headrace.routing.snapshot.world import Endpoint, Keys, World
+from headrace.routing.snapshot.world import Endpoint, Issuers, World
 
 CERTIFICATE: Final = "pop-certificate"
 HEALTH_PATH: Final = "/healthz"
@@ -50,7 +50,7 @@ def pop_proxy_resources(world: World, options: Options, cache: GenerationalCache
         ],
         extension=[cache(_counters, _limited(world), world.pop_proxies)],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
-        listener=[cache(_listener, world.keys, options)],
+        listener=[cache(_listener, world.issuers, options)],
         routes=[_route_table(world, options, cache)],
     )
 
@@ -75,7 +75,7 @@ def _certificate(options: Options) -> Body:
     }
 
 
-def _listener(keys: Keys, options: Options) -> Resource:
+def _listener(issuers: Issuers, options: Options) -> Resource:
     tls = {
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
@@ -87,9 +87,10 @@ def _listener(keys: Keys, options: Options) -> Resource:
         {"common_tls_context": tls},
     )
     filters = [
-        *refused_body.filters(keys, options),
+        *refused_body.filters(issuers, options),
         access.shape_filter(),
-        access.jwt_filter(keys, options),
+        access.jwt_filter(issuers, options),
+        *access.claims_filters(issuers),
         large_bodies.large_bodies_filter(options),
         *body_based_routing.filters(options),
         # Buffers the whole body before any of it is sent on, so that a slow client never holds a pod's capacity.
@@ -159,8 +160,9 @@ def _shapes(world: World, options: Options, cache: GenerationalCache) -> list[Tr
     by_address: list[dict[str, Tree]] = [{} for _ in paths.ADDRESSES]
     by_metadata: dict[str, Tree] = {}
     by_body: dict[str, Tree] = {}
+    knows_groups = any(known.trusted.groups_claim is not None for known in world.issuers.others)
     for endpoint in world.endpoints:
-        *addresses, metadata, body = cache(_endpoint_routes, endpoint, options)
+        *addresses, metadata, body = cache(_endpoint_routes, endpoint, options, knows_groups)
         for found, (prefix, _), route in zip(by_address, paths.ADDRESSES, addresses, strict=True):
             found[f"{prefix}{endpoint.name}/"] = route
         by_metadata[endpoint.name], by_body[endpoint.name] = metadata, body
@@ -268,8 +270,10 @@ def _public_routes() -> list[Body]:
     return [{**route, "direct_response": healthy} if HEALTH_PATH in route["name"] else route for route in routes]
 
 
-def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
+def _endpoint_routes(endpoint: Endpoint, options: Options, knows_groups: bool) -> tuple[Tree, ...]:
     """The endpoint's routes: by each of paths.ADDRESSES, by gRPC's metadata, and by the name found in the request.
+
+    Where the platform `knows_groups` of callers, no pod is told them.
 
     The LoadBalancer finds the endpoint by the authority, and gets the rest of the path. Versions are known to the
     LoadBalancer alone, so a rollout changes nothing here.
@@ -286,7 +290,9 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
         **rate_limits.counted_for(endpoint),
     }
 
-    def route(match: Body, removed: tuple[str, ...] = (), **rewrite: str) -> Tree:
+    def route(match: Body, *removed: str, **rewrite: str) -> Tree:
+        if knows_groups:
+            removed = (*removed, names.GROUPS_HEADER)
         name = f"{endpoint.name}:{next(iter(match.values()))}"
         if endpoint.spec.stopped:
             rules = access.endpoint_route(endpoint)
@@ -297,5 +303,5 @@ def _endpoint_routes(endpoint: Endpoint, options: Options) -> tuple[Tree, ...]:
     return (
         *(route({"prefix": address}, prefix_rewrite="/") for address in addresses),
         route(paths.grpc_call()),
-        route({"prefix": "/"}, (body_based_routing.MODEL_HEADER,)),
+        route({"prefix": "/"}, body_based_routing.MODEL_HEADER),
     )

@@ -11,7 +11,7 @@ from typing import Final
 from headrace.routing.snapshot import access, paths
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, conditional, extension
-from headrace.routing.snapshot.world import Keys
+from headrace.routing.snapshot.world import Issuers
 
 _END_FILTER: Final = "headrace.refused-end"
 _CHECK_FILTER: Final = "headrace.checked-token"
@@ -29,7 +29,7 @@ end
 """
 
 
-def filters(keys: Keys, options: Options) -> list[Body]:
+def filters(issuers: Issuers, options: Options) -> list[Body]:
     """To stand before the filters that refuse; one is off but on the route of misshapen requests.
 
     The first token filter refuses nobody and only marks good tokens: what is let in, the later one decides.
@@ -39,7 +39,7 @@ def filters(keys: Keys, options: Options) -> list[Body]:
     # What is left of the body is nothing, so this waits for its end and holds no byte.
     end = extension(_END_FILTER, "envoy.extensions.filters.http.buffer.v3.Buffer", {"max_request_bytes": 65536})
     return [
-        access.token_check(_CHECK_FILTER, keys, options, CHECKED_HEADER),
+        access.token_check(_CHECK_FILTER, issuers, options, CHECKED_HEADER),
         conditional(_throw_away(access.REFUSED_TOKEN_FILTER), {"not_matcher": known}),
         {**_throw_away(access.REFUSED_SHAPE_FILTER), "disabled": True},
         conditional(end, refused),

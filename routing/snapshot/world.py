@@ -10,6 +10,7 @@ from headrace.contract.codec import read
 from headrace.contract.declaration import Style
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
 from headrace.contract.rollout import steps_fault
+from headrace.contract.trusted_issuer import TrustedIssuer
 
 TIMEOUT_SECONDS_MAX: Final = 3600
 
@@ -47,7 +48,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The issuer of callers' tokens, and its public keys."""
+    """An issuer of callers' tokens, and its public keys."""
 
     issuer: str
     jwks: str
@@ -61,10 +62,29 @@ class Keys:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownIssuer:
+    """An issuer beside the cluster whose keys were read."""
+
+    trusted: TrustedIssuer
+    keys: Keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuers:
+    """Whose tokens are good."""
+
+    cluster: Keys
+    others: tuple[KnownIssuer, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class World:
     """Input of `build`."""
 
     keys: Keys
+    """Of the cluster's own issuer."""
+    other_issuers: tuple[KnownIssuer, ...] = ()
+    """Those beside it whose keys are known."""
     endpoints: tuple[Endpoint, ...] = ()
     pods: Mapping[tuple[str, str], tuple[PodAddress, ...]] = field(default_factory=dict)
     """(endpoint, version) → its ready pods."""
@@ -78,6 +98,13 @@ class World:
     """Ready pods of the console."""
     activators: tuple[PodAddress, ...] = ()
     """Ready pods of the activator; without one, requests for a version without pods are refused at once."""
+
+    @property
+    def issuers(self) -> Issuers:
+        """Whose tokens are good. What is called as the cluster's own issuer is left out: nobody could tell them
+        apart."""
+        others = (known for known in self.other_issuers if known.keys.issuer != self.keys.issuer)
+        return Issuers(cluster=self.keys, others=tuple(others))
 
 
 def faults_of(name: str, namespace: str, given: Mapping[str, Any]) -> tuple[ModelEndpointSpec | None, list[str]]:

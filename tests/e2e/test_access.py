@@ -72,9 +72,9 @@ def test_a_caller_is_told_of_the_endpoints_that_it_may_call(
     def client(token: str) -> Any:
         return sdk.WorkspaceClient(host=url, token=token.strip()).serving_endpoints
 
-    def admit(*subjects: str) -> None:
+    def admit(*subjects: str, groups: tuple[str, ...] | None = None) -> None:
         kind, space = f"{names.MODEL_ENDPOINT_PLURAL}.{names.API_GROUP}", names.endpoint_namespace(name)
-        change = json.dumps({"spec": {"access": {"subjects": subjects}}})
+        change = json.dumps({"spec": {"access": {"subjects": subjects, "groups": groups}}})
         platform.kubectl("-n", space, "patch", kind, name, "--type", "merge", "-p", change)
 
     mine, theirs = client(platform.description["token"]), client(stranger)
@@ -94,6 +94,10 @@ def test_a_caller_is_told_of_the_endpoints_that_it_may_call(
             theirs.get(name)
         assert [one.name for one in mine.list()] == [name]
         assert platform.ask(platform.model.request).status == 200
+
+        admit(groups=("https://login.corp.test#risk",))  # in which no token of the cluster is
+        eventually(lambda: list(mine.list()) == [])
+        eventually(lambda: platform.ask(platform.model.request).status == 403)
     finally:
         admit()
 

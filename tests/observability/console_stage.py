@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from headrace.contract import names
+from headrace.contract.caller import Caller
 from headrace.contract.endpoint_state import EndpointState
 from headrace.contract.errors import TemporaryError
 from headrace.observability.console.app import application
@@ -28,8 +29,11 @@ METADATA = {
 }
 
 
-def item_of(name: str, *, subjects: tuple[str, ...] = (), versions: int = 1, **status: Any) -> dict[str, Any]:
+def item_of(
+    name: str, *, subjects: tuple[str, ...] = (), groups: tuple[str, ...] = (), versions: int = 1, **status: Any
+) -> dict[str, Any]:
     """A ModelEndpoint as JSON."""
+    access = {"subjects": list(subjects), **({"groups": list(groups)} if groups else {})}
     shares = [100 // versions] * versions
     shares[0] += 100 - sum(shares)
     condition = {
@@ -44,7 +48,7 @@ def item_of(name: str, *, subjects: tuple[str, ...] = (), versions: int = 1, **s
                 for at, share in enumerate(shares)
             ],
             "inferenceTable": {"uri": f"/tables/{name}"},
-            **({"access": {"subjects": list(subjects)}} if subjects else {}),
+            **({"access": access} if subjects or groups else {}),
         },
         "status": {"conditions": [condition], **status},
     }  # fmt: skip
@@ -74,16 +78,16 @@ class MadeEndpoints:
 
         self._held = [found for found in map(held, self.items.values()) if found is not None]
 
-    def listed(self, subject: str, containing: str = "") -> list[HeldEndpoint]:
-        return [each for each in self._held if each.spec.admits(subject) and containing in each.name]
+    def listed(self, caller: Caller, containing: str = "") -> list[HeldEndpoint]:
+        return [each for each in self._held if each.spec.admits(caller) and containing in each.name]
 
     def state(self, endpoint: HeldEndpoint) -> EndpointState:
         space = names.endpoint_namespace(endpoint.name)
         return endpoint.state([each for each in self.scalers if each["metadata"]["namespace"] == space])
 
-    def detail(self, name: str, subject: str) -> EndpointDetail | None:
+    def detail(self, name: str, caller: Caller) -> EndpointDetail | None:
         found = held(self.items[name]) if name in self.items else None
-        if found is None or not found.spec.admits(subject):
+        if found is None or not found.spec.admits(caller):
             return None
         own = {each["metadata"]["name"]: each for each in self.scalers if name in each["metadata"]["namespace"]}
         status = self.items[name]["status"]

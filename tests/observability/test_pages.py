@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from headrace.contract import console, names
+from headrace.contract.caller import listed_group
 from headrace.contract.errors import TemporaryError
 from headrace.observability.console.app import application
 from headrace.observability.console.pages import Pages, routed
@@ -41,7 +42,7 @@ def client(pop: MadePop) -> Callable[..., TestClient]:
     endpoints = MadeEndpoints(
         item_of("fraud", subjects=("alice",), versions=2, rollout=rollout()),
         item_of("open"),
-        item_of("secret", subjects=("bob",)),
+        item_of("secret", subjects=("bob",), groups=("corp:risk team",)),
         scalers=(scaler_of("fraud", budget=BUDGET, maxReplicas=40), scaler_of("open")),
     )
 
@@ -73,6 +74,26 @@ def test_a_caller_sees_the_endpoints_that_it_may_call(client: Callable[..., Test
     assert "Progressing 5 %" in seen
     assert "ScaleUp" in seen
     assert "/console/endpoints/open" not in client("alice").get("/console/?q=fra").text
+
+
+def test_a_member_of_a_listed_group_sees_the_endpoint_and_its_own_rows(client: Callable[..., TestClient]) -> None:
+    asked: list[str] = []
+
+    def rows(endpoint: str, *, requester: str, most: int) -> list[Any]:
+        del endpoint, most
+        asked.append(requester)
+        return []
+
+    member, other = client("corp:eve", rows=rows), client("corp:eve", rows=rows)
+    member.headers[names.GROUPS_HEADER] = listed_group("corp:risk team")
+    other.headers[names.GROUPS_HEADER] = listed_group("risk team")
+
+    assert "/console/endpoints/secret" in member.get("/console/").text
+    assert member.get("/console/endpoints/secret").status_code == 200
+    assert member.get("/console/endpoints/secret/rows").status_code == 200
+    assert asked == ["corp:eve"]
+    assert "secret" not in other.get("/console/").text
+    assert other.get("/console/endpoints/secret/rows").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["", "/history", "/rows", "/try", "/compare"])

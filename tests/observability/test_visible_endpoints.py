@@ -11,6 +11,7 @@ from patience import eventually
 
 from headrace.contract import names
 from headrace.contract.apa import AUTOPILOT_POD_AUTOSCALER
+from headrace.contract.caller import Caller
 from headrace.contract.model_endpoint import MODEL_ENDPOINT
 from headrace.kube.api_server import Missing
 from headrace.observability.console.visible_endpoints import EndpointDetail, VisibleEndpoints, held, summarised
@@ -38,7 +39,7 @@ class Server:
 
 
 def detail(server: Any, name: str, subject: str) -> EndpointDetail | None:
-    return VisibleEndpoints(server).detail(name, subject)
+    return VisibleEndpoints(server).detail(name, Caller(subject))
 
 
 def test_one_endpoint_is_told_to_who_may_call_it() -> None:
@@ -100,9 +101,9 @@ def test_lists_come_from_caches_by_name_and_part_of_it(api: Any) -> None:
     seen.start()
     try:
         eventually(lambda: seen.synced, "both kinds were read")
-        assert [each.name for each in seen.listed("alice")] == ["churn", "fraud"]
-        assert [each.name for each in seen.listed("bob")] == ["churn"]
-        [fraud] = seen.listed("alice", "frau")
+        assert [each.name for each in seen.listed(Caller("alice"))] == ["churn", "fraud"]
+        assert [each.name for each in seen.listed(Caller("bob"))] == ["churn"]
+        [fraud] = seen.listed(Caller("alice"), "frau")
         state = seen.state(fraud)
         assert (state.versions[0].ready_pods, state.versions[0].why) == (2, "ScaleUp")
     finally:

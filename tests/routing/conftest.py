@@ -28,8 +28,19 @@ def version(name: str, weight: int = 100, shadow: int = 0) -> ServedVersion:
     return ServedVersion(name=name, model_uri=f"models:/m/{name}", image="image@sha256:0", weight=weight, shadow=shadow)
 
 
-def endpoint(name: str, *versions: ServedVersion, subjects: tuple[str, ...] = (), timeout: float = 297.0) -> Endpoint:
-    spec = ModelEndpointSpec(versions=versions or (version("v1"),), allowed_subjects=subjects, timeout_seconds=timeout)
+def endpoint(
+    name: str,
+    *versions: ServedVersion,
+    subjects: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    timeout: float = 297.0,
+) -> Endpoint:
+    spec = ModelEndpointSpec(
+        versions=versions or (version("v1"),),
+        allowed_subjects=subjects,
+        allowed_groups=groups or None,
+        timeout_seconds=timeout,
+    )
     return Endpoint(name=name, spec=spec)
 
 
@@ -182,4 +193,4 @@ def platform(running_platform: Platform) -> Iterator[Platform]:
     for server in running_platform.servers:
         server.stop()
     running_platform.servers.clear()
-    running_platform.world = replace(before, endpoints=(), pods={}, managers=(), activators=())
+    running_platform.world = replace(before, endpoints=(), pods={}, managers=(), activators=(), other_issuers=())

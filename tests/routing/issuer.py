@@ -24,8 +24,8 @@ def _b64(data: bytes) -> str:
 class Signer:
     """An issuer of RS256 tokens."""
 
-    def __init__(self, kid: str = "one") -> None:
-        self.kid = kid
+    def __init__(self, kid: str = "one", issuer: str = ISSUER) -> None:
+        self.kid, self.issuer = kid, issuer
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def jwk(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class Signer:
     def token(self, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
         """A valid token, unless told otherwise; a claim given as None is left out."""
         now = int(time.time())
-        body = {"iss": ISSUER, "aud": ["headrace"], "sub": "alice", "iat": now, "exp": now + 600, **claims}
+        body = {"iss": self.issuer, "aud": ["headrace"], "sub": "alice", "iat": now, "exp": now + 600, **claims}
         body = {key: value for key, value in body.items() if value is not None}
         full_header = {"alg": "RS256", "typ": "JWT", "kid": self.kid, **(header or {})}
         return self.signed(json.dumps(full_header), json.dumps(body))

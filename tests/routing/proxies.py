@@ -1,6 +1,7 @@
 """Proxies: a real Envoy of each role and a real ADS server, on loopback."""
 
 import asyncio
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -59,6 +60,24 @@ class ControlPlane:
             self.publisher.publish(snapshot)
 
         self._call(work())
+
+    def follow(self, start: Callable[[service.Publisher], Any]) -> Callable[[], None]:
+        """Lets a control loop publish here, from `start` until what is returned is called."""
+
+        async def begin() -> tuple[Any, asyncio.Task[None]]:
+            control_loop = start(self.publisher)
+            control_loop.start()
+            return control_loop, asyncio.create_task(control_loop.run())
+
+        control_loop, running = self._call(begin())
+
+        async def end() -> None:
+            control_loop.stop()
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+        return lambda: self._call(end())
 
     def settled(self, roles: set[str]) -> bool:
         async def work() -> bool:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from headrace.contract import names
+from headrace.contract.caller import Caller
 from headrace.kube.admin_server import Response
 from headrace.routing.management.http_server import HttpServer
 
 
-def said(path: str, subject: str) -> Response:
+def said(path: str, caller: Caller) -> Response:
     if path == "/broken":
         raise ValueError(path)
-    return Response(200, f"{path} for {subject}".encode())
+    return Response(200, f"{path} for {caller.subject}".encode())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from management_server import StandInReports, item_of
 
+from headrace.contract.caller import Caller
 from headrace.contract.errors import TemporaryError
 from headrace.routing.management.management_api import ManagementApi
 from headrace.routing.management.serving_endpoints import read
@@ -21,7 +22,7 @@ def api(make_endpoint: Any) -> ManagementApi:
 
 
 def asked(api: ManagementApi, path: str, subject: str = "alice") -> tuple[int, Any]:
-    response = api.get(path, subject)
+    response = api.get(path, Caller(subject))
     return response.status, json.loads(response.body)
 
 
@@ -38,12 +39,12 @@ def test_an_endpoint_that_the_caller_may_not_call_does_not_exist(api: Management
     assert hidden[0] == absent[0] == 404
     assert hidden[1]["error_code"] == "RESOURCE_DOES_NOT_EXIST"
     assert hidden[1]["message"].replace("private", "absent") == absent[1]["message"]
-    assert api.get(f"{ROOT}/private{rest}", "bob").status == 200
+    assert api.get(f"{ROOT}/private{rest}", Caller("bob")).status == 200
 
 
 def test_measures_logs_and_the_description_are_the_endpoints(api: ManagementApi) -> None:
-    measures = api.get(f"{ROOT}/fraud/metrics", "alice")
-    description = api.get(f"{ROOT}/fraud/openapi", "alice")
+    measures = api.get(f"{ROOT}/fraud/metrics", Caller("alice"))
+    description = api.get(f"{ROOT}/fraud/openapi", Caller("alice"))
 
     assert measures.content_type.startswith("text/plain")
     assert b'endpoint="fraud"' in measures.body

@@ -7,6 +7,7 @@ import pytest
 from databricks.sdk.service import serving
 from management_server import CREATED, item_of
 
+from headrace.contract.caller import Caller
 from headrace.routing.management import serving_endpoints
 from headrace.routing.management.serving_endpoints import Served, detail, read, summary, visible
 
@@ -107,9 +108,9 @@ def test_a_caller_sees_what_it_may_call_and_nothing_else(make_endpoint: Any) -> 
     broken["spec"]["versions"] = []
     found = [read(item) for item in (*items, elsewhere, broken)]
 
-    assert list(visible(found, "alice")) == ["alices", "open"]
-    assert list(visible(found, "bob")) == ["bobs", "open"]
-    assert list(visible(found, "")) == ["open"]
+    assert list(visible(found, Caller("alice"))) == ["alices", "open"]
+    assert list(visible(found, Caller("bob"))) == ["bobs", "open"]
+    assert list(visible(found, Caller())) == ["open"]
     assert found[3:] == [None, None], "what the proxies do not serve is not told"
 
 

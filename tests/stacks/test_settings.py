@@ -70,6 +70,15 @@ def test_prices_are_the_platforms_and_the_forecasts() -> None:
     assert (found.prices.node.per_hour, found.prices.currency) == (0.31, "EUR")
 
 
+def test_a_stack_names_the_issuers_that_it_trusts() -> None:
+    corp = {"issuer": "https://login.corp.test", "groups_claim": "groups"}
+
+    assert read(token_issuers=[corp]).platform["token_issuers"] == [corp]
+    assert faults(token_issuers="https://login.corp.test")[0].startswith("token_issuers")
+    [twice] = faults(token_issuers=[corp, corp])
+    assert twice.startswith("token_issuers[1].issuer = 'https://login.corp.test' is that of token_issuers[0] too")
+
+
 def test_nodes_are_asked_for_their_processors_where_they_pull_images_and_nobody_said() -> None:
     pushed = {"kind": "registry", "repository": "registry.example.com/models"}
 

@@ -171,6 +171,13 @@ def test_the_autoscaler_reaches_the_users_prometheus_by_its_port_alone() -> None
     assert network_policies.tcp(9090) in open_to_all
 
 
+def test_the_control_plane_reaches_issuers_of_tokens_by_their_ports_alone() -> None:
+    policy = network_policies.control_plane(SYSTEM, labels={}, api_server=[], issuer_ports=[443, 8443])
+
+    open_to_all = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+    assert open_to_all == [network_policies.tcp(443, 8443)]
+
+
 def test_an_api_server_of_which_no_address_is_known_is_nobody_and_not_everybody() -> None:
     for rule in (network_policies.to_blocks([], 443), network_policies.to_blocks(["192.0.2.10"])):
         assert not any(_peer_matches(entry, peer, component(names.ROUTING)) for entry in rule["to"] for peer in OTHERS)

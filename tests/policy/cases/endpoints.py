@@ -69,7 +69,9 @@ CASES = [
     Case(egress.RULE, _egress("CiliumNetworkPolicy", _BY_NAME)),
     Case(access.RULE, _custom("ModelEndpoint", access={"subjects": ["checkout"]})),
     Case(access.RULE, _custom("ModelEndpoint"), "allowed_subjects"),
+    Case(access.RULE, _custom("ModelEndpoint", access={"subjects": [], "groups": ["corp:risk"]})),
     Case(access.RULE, _custom("ModelEndpoint", access={"subjects": []}), "allowed_subjects"),
+    Case(access.RULE, _custom("ModelEndpoint", access={"groups": []}), "allowed_groups"),
     *(
         Case(pinned_model.RULE, _serving(uri))
         for uri in ("models:/fraud/7", "models:/ml.prod.fraud/7", "models:/m-0a1b", "runs:/4f2/model")
