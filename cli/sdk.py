@@ -12,7 +12,7 @@ from headrace.cli import options
 from headrace.contract.errors import InputError
 
 HELP: Final = (
-    "Writes the SDK of the components for programs in another language; YAML needs none. The first time builds Pulumi's "
+    "Writes the SDK of the components for programs in another language; YAML needs none. Its first run builds Pulumi's "
     "generators. Exit status: 0 it is written, 2 it cannot be."
 )
 _LANGUAGES: Final = ("typescript", "go", "python")

@@ -1,4 +1,4 @@
-"""docs/components.md, docs/settings.md and docs/reference hold, word for word, what the code says of inputs and outputs.
+"""docs/components.md, docs/settings.md and docs/reference hold, word for word, what the code says of its inputs.
 
 Run with HEADRACE_UPDATE_DOCS=1 to write their reference parts anew.
 """

@@ -37,8 +37,10 @@ def program() -> None:
     pulumi.export("url", fraud.url)
 
 
-answers = {"headrace:index:ServingPlatform": {"ref": {"namespace": "serving"}}, "headrace:index:ModelEndpoint": {"url": "u"}}
-found = record(program, answers=answers)
+ref = {"namespace": "serving"}
+found = record(
+    program, answers={"headrace:index:ServingPlatform": {"ref": ref}, "headrace:index:ModelEndpoint": {"url": "u"}}
+)
 print(json.dumps([found.exports["url"], found.named("fraud").inputs]))
 """
 
