@@ -106,7 +106,10 @@ def test_go_takes_the_program_and_names_what_is_wrong_with_another(tmp_path: Pat
 def test_a_program_with_the_python_sdk_asks_for_the_same_resources(tmp_path: Path) -> None:
     write_sdk(Language.PYTHON, tmp_path / "sdk", quiet())
 
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "sdk")}
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--target", site, tmp_path / "sdk"]
+    subprocess.run(install, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, "-W", "ignore", "-c", PYTHON]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
