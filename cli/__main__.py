@@ -19,6 +19,7 @@ from headrace.cli import (
     request_labels,
     rollback,
     rollout,
+    sdk,
     table,
     try_model,
     up,
@@ -50,6 +51,7 @@ app.command("labels", help=request_labels.HELP)(request_labels.labels)
 app.command("drift", help=drift_findings.HELP)(drift_findings.drift)
 app.command("mcp", help=mcp.HELP)(mcp.mcp)
 app.command("convert", help=convert.HELP)(convert.convert)
+app.command("sdk", help=sdk.HELP)(sdk.sdk)
 app.add_typer(image.app, name="image")
 
 

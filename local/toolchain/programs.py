@@ -96,5 +96,8 @@ METRICS_SERVER: Final = Program(
 )
 """Tells the HorizontalPodAutoscaler of `make bench-product` what its pods use; nothing else builds it."""
 
+SDK_GENERATOR: Final = Program(name="sdk-generator", version=PULUMI_VERSION, module="sdk-generator", packages=(".",))
+"""Writes the components' SDKs for other languages by the code of Pulumi's own release; built when first wanted."""
+
 DEPLOYER: Final = (PULUMI, PULUMI_PYTHON, PULUMI_KUBERNETES)
 """What `pulumi up` needs; they must lie in one folder, where the engine finds them without a warning."""

@@ -1,4 +1,4 @@
-"""docs/components.md and docs/settings.md hold, word for word, what the code says of its inputs and outputs.
+"""docs/components.md, docs/settings.md and docs/reference hold, word for word, what the code says of its inputs.
 
 Run with HEADRACE_UPDATE_DOCS=1 to write their reference parts anew.
 """
@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+
+from headrace.local.sdk import Language, Names, describe
+from headrace.local.terminal_progress import Progress
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "components" / "schema.json").read_text())
@@ -48,6 +51,74 @@ def test_the_reference_says_what_the_code_says(page: str) -> None:
     path = ROOT / "docs" / page
     written, found, reference = path.read_text().partition(MARK)
     expected = "".join(PAGES[page]())
+    if os.environ.get("HEADRACE_UPDATE_DOCS"):
+        path.write_text(written + MARK + expected)
+        return
+
+    assert found
+    assert reference == expected
+
+
+LANGUAGES = {"typescript": "TypeScript", "go": "Go", "yaml": "YAML"}
+
+
+def language_reference(names: Names) -> Iterator[str]:
+    """One language's names and types, with the schema's words: no SDK is read, since Pulumi's generator tells both."""
+    words = {
+        _snake(schema_name): name
+        for shapes in names.values()
+        for shape in shapes.values()
+        for schema_name, (name, _) in shape.items()
+    }
+
+    def meaning(definition: dict[str, Any]) -> str:
+        return re.sub(r"`(\w+)`", lambda found: f"`{words.get(found[1], found[1])}`", _sentence(definition))
+
+    def table(head: str, shape: dict[str, tuple[str, str]], properties: dict[str, Any], needed: list[str]) -> str:
+        if not properties:
+            return ""
+        column = "" if head == "output" else " required |"
+        rows = [f"\n| {head} | type |{column} meaning |\n|---|---|{'---|' if column else ''}---|\n"]
+        for key in sorted(properties, key=lambda key: (key not in needed, key)):
+            name, kind = shape[key]
+            is_needed = f" {'yes' if key in needed else ''} |" if column else ""
+            rows.append(f"| `{name}` | `{kind}` |{is_needed} {meaning(properties[key])} |\n")
+        return "".join(rows)
+
+    for token, resource in sorted(SCHEMA["resources"].items()):
+        yield f"\n### {token.rsplit(':', 1)[-1]}\n\n{meaning(resource)}\n"
+        inputs, needed = resource.get("inputProperties", {}), resource.get("requiredInputs", [])
+        yield table("input", names["inputs"][token], inputs, needed)
+        yield table("output", names["outputs"][token], resource.get("properties", {}), [])
+    for token, shape in sorted(SCHEMA["types"].items()):
+        yield f"\n### {token.rsplit(':', 1)[-1]}\n\n{meaning(shape)}\n"
+        if "enum" in shape:
+            yield "\n| value | meaning |\n|---|---|\n"
+            yield from (f'| `"{value["value"]}"` | {meaning(value)} |\n' for value in shape["enum"])
+        else:
+            yield table("field", names["fields"][token], shape.get("properties", {}), shape.get("required", []))
+
+
+def _names(language: str) -> Names:
+    """YAML has the schema's own names and kinds of values; nobody generates anything for it."""
+    if language != "yaml":
+        return describe(Language(language), Progress("test", steps=1, stream=Path(os.devnull).open("w")))
+    sections = (("inputs", "resources", "inputProperties"), ("outputs", "resources", "properties"))
+    return {
+        section: {
+            token: {name: (name, _type(definition)) for name, definition in entry.get(properties, {}).items()}
+            for token, entry in SCHEMA[kind].items()
+        }
+        for section, kind, properties in (*sections, ("fields", "types", "properties"))
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_reference_of_a_language_has_its_names_and_types(language: str) -> None:
+    path = ROOT / "docs" / "reference" / f"{language}.md"
+    expected = "".join(language_reference(_names(language)))
+    written, found, reference = path.read_text().partition(MARK)
     if os.environ.get("HEADRACE_UPDATE_DOCS"):
         path.write_text(written + MARK + expected)
         return
