@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from live_platform import Platform, eventually
 
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.local import cluster_layout, tracking_server
 
@@ -179,4 +180,5 @@ def test_weights_are_copied_once_and_checked_and_what_goes_wrong_leaves_the_old_
         assert eventually(lambda: serves(second_digest))
     finally:
         platform.stack.up(platform.settings([platform.endpoint]))
-    assert platform.kubectl("get", "persistentvolumes", "-o", "name") == ""
+    claimed = platform.kubectl("get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}")
+    assert set(claimed.split()) <= {names.SYSTEM_NAMESPACE}, "only the tables of the platform are left"

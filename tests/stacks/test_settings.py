@@ -74,7 +74,7 @@ def test_a_stack_names_the_issuers_that_it_trusts() -> None:
     corp = {"issuer": "https://login.corp.test", "groups_claim": "groups"}
 
     assert read(token_issuers=[corp]).platform["token_issuers"] == [corp]
-    assert faults(token_issuers="https://login.corp.test")[0].startswith("token_issuers")
+    assert faults(token_issuers={"issuer": "https://login.corp.test"})[0].startswith("token_issuers")
     [twice] = faults(token_issuers=[corp, corp])
     assert twice.startswith("token_issuers[1].issuer = 'https://login.corp.test' is that of token_issuers[0] too")
 

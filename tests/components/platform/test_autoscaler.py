@@ -20,6 +20,13 @@ def rights(rules: Any) -> set[tuple[str, str]]:
     return {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
 
 
+PRICE: Any = {
+    "pod_cost_per_hour": 0.0126, "currency": "USD",
+    "price_source": "6% of a node of 4 cores and 16 GiB; AWS on demand, us-east-1, 2026-05-18",
+}  # fmt: skip
+"""What a pod that asks for nothing costs."""
+
+
 def platform_with_endpoint(scale: Any, *, autoscaler: bool = True) -> Recording:
     given: Any = {"image_delivery": DELIVERY, "host": "models.example", "autoscaler": autoscaler}
 
@@ -74,7 +81,7 @@ def test_an_endpoints_bounds_name_the_versions_deployment() -> None:
     bounds = recording.named("fraud-v7-autoscaler")
     assert bounds.inputs["metadata"]["name"] == "v7"
     assert AutoscalerSpec.from_json(bounds.inputs["spec"]) == AutoscalerSpec(
-        target="v7", min_replicas=0, max_replicas=4, idle_seconds=60.0
+        target="v7", min_replicas=0, max_replicas=4, idle_seconds=60.0, **PRICE
     )
     assert recording.waits_for("fraud-v7-autoscaler", "fraud-v7-deployment")
 
@@ -91,7 +98,7 @@ def test_bounds_wait_for_their_kind_and_not_for_the_controllers_pods() -> None:
 def test_an_endpoint_that_asks_for_nothing_is_scaled_from_one_pod_as_soon_as_somebody_scales(autoscaler: bool) -> None:
     bounds = platform_with_endpoint(None, autoscaler=autoscaler).named("fraud-v7-autoscaler")
 
-    assert AutoscalerSpec.from_json(bounds.inputs["spec"]) == AutoscalerSpec(target="v7")
+    assert AutoscalerSpec.from_json(bounds.inputs["spec"]) == AutoscalerSpec(target="v7", **PRICE)
 
 
 def test_bounds_that_nobody_would_read_stop_the_update() -> None:
