@@ -133,21 +133,44 @@ def copied(platform: Platform) -> list[str]:
     return sorted(line for log in logs for line in log.splitlines() if "the weights are here" in line)
 
 
+def heavy(uri: str, relay: Relay, node_path: Path, **changed: Any) -> dict[str, Any]:
+    """Settings of an endpoint whose weights are no layer, and are kept on the node."""
+    weights = {"above_mib": 1, "tracking_uri": relay.address, "cache": {"node_path": str(node_path)}}
+    return {"name": "heavy", "model_uri": uri, "weights": weights, "start_seconds": 30, **changed}
+
+
+def serves(platform: Platform, expected: str) -> bool:
+    return bool(platform.ask({"dataframe_records": [{"row": 1}]}, path=PATH).json == {"predictions": [expected]})
+
+
+def test_pods_of_a_node_share_weights_that_were_copied_once(
+    platform: Platform, relay: Relay, node_path: Path, versions: list[tuple[str, str]]
+) -> None:
+    uri, digest = versions[0]
+    try:
+        two = heavy(uri, relay, node_path, scale={"min_replicas": 2, "max_replicas": 2})
+        platform.stack.up(platform.settings([platform.endpoint, two]))
+        assert eventually(lambda: serves(platform, digest))
+        eventually(lambda: len(copied(platform)) == 2)
+
+        assert sum("0.0 MB were read" in line and "8.4 MB were on the node" in line for line in copied(platform)) == 1
+        assert relay.sent == SIZE
+        (kept,) = [path for path in (node_path / NAMESPACE).iterdir() if not path.suffix]
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == digest
+    finally:
+        platform.stack.up(platform.settings([platform.endpoint]))
+
+
 @pytest.mark.long  # two updates fail, each after what a pod may take to start
 def test_weights_are_copied_once_and_checked_and_what_goes_wrong_leaves_the_old_version_serving(
     platform: Platform, relay: Relay, node_path: Path, versions: list[tuple[str, str]]
 ) -> None:
     (first, digest), (second, second_digest), (third, _) = versions
-    cache: dict[str, Any] = {"node_path": str(node_path)}
-    weights: dict[str, Any] = {"above_mib": 1, "tracking_uri": relay.address, "cache": cache}
-    heavy = {"name": "heavy", "model_uri": first, "weights": weights, "start_seconds": 30}
-    asked = {"dataframe_records": [{"row": 1}]}
-
-    def serves(expected: str) -> bool:
-        return bool(platform.ask(asked, path=PATH).json == {"predictions": [expected]})
+    given = heavy(first, relay, node_path)
+    small = {**given["weights"], "cache": {**given["weights"]["cache"], "mib": 10}}
 
     def up(**changed: Any) -> str:
-        return platform.stack.up(platform.settings([platform.endpoint, {**heavy, **changed}]))
+        return platform.stack.up(platform.settings([platform.endpoint, {**given, **changed}]))
 
     def refused(**changed: Any) -> str:
         with pytest.raises(HeadraceError):
@@ -156,7 +179,7 @@ def test_weights_are_copied_once_and_checked_and_what_goes_wrong_leaves_the_old_
 
     try:
         up()
-        assert eventually(lambda: serves(digest))
+        assert eventually(lambda: serves(platform, digest))
         assert relay.sent == SIZE
         (kept,) = [path for path in (node_path / NAMESPACE).iterdir() if not path.suffix]
         assert hashlib.sha256(kept.read_bytes()).hexdigest() == digest
@@ -168,16 +191,16 @@ def test_weights_are_copied_once_and_checked_and_what_goes_wrong_leaves_the_old_
 
         relay.spoils = True
         assert "The weights artifacts/weights.bin changed since the image was built" in refused(model_uri=second)
-        assert serves(digest)
+        assert serves(platform, digest)
         relay.spoils = False
 
-        said = refused(model_uri=third, weights={**weights, "cache": {**cache, "mib": 10}})
+        said = refused(model_uri=third, weights=small)
         room = r"\(of at most 10\.5 MB, as weights\.cache says\) has room for [\d.]+ MB: [\d.]+ MB are of models that"
         assert re.search(room, said), said  # the refused version's pod may have copied its own by now
-        assert serves(digest)
+        assert serves(platform, digest)
 
         up(model_uri=second)
-        assert eventually(lambda: serves(second_digest))
+        assert eventually(lambda: serves(platform, second_digest))
     finally:
         platform.stack.up(platform.settings([platform.endpoint]))
     claimed = platform.kubectl("get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}")
