@@ -100,6 +100,7 @@ def test_a_caller_is_told_of_the_endpoints_that_it_may_call(
         eventually(lambda: platform.ask(platform.model.request).status == 403)
     finally:
         admit()
+    eventually(lambda: platform.ask(platform.model.request).status == 200)
 
 
 def test_the_host_itself_serves_models_by_their_endpoints_names(platform: Platform) -> None:
