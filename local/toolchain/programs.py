@@ -8,6 +8,7 @@ PULUMI_VERSION: Final = "v3.170.0"
 PULUMI_KUBERNETES_VERSION: Final = "v2.0.0"
 KWOK_VERSION: Final = "v0.8.0"
 METRICS_SERVER_VERSION: Final = "v0.9.0"
+SEAWEEDFS_VERSION: Final = "v0.0.0-20261109003541-7506e5f91cd6"
 _COMPONENT_VERSION: Final = "k8s.io/component-base/version"
 
 
@@ -98,6 +99,14 @@ METRICS_SERVER: Final = Program(
 
 SDK_GENERATOR: Final = Program(name="sdk-generator", version=PULUMI_VERSION, module="sdk-generator", packages=(".",))
 """Writes the components' SDKs for other languages by the code of Pulumi's own release; built when first wanted."""
+
+SEAWEEDFS: Final = Program(
+    name="seaweedfs",
+    version=SEAWEEDFS_VERSION,
+    module="seaweedfs",
+    packages=("github.com/seaweedfs/seaweedfs/weed",),
+)
+"""An object store that speaks S3, for `make test-long`, in ten CPU-minutes; nothing else builds it."""
 
 DEPLOYER: Final = (PULUMI, PULUMI_PYTHON, PULUMI_KUBERNETES)
 """What `pulumi up` needs; they must lie in one folder, where the engine finds them without a warning."""

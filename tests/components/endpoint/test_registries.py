@@ -14,7 +14,7 @@ import mlflow_server
 import package_cache
 import pytest
 from databricks_stand_in import DatabricksStandIn
-from patience import eventually, free_port
+from object_store import KINDS, object_store
 from tracking_stand_in import FILES, serving
 
 from headrace.components.endpoint import model_source
@@ -25,7 +25,7 @@ from headrace.images.store import Store
 
 pytestmark = pytest.mark.slow
 
-S3_PACKAGES = ("boto3==1.44.8", "moto[server]==5.2.5")
+S3_PACKAGES = ("boto3==1.44.8",)
 CLOUD_PACKAGES = {
     "google": ("google-cloud-storage==3.17.1", "gcp-storage-emulator==2026.7.19"),
     "azure": ("azure-storage-blob==12.31.1", "azure-identity==1.27.0"),
@@ -111,41 +111,15 @@ def test_a_server_that_wants_a_password_is_given_it(tmp_path: Path, monkeypatch:
             model_source.resolve("models:/echo/1", uri)
 
 
-@pytest.fixture
-def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(params=KINDS)
+def s3(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """An object store that speaks S3, with a model; the environment in which clients find it."""
     site = package_cache.folder("s3", *S3_PACKAGES)
-    port = free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{site}:{os.environ.get('PYTHONPATH', '')}",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "me",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    put = (
-        "import boto3, json, sys; s3 = boto3.client('s3'); s3.create_bucket(Bucket='models');"
-        "[s3.put_object(Bucket='models', Key=key, Body=text.encode()) for key, text in json.loads(sys.argv[1]).items()]"
-    )
     # Consoles make folders as empty objects; a name with a space has to be quoted on its way.
-    objects = {f"team/fraud/{name}": content.decode() for name, content in FILES.items()}
-    objects |= {"team/fraud/": "", "team/fraud/data/": "", "team/fraud/data/two words.txt": "x"}
-    with (tmp_path / "moto").open("wb") as log:
-        command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-
-        def filled() -> bool:
-            command = [sys.executable, "-c", put, json.dumps(objects)]
-            return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
-
-        eventually(filled, "the object store has the model", seconds=120, every_seconds=0.5)
-        yield environment
-    finally:
-        process.kill()
-        process.wait()
+    objects = {f"team/fraud/{name}": content for name, content in FILES.items()}
+    objects |= {"team/fraud/": b"", "team/fraud/data/": b"", "team/fraud/data/two words.txt": b"x"}
+    with object_store(request.param, bucket="models", objects=objects) as store:
+        yield {**os.environ, **store.environment, "PYTHONPATH": f"{site}:{os.environ.get('PYTHONPATH', '')}"}
 
 
 def _resolved(scratch: Path, environment: dict[str, str], *uris: str) -> list[list[Any]]:

@@ -1,27 +1,15 @@
 """Stores that weights are read from: who asks, in which words, and what no pod can read."""
 
 import base64
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
-import package_cache
 import pytest
-from patience import eventually, free_port
+from object_store import KEYS, KINDS, object_store
 from weights_store import Files
 
 from headrace.contract.errors import InputError, PermanentError
 from headrace.runtimes.weights.source import opened
 
-S3_PACKAGES = ("boto3==1.44.8", "moto[server]==5.2.5")
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "me",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 Serving = Callable[[Mapping[str, bytes]], Files]
 
 
@@ -64,31 +52,14 @@ def test_other_clouds_stores_are_known_by_their_uris(uri: str, monkeypatch: pyte
     assert opened(uri, "", {}) is not None
 
 
-@pytest.fixture
-def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An object store that speaks S3 (moto, which checks no signature), with one file; its clients' environment."""
-    site, port = package_cache.folder("s3", *S3_PACKAGES), free_port()
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}.items():
-        monkeypatch.setenv(name, value)
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    put = (
-        "import boto3; s3 = boto3.client('s3'); s3.create_bucket(Bucket='bucket');"
-        "s3.put_object(Bucket='bucket', Key='models/1/data/w b.bin', Body=bytes(range(256)) * 1000)"
-    )
-    with (tmp_path / "moto").open("wb") as log:
-        command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-
-        def filled() -> bool:
-            done = subprocess.run([sys.executable, "-c", put], env=environment, capture_output=True, check=False)
-            return done.returncode == 0
-
-        eventually(filled, "the object store has the file", seconds=120, every_seconds=0.5)
+@pytest.fixture(params=KINDS)
+def s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An object store that speaks S3, with one file; its clients' environment."""
+    objects = {"models/1/data/w b.bin": bytes(range(256)) * 1000}
+    with object_store(request.param, bucket="bucket", objects=objects) as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
         yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow
