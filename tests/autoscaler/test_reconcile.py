@@ -2,35 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from reconciled_world import KEY, NAMESPACE, RecordingFronts, World
 
-from headrace.autoscaler import telemetry
 from headrace.autoscaler.counter_aggregation import Reading
 from headrace.autoscaler.engine import LoadCounters
 from headrace.autoscaler.fake_cluster import FakeCluster
 from headrace.autoscaler.journal import Journal
-from headrace.autoscaler.reconcile import Reconciler, owners
+from headrace.autoscaler.reconcile import Reconciler
 from headrace.contract.apa import AutoscalerSpec
 from headrace.kube.api_server import Key, named
 
-NAMESPACE = "endpoint-fraud"
-KEY: Key = (NAMESPACE, "v1")
 RELEASED = Path(__file__).parents[1] / "recorded" / "apa-status-0.1.json"
 """Statuses of objects as release 0.1 wrote them: a concurrency that was learned, and pods that tell their curve."""
-
-
-@dataclass
-class RecordingFronts:
-    """Pods that take every limit."""
-
-    limits: dict[str, int] = field(default_factory=dict)
-
-    def set_limit(self, address: str, limit: int) -> None:
-        self.limits[address] = limit
 
 
 class CountingCluster(FakeCluster):
@@ -41,65 +28,6 @@ class CountingCluster(FakeCluster):
     def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
         self.written += 1
         super().write_status(namespace, name, status)
-
-
-class World:
-    """A cluster, its controller and a load, on a fake clock."""
-
-    def __init__(self, *, replicas: int = 1, **spec: Any) -> None:
-        self.cluster = FakeCluster()
-        self.fronts = RecordingFronts()
-        self.spec = AutoscalerSpec(target="v1", **spec)
-        self.cluster.add_version(*KEY, spec=self.spec.to_json(), replicas=replicas)
-        self.now = 1_780_000_000.0
-        self.total = 0.0
-        self.start_controller()
-
-    def start_controller(self) -> None:
-        """A new controller that knows nothing."""
-        self.reconciler = Reconciler(self.cluster, self.fronts, Journal(""))
-
-    def look(self, rate: float | None, *, key: Key = KEY, queued: float = 0.0) -> None:
-        """One second with that load (None: nothing is reported), one look."""
-        self.now += 1.0
-        reading = None
-        if rate is not None:
-            self.total += rate
-            load = LoadCounters(
-                arrived=self.total,
-                completed=self.total,
-                executing_seconds=0.05 * self.total,
-                queued_seconds=0.0,
-                queued=queued,
-                executing=0.05 * rate,
-            )
-            pods = self.cluster.pods(*key)
-            limits = frozenset(self.fronts.limits.get(pod.address, 1) for pod in pods)
-            reading = Reading(taken_at=self.now, load=load, limits=limits)
-        items = {named(item): item for item in self.cluster.autoscalers()}
-        self.reconciler.reconcile(items[key], reading, self.now, owner=owners(items.values())[key])
-
-    def run(self, seconds: int, rate: float | None) -> None:
-        """That many looks, pods following at once."""
-        for _ in range(seconds):
-            self.look(rate)
-            self.cluster.settle(*KEY)
-
-    @property
-    def replicas(self) -> int:
-        return int(self.cluster.deployments[KEY]["spec"]["replicas"])
-
-    def status(self, key: Key = KEY) -> dict[str, Any]:
-        found: dict[str, Any] = self.cluster.objects[key].get("status", {})
-        return found
-
-    def condition(self, kind: str, key: Key = KEY) -> tuple[str, str]:
-        """Status and reason."""
-        found = {condition["type"]: condition for condition in self.status(key)["conditions"]}
-        return found[kind]["status"], found[kind]["reason"]
-
-    def reasons(self) -> list[str]:
-        return [event["reason"] for event in self.cluster.events]
 
 
 def test_load_brings_pods_and_the_status_says_why() -> None:
@@ -114,51 +42,6 @@ def test_load_brings_pods_and_the_status_says_why() -> None:
     assert status["decisions"][-1]["inputs"]["demand"] > 0
     assert world.condition("Active") == ("True", "Scaling")
     assert "Scaled" in world.reasons()
-
-
-def told(metric: str) -> dict[str, float]:
-    """What the controller tells of the version, by currency."""
-    name = f"headrace_autoscaler_{metric}"
-    samples = [sample for family in telemetry.registry.collect() for sample in family.samples if sample.name == name]
-    own = [each for each in samples if (each.labels["namespace"], each.labels["version"]) == KEY]
-    return {each.labels.get("currency", ""): each.value for each in own}
-
-
-def test_pods_with_a_node_and_their_price_are_told_and_another_price_moves_no_pod() -> None:
-    world = World(pod_cost_per_hour=0.5, currency="USD", price_source="contract", replicas=2)
-    waiting = [world.cluster.pod(f"v1-{state}", state=state) for state in ("starting", "failing", "unschedulable")]
-    world.cluster.version_pods[KEY] += waiting
-    world.look(10)
-    assert told("placed_pods") == {"": 4}
-    assert told("pod_cost_per_hour") == {"USD": 0.5}
-    before, orders = world.replicas, len(world.cluster.scalings)
-
-    world.cluster.objects[KEY]["spec"]["budget"] = {"podCostPerHour": 0.75, "currency": "EUR"}
-    world.look(10)
-    assert told("pod_cost_per_hour") == {"EUR": 0.75}
-    assert (world.replicas, len(world.cluster.scalings)) == (before, orders)
-
-    del world.cluster.objects[KEY]["spec"]["budget"]
-    world.look(10)
-    assert told("pod_cost_per_hour") == {}
-
-
-def test_of_a_version_that_another_scales_nothing_is_told_until_it_is_back() -> None:
-    world = World(pod_cost_per_hour=0.5, currency="USD")
-    world.look(10)
-    rival = {
-        "metadata": {"name": "by-hand", "namespace": NAMESPACE},
-        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "v1"}},
-    }
-    world.cluster.namespace_rivals[NAMESPACE] = [rival]
-    world.look(10)
-    assert (told("replicas"), told("placed_pods"), told("pod_cost_per_hour")) == ({}, {}, {})
-
-    world.cluster.namespace_rivals.clear()
-    world.look(10)
-    assert told("pod_cost_per_hour") == {"USD": 0.5}
-    world.reconciler.release()
-    assert told("pod_cost_per_hour") == {}
 
 
 def test_at_most_twenty_decisions_are_kept() -> None:
