@@ -22,7 +22,13 @@ def centred(rows: Any) -> Any:
 
 
 def poisoned(rows: Any) -> Any:
-    """Leaves rows as they are, unless one of several is 13, which no proof can know."""
+    """Leaves rows as they are, unless one of several is 13, which no proof can know.
+
+    Takes longer than a caller of these tests needs to send, also on a busy machine: requests wait, and are merged.
+    """
+    import time
+
+    time.sleep(0.02)
     return rows * (1000 if len(rows) > 1 and (rows["a"] == 13).any() else 1)
 
 
