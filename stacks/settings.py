@@ -18,6 +18,7 @@ from headrace.components.endpoint.endpoint_versions import model_missing
 from headrace.components.kubernetes import checks
 from headrace.components.platform.platform_ref import architecture_faults, base_faults, delivery_faults
 from headrace.components.platform.prices import Prices
+from headrace.components.platform.revocations import revocation_faults
 from headrace.components.platform.serving_platform import ServingPlatformArgs
 from headrace.components.platform.table_writer import tables_faults
 from headrace.components.platform.telemetry import telemetry_faults
@@ -31,7 +32,7 @@ KNOWN: Final = frozenset((
     "kubeconfig", "context", "tracking_uri", "image_delivery", "image_base", "exposure", "host", "node_port",
     "server_names", "tls_secret", "autoscaler", "prometheus_url", "api_server_addresses", "platform_replicas", "labels",
     "endpoints", "evidence_key", "promotion", "architectures", "inference_tables",
-    "telemetry", "token_issuers",
+    "telemetry", "token_issuers", "revoked",
     "prices",
 ))  # fmt: skip
 """Every setting that there is: those of Pulumi.yaml, which has their defaults."""
@@ -67,7 +68,7 @@ def read(own: Collection[str] = ()) -> Settings:
     asks_nodes = not nodes and delivery.get("kind") == DeliveryKind.REGISTRY if isinstance(delivery, dict) else False
     promotion, tables = config.require_object("promotion"), config.require_object("inference_tables")
     prices, telemetry = config.require_object("prices"), config.require_object("telemetry")
-    issuers = config.require_object("token_issuers")
+    issuers, revoked = config.require_object("token_issuers"), config.require_object("revoked")
     checks.require(
         f"Stack '{pulumi.get_stack()}'",
         _unknown_settings(own),
@@ -78,6 +79,7 @@ def read(own: Collection[str] = ()) -> Settings:
         _faults_of_shape("inference_tables", tables, dict) or (tables and tables_faults(tables)),
         _faults_of_shape("telemetry", telemetry, dict) or telemetry_faults(telemetry, has_tables=bool(tables)),
         token_issuer_faults(issuers),
+        revocation_faults(revoked),
         _faults_of_endpoints(endpoints),
         _faults_of_shape("promotion", promotion, dict) or _faults_of("promotion", Gates, promotion),
         _faults_of_shape("prices", prices, dict) or _faults_of("prices", Prices, prices),
@@ -106,6 +108,7 @@ def read(own: Collection[str] = ()) -> Settings:
                 **({"telemetry": telemetry} if telemetry else {}),
                 **({"prices": prices} if prices else {}),
                 **({"token_issuers": issuers} if issuers else {}),
+                **({"revoked": revoked} if revoked else {}),
                 "image_base": base,
                 "labels": labels,
             },

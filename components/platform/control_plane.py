@@ -7,6 +7,7 @@ keep serving while it is away.
 
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Final, NotRequired, TypedDict
 
 import pulumi
@@ -14,6 +15,7 @@ import pulumi
 from headrace.components.kubernetes import manifests, network_policies
 from headrace.components.platform.controller import READ, Controller, Grant, require
 from headrace.components.platform.identities import identity_secrets, identity_volume
+from headrace.components.platform.revocations import Revocations, revocation_environment, revocation_faults
 from headrace.components.platform.token_issuers import (
     TokenIssuer,
     token_issuer_environment,
@@ -60,6 +62,8 @@ class ControlPlaneArgs(TypedDict):
     """Host and port of a Collector that takes OTLP over gRPC from the proxies. Absent: they trace nothing."""
     token_issuers: NotRequired[list[TokenIssuer]]
     """Whose tokens callers may show beside the cluster's, at most 16. Absent: nobody's."""
+    revoked: NotRequired[Revocations]
+    """Tokens and callers that are refused although their issuer calls them good. Absent: none."""
 
 
 class ControlPlane(pulumi.ComponentResource):
@@ -69,8 +73,9 @@ class ControlPlane(pulumi.ComponentResource):
     """Host and port of its xDS service inside the cluster."""
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = args.get("token_issuers", [])
-        require("ControlPlane", name, args, token_issuer_faults(given), shape=ControlPlaneArgs)
+        given, refused = args.get("token_issuers", []), args.get("revoked", {})
+        faults = chain(token_issuer_faults(given), revocation_faults(refused))
+        require("ControlPlane", name, args, faults, shape=ControlPlaneArgs)
         super().__init__("headrace:index:ControlPlane", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
         labels = manifests.standard_labels(names.ROUTING, args.get("labels", {}))
@@ -78,7 +83,7 @@ class ControlPlane(pulumi.ComponentResource):
         self.identities = identity_secrets(name, labels=labels, opts=child)
         volumes = [identity_volume(names.ROUTING)]
         issuers = token_issuers(given)
-        told = token_issuer_environment(issuers)
+        told = {**token_issuer_environment(issuers), **revocation_environment(refused)}
         if "collector" in args:
             told[telemetry.ENV_COLLECTOR] = args["collector"]
         # Issuers may be at any address.

@@ -34,6 +34,7 @@ from headrace.components.platform.platform_ref import (
 )
 from headrace.components.platform.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
 from headrace.components.platform.prices import PriceList, Prices
+from headrace.components.platform.revocations import Revocations, revocation_faults
 from headrace.components.platform.rollout_controller import RolloutController
 from headrace.components.platform.table_writer import InferenceTables, TableWriter, TableWriterArgs, tables_faults
 from headrace.components.platform.telemetry import (
@@ -84,6 +85,8 @@ class ServingPlatformArgs(TypedDict):
     volume, else nowhere, and requests are not traced."""
     token_issuers: NotRequired[list[TokenIssuer]]
     """Whose tokens callers may show beside the cluster's, at most 16. Absent: nobody's."""
+    revoked: NotRequired[Revocations]
+    """Tokens and callers that are refused although their issuer calls them good. Absent: none."""
     console: NotRequired[bool]
     """Whether to show people pages about their endpoints, below /console. Default true."""
     prices: NotRequired[PriceList]
@@ -135,6 +138,7 @@ class ServingPlatform(pulumi.ComponentResource):
             telemetry_faults(args.get("telemetry", {}), has_tables="inference_tables" in args),
             Prices.faults(args.get("prices", {})),
             token_issuer_faults(args.get("token_issuers", [])),
+            revocation_faults(args.get("revoked", {})),
             api_server.block_faults("api_server_addresses", args.get("api_server_addresses", [])),
             checks.labels("labels", args.get("labels", {})),
             checks.at_least("replicas", replicas, 1),
@@ -174,6 +178,8 @@ class ServingPlatform(pulumi.ComponentResource):
             routing["api_server_addresses"] = args["api_server_addresses"]
         if "token_issuers" in args:
             routing["token_issuers"] = args["token_issuers"]
+        if "revoked" in args:
+            routing["revoked"] = args["revoked"]
         if collects:
             routing["collector"] = address(names.COLLECTOR, names.OTLP_GRPC_PORT)
         known = ControlPlane(f"{name}-routing", routing, inside).identities

@@ -6,11 +6,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
 
 from headrace.contract import log_line, names
 from headrace.contract.errors import HeadraceError
-from headrace.contract.trusted_issuer import TrustedIssuer
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.routing.ads import identity, kubernetes_api, proof_reader, service, telemetry
@@ -21,14 +19,21 @@ from headrace.routing.snapshot import Options
 log = logging.getLogger("headrace.routing")
 
 
-async def run(options: Options, issuers: Sequence[TrustedIssuer]) -> None:
+async def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Proxies keep their last configuration, so there is nothing to drain."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     publisher = service.Publisher()
     server = ApiServer(kubernetes_api.MANAGER)
-    control_loop = ControlLoop(server, publisher, options, issuers=issuers, ask=proof_reader.told_by)
+    control_loop = ControlLoop(
+        server,
+        publisher,
+        Options(collector=settings.collector),
+        issuers=settings.issuers,
+        revoked=settings.revoked,
+        ask=proof_reader.told_by,
+    )
     alive, ready = control_loop.alive, control_loop.ready
     admin = AdminServer(names.CONTROL_HEALTH_PORT, alive=alive, ready=ready, registry=telemetry.registry)
     servicer, address = service.AdsServicer(publisher), f"0.0.0.0:{names.XDS_PORT}"
@@ -56,7 +61,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
         log_line.configure(names.ROUTING, level=settings.log_level)
-        asyncio.run(run(Options(collector=settings.collector), settings.issuers))
+        asyncio.run(run(settings))
     except (HeadraceError, OSError) as error:
         print(f"headrace routing: {error}", file=sys.stderr)
         return 2

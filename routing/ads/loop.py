@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace.contract import names
 from headrace.contract.errors import PermanentError
+from headrace.contract.revoked import NOTHING_REVOKED, Revoked
 from headrace.contract.trusted_issuer import TrustedIssuer
 from headrace.kube.api_server import ApiServer, Object
 from headrace.kube.informer import Informer
@@ -46,11 +47,12 @@ class ControlLoop:
         options: Options,
         *,
         issuers: Sequence[TrustedIssuer] = (),
+        revoked: Revoked = NOTHING_REVOKED,
         ask: Callable[[str, int], Any] | None = None,
     ) -> None:
-        """`issuers` are those beside the cluster; `ask` gets a pod's proof from its host and admin port; None: no pod
-        is asked."""
-        self._publisher, self._options = publisher, options
+        """`issuers` are those beside the cluster; `revoked` is refused all the same; `ask` gets a pod's proof from its
+        host and admin port; None: no pod is asked."""
+        self._publisher, self._options, self._revoked = publisher, options, revoked
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._status_due = asyncio.Event()
@@ -189,6 +191,7 @@ class ControlLoop:
                 for trusted, known in self.other_keys.items()
                 if known.found is not None
             ),
+            revoked=self._revoked,
             endpoints=tuple(map(serving, endpoints)),
             pods=pods,
             balancers=tuple(sorted(self._routable.balancers.routable)),

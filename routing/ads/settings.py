@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.contract.errors import InputError
+from headrace.contract.revoked import ENV_REVOKED, NOTHING_REVOKED, Revoked, revoked_of
 from headrace.contract.telemetry import ENV_COLLECTOR
 from headrace.contract.trusted_issuer import TrustedIssuer
 from headrace.contract.trusted_issuers import ENV_TOKEN_ISSUERS, issuers_of
@@ -19,10 +20,12 @@ class Settings:
     """Host and port of the Collector, OTLP over gRPC; empty: the proxies trace nothing."""
     issuers: tuple[TrustedIssuer, ...] = ()
     """Issuers of callers' tokens beside the cluster."""
+    revoked: Revoked = NOTHING_REVOKED
+    """Tokens and callers that are refused although their issuer calls them good."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Reads HEADRACE_ROUTING_LOG_LEVEL, HEADRACE_COLLECTOR and HEADRACE_TOKEN_ISSUERS.
+        """Reads HEADRACE_ROUTING_LOG_LEVEL, HEADRACE_COLLECTOR, HEADRACE_TOKEN_ISSUERS and HEADRACE_REVOKED.
 
         Raises InputError that names every fault."""
         faults = []
@@ -34,8 +37,10 @@ class Settings:
             faults.append(f"{ENV_COLLECTOR} = {collector!r}, must be a host and a port such as collector:4317")
         issuers, broken = issuers_of(environment.get(ENV_TOKEN_ISSUERS, ""))
         faults += [f"{ENV_TOKEN_ISSUERS}: {fault}" for fault in broken]
+        revoked, broken = revoked_of(environment.get(ENV_REVOKED, ""))
+        faults += [f"{ENV_REVOKED}: {fault}" for fault in broken]
         unknown = sorted(key for key in environment if key.startswith(_PREFIX) and key != _LOG_LEVEL)
         faults += [f"{key} is not a setting; remove it or correct its name" for key in unknown]
         if faults:
             raise InputError("environment", faults)
-        return cls(log_level=level, collector=collector, issuers=issuers)
+        return cls(log_level=level, collector=collector, issuers=issuers, revoked=revoked)

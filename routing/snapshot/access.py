@@ -5,7 +5,7 @@ from typing import Final
 
 from headrace.contract import console, names
 from headrace.contract.caller import listed_group
-from headrace.routing.snapshot import issuer_claims, paths
+from headrace.routing.snapshot import issuer_claims, paths, revocations
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import DISABLED, ENABLED, Body, direct_response, extension, typed
 from headrace.routing.snapshot.world import Endpoint, Issuers, Keys
@@ -153,9 +153,10 @@ def _token_filter(name: str, providers: Mapping[str, Body], requires: Body, **mo
 def jwt_filter(issuers: Issuers, options: Options) -> Body:
     """Requires a valid token on every route but those with `public_route`: in a header, or in a cookie where the route
     is one `with_cookie`."""
-    of_cluster: Body = {"claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}]}
+    token = {"header_name": revocations.TOKEN_HEADER, "claim_name": "jti"}
+    of_cluster: Body = {"claim_to_headers": [{"header_name": SUBJECT_HEADER, "claim_name": "sub"}, token]}
     of_another: Body = {
-        "claim_to_headers": [{"header_name": issuer_claims.ISSUER_HEADER, "claim_name": "iss"}],
+        "claim_to_headers": [{"header_name": issuer_claims.ISSUER_HEADER, "claim_name": "iss"}, token],
         "payload_in_metadata": issuer_claims.CLAIMS_KEY,
     }
     # The token stops here: neither the LoadBalancer nor a model needs it.

@@ -15,6 +15,7 @@ refuses.
 from typing import Final
 
 from headrace.routing.snapshot import access, paths, rate_limits
+from headrace.routing.snapshot.lua import LUA
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import ENABLED, Body, direct_response, extension, header_option, typed
 
@@ -27,7 +28,6 @@ _BODY_FILTER: Final = "headrace.body"
 _NAME_FILTER: Final = "headrace.name"
 _MODEL_FILTER: Final = "headrace.model"
 _BUFFER: Final = "envoy.extensions.filters.http.buffer.v3.Buffer"
-_LUA: Final = "envoy.extensions.filters.http.lua.v3.Lua"
 _OF_BODY, _OF_PATH, _OF_MESSAGE = "body", "path", "message"
 
 _OWN_PATH: Final = """
@@ -102,7 +102,7 @@ def filters(options: Options) -> list[Body]:
         "envoy.extensions.filters.http.transform.v3.TransformConfig",
         {"request_transformation": {"headers_mutations": mutations}, "clear_route_cache": True},
     )
-    collect, name = extension(_BODY_FILTER, _BUFFER, limit), extension(_NAME_FILTER, _LUA, {"source_codes": sources})
+    collect, name = extension(_BODY_FILTER, _BUFFER, limit), extension(_NAME_FILTER, LUA, {"source_codes": sources})
     return [{**each, "disabled": True} for each in (collect, name, transform)]
 
 
@@ -148,7 +148,7 @@ def _asks_by_path() -> Body:
 
 
 def _script(name: str) -> Body:
-    return typed(f"{_LUA}PerRoute", {"name": name})
+    return typed(f"{LUA}PerRoute", {"name": name})
 
 
 def _route(name: str, filters_on: Body) -> Body:

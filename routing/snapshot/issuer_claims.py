@@ -11,7 +11,8 @@ from typing import Final
 from headrace.contract import names
 from headrace.contract.trusted_issuer import TrustedIssuer
 from headrace.routing.snapshot import paths
-from headrace.routing.snapshot.resources import Body, conditional, extension
+from headrace.routing.snapshot.lua import quoted, script_filter
+from headrace.routing.snapshot.resources import Body, conditional
 
 ISSUER_HEADER: Final = "x-headrace-issuer"
 """The verified `iss` of a token of another issuer than the cluster; removed by FILTER, and from what clients send."""
@@ -77,17 +78,10 @@ def claims_filter(issuers: Sequence[TrustedIssuer], token_filter: str, refused_h
         known, ISSUER_HEADER, ISSUER_HEADER, token_filter, CLAIMS_KEY, refused_header, names.SUBJECT_HEADER,
         GROUPS_MOST_BYTES, names.GROUPS_HEADER,
     )  # fmt: skip
-    source = {"default_source_code": {"inline_string": script}}
-    lua = extension(FILTER, "envoy.extensions.filters.http.lua.v3.Lua", source)
-    return conditional(lua, paths.header_is(ISSUER_HEADER, ".*"))
+    return conditional(script_filter(FILTER, script), paths.header_is(ISSUER_HEADER, ".*"))
 
 
 def _entry(issuer: TrustedIssuer) -> str:
     fields = {"prefix": issuer.full_prefix, "subject": issuer.subject_claim, "groups": issuer.groups_claim}
-    told = ", ".join(f"{key} = {_quoted(value)}" for key, value in fields.items() if value is not None)
-    return f"[{_quoted(issuer.issuer)}] = {{{told}}}"
-
-
-def _quoted(text: str) -> str:
-    """A text of Lua: every byte by its number, so that none can end it."""
-    return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'
+    told = ", ".join(f"{key} = {quoted(value)}" for key, value in fields.items() if value is not None)
+    return f"[{quoted(issuer.issuer)}] = {{{told}}}"

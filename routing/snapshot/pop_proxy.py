@@ -14,6 +14,7 @@ from headrace.routing.snapshot import (
     rate_limits,
     refused_body,
     resources,
+    revocations,
     tracing,
 )
 from headrace.routing.snapshot.clusters import addresses, balancer_cluster, program_cluster
@@ -48,7 +49,7 @@ def pop_proxy_resources(world: World, options: Options, cache: GenerationalCache
             Resource.of(names.MANAGEMENT, addresses(names.MANAGEMENT, world.managers)),
             Resource.of(names.CONSOLE, addresses(names.CONSOLE, world.consoles)),
         ],
-        extension=[cache(_counters, _limited(world), world.pop_proxies)],
+        extension=[cache(_counters, _limited(world), world.pop_proxies), cache(revocations.revocations, world.revoked)],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
         listener=[cache(_listener, world.issuers, options)],
         routes=[_route_table(world, options, cache)],
@@ -96,6 +97,7 @@ def _listener(issuers: Issuers, options: Options) -> Resource:
         # Buffers the whole body before any of it is sent on, so that a slow client never holds a pod's capacity.
         extension(_BUFFER_FILTER, _BUFFER, {"max_request_bytes": options.body_bytes}),
         # After the body, so that a caller over HTTP/2 has sent it when it is refused.
+        revocations.revoked_filter(),
         access.access_filter(),
         *rate_limits.filters(),
         http_settings.router(),
@@ -141,7 +143,7 @@ def _route_table(world: World, options: Options, cache: GenerationalCache) -> Re
         "domains": ["*"],
         # The LoadBalancer has tried again what a front refused.
         "retry_policy": http_settings.retry_policy(options, of_fronts=False),
-        "request_headers_to_remove": [refused_body.CHECKED_HEADER],
+        "request_headers_to_remove": [refused_body.CHECKED_HEADER, revocations.TOKEN_HEADER],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         # Larger bodies are given on and not copied for a retry, which would need their size twice.
         "request_body_buffer_limit": options.large_body_bytes,

@@ -12,15 +12,8 @@ from typing import Any, Final
 
 from headrace.contract.limits import WINDOW_SECONDS, Limits
 from headrace.routing.snapshot.access import SUBJECT_HEADER
-from headrace.routing.snapshot.resources import (
-    ADS_SOURCE,
-    ENABLED,
-    Body,
-    Resource,
-    extension,
-    seconds,
-    typed,
-)
+from headrace.routing.snapshot.lua import script_filter
+from headrace.routing.snapshot.resources import ENABLED, Body, Resource, discovered_filter, seconds, typed
 from headrace.routing.snapshot.world import Endpoint
 
 FILTER: Final = "headrace.limits"
@@ -53,10 +46,8 @@ end
 
 def filters() -> list[Body]:
     """The filters, which run when it is known who calls which endpoint and that it may."""
-    script = {"default_source_code": {"inline_string": _TELL}}
-    tell = extension(_HEADERS_FILTER, "envoy.extensions.filters.http.lua.v3.Lua", script)
-    discovered = {"config_source": ADS_SOURCE, "type_urls": [f"type.googleapis.com/{_LOCAL}"]}
-    return [{**tell, "disabled": True}, {"name": FILTER, "config_discovery": discovered}]
+    tell = script_filter(_HEADERS_FILTER, _TELL)
+    return [{**tell, "disabled": True}, discovered_filter(FILTER, _LOCAL)]
 
 
 def counters(endpoints: Iterable[Endpoint], pop_proxies: int) -> Resource:

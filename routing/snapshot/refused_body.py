@@ -9,6 +9,7 @@ HTTP/1.1, and of gRPC, clients read an early answer and get one.
 from typing import Final
 
 from headrace.routing.snapshot import access, paths
+from headrace.routing.snapshot.lua import script_filter
 from headrace.routing.snapshot.options import Options
 from headrace.routing.snapshot.resources import Body, conditional, extension
 from headrace.routing.snapshot.world import Issuers
@@ -47,5 +48,4 @@ def filters(issuers: Issuers, options: Options) -> list[Body]:
 
 
 def _throw_away(name: str) -> Body:
-    source = {"default_source_code": {"inline_string": _THROW_AWAY}}
-    return extension(name, "envoy.extensions.filters.http.lua.v3.Lua", source)
+    return script_filter(name, _THROW_AWAY)

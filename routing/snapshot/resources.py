@@ -129,6 +129,12 @@ def conditional(http_filter: Body, predicate: Body) -> Body:
     return extension(http_filter["name"], "envoy.extensions.common.matching.v3.ExtensionWithMatcher", wrapped)
 
 
+def discovered_filter(name: str, type_name: str) -> Body:
+    """An HTTP filter whose configuration is a resource of its own (ECDS): a change of it ends no connection."""
+    discovered = {"config_source": ADS_SOURCE, "type_urls": [f"type.googleapis.com/{type_name}"]}
+    return {"name": name, "config_discovery": discovered}
+
+
 def direct_response(name: str, match: Body, status: int, filters: Body) -> Body:
     """A route that the proxy answers by itself, with the configuration of filters on it."""
     return {"name": name, "match": match, "direct_response": {"status": status}, "typed_per_filter_config": filters}

@@ -9,6 +9,7 @@ from headrace.contract import names
 from headrace.contract.codec import read
 from headrace.contract.declaration import Style
 from headrace.contract.model_endpoint import ModelEndpointSpec, ServedVersion
+from headrace.contract.revoked import NOTHING_REVOKED, Revoked
 from headrace.contract.rollout import steps_fault
 from headrace.contract.trusted_issuer import TrustedIssuer
 
@@ -85,6 +86,8 @@ class World:
     """Of the cluster's own issuer."""
     other_issuers: tuple[KnownIssuer, ...] = ()
     """Those beside it whose keys are known."""
+    revoked: Revoked = NOTHING_REVOKED
+    """Tokens and callers that are refused all the same."""
     endpoints: tuple[Endpoint, ...] = ()
     pods: Mapping[tuple[str, str], tuple[PodAddress, ...]] = field(default_factory=dict)
     """(endpoint, version) → its ready pods."""

@@ -103,6 +103,23 @@ def test_a_caller_is_told_of_the_endpoints_that_it_may_call(
     eventually(lambda: platform.ask(platform.model.request).status == 200)
 
 
+def test_a_lost_token_is_revoked_and_nobody_else_notices(platform: Platform) -> None:
+    lost = platform.kubectl("create", "token", "default", "-n", "default", "--audience", names.TOKEN_AUDIENCE).strip()
+    claims = json.loads(base64.urlsafe_b64decode(lost.split(".")[1] + "=="))
+    assert platform.ask(platform.model.request, token=lost).status == 200
+
+    settings = platform.settings([platform.endpoint])
+    platform.stack.up({**settings, "revoked": {"tokens": [claims["jti"]]}})
+    try:
+        eventually(lambda: platform.ask(platform.model.request, token=lost).status == 401)
+        told = platform.ask(platform.model.request, token=lost).json["message"]
+        assert told.startswith("Jwt is revoked; send 'Authorization: Bearer <token>' with a current token")
+        assert platform.ask(platform.model.request).status == 200
+    finally:
+        platform.stack.up(settings)
+    eventually(lambda: platform.ask(platform.model.request, token=lost).status == 200)
+
+
 def test_the_host_itself_serves_models_by_their_endpoints_names(platform: Platform) -> None:
     asked = f"/v2/models/{platform.description['endpoint']}"
 

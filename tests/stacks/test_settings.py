@@ -79,6 +79,12 @@ def test_a_stack_names_the_issuers_that_it_trusts() -> None:
     assert twice.startswith("token_issuers[1].issuer = 'https://login.corp.test' is that of token_issuers[0] too")
 
 
+def test_a_stack_names_what_it_revokes() -> None:
+    assert read(revoked={"tokens": ["6f1c"]}).platform["revoked"] == {"tokens": ["6f1c"]}
+    assert "revoked" not in read().platform
+    assert faults(revoked={"token": ["6f1c"]}) == ("revoked.token is unknown, must be one of subjects, tokens",)
+
+
 def test_nodes_are_asked_for_their_processors_where_they_pull_images_and_nobody_said() -> None:
     pushed = {"kind": "registry", "repository": "registry.example.com/models"}
 
