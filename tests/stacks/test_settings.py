@@ -79,6 +79,11 @@ def test_a_stack_names_the_issuers_that_it_trusts() -> None:
     assert twice.startswith("token_issuers[1].issuer = 'https://login.corp.test' is that of token_issuers[0] too")
 
 
+def test_http3_is_asked_for() -> None:
+    assert read(http3=True).platform["http3"] is True
+    assert "http3" not in read().platform
+
+
 def test_a_stack_names_what_it_revokes() -> None:
     assert read(revoked={"tokens": ["6f1c"]}).platform["revoked"] == {"tokens": ["6f1c"]}
     assert "revoked" not in read().platform
