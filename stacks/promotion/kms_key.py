@@ -97,24 +97,19 @@ class KmsKey:
         return bytes(answer["Signature"])
 
     def _asked(self, call: Any, **parameters: Any) -> dict[str, Any]:
-        from botocore.exceptions import (  # noqa: PLC0415 -- as in _client
-            BotoCoreError,
-            ClientError,
-            HTTPClientError,
-            NoCredentialsError,
-        )
+        from botocore import exceptions  # noqa: PLC0415 -- as in _client
 
         try:
             return dict(call(**parameters))
-        except ClientError as error:
+        except exceptions.ClientError as error:
             raise self._fault(error.response["Error"]["Code"], str(error)) from error
-        except NoCredentialsError as error:
+        except exceptions.NoCredentialsError as error:
             raise PermanentError(
                 f"{_SUBJECT}: {self} was asked without credentials of AWS; log in, or set AWS_PROFILE"
             ) from error
-        except HTTPClientError as error:
-            raise TemporaryError(f"{_SUBJECT}: {self} is not reached, KMS does not answer ({error})") from error
-        except BotoCoreError as error:
+        except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+            raise TemporaryError(f"{_SUBJECT}: {self} is not reached, KMS does not answer ({error}); run again") from error
+        except exceptions.BotoCoreError as error:
             raise PermanentError(f"{_SUBJECT}: {self} cannot be asked for ({error}); see `aws configure list`") from error
 
     def _fault(self, code: str, said: str) -> HeadraceError:

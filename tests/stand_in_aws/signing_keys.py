@@ -40,7 +40,8 @@ class SigningKeys:
         try:
             key = backend.describe_key(asked["KeyId"])
         except KeyError:
-            return self._moto(environ, start)  # which says that it does not exist
+            missing = {"__type": "NotFoundException", "message": f"{asked['KeyId']} is not found."}
+            return _answer(start, "400 Bad Request", missing)
         refusal = _STATES.get(key.key_state)
         if refusal is None and key.key_usage != "SIGN_VERIFY":
             is_public = target.endswith("GetPublicKey")
