@@ -3,7 +3,6 @@ from its publisher's releases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from headrace.images.architecture import Architecture
@@ -37,7 +36,7 @@ class ReleasedFile:
     """Address of the SHA-256 beside it: alone, or in lines with names."""
     executables: tuple[str, ...] = ()
     """What is taken out of an archive, by name; empty: the file is the executable."""
-    sha256: Mapping[Architecture, str] = MappingProxyType({})
+    sha256: Mapping[Architecture, str] = field(default_factory=dict, compare=False)
     """By architecture, where it is known beforehand; the file of checksums is then not asked for."""
 
 
