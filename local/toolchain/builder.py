@@ -1,4 +1,4 @@
-"""Brings the pinned programs into the cache, unless they are in it: downloaded where their publishers answer, else built.
+"""Brings the pinned programs into the cache, unless they are in it: downloads of their publishers, else builds.
 
 A build writes to a folder of its own, which is renamed when it is complete, under a lock: two builds at once, or a
 killed one, leave a complete program or none. The next build continues from Go's own build cache.

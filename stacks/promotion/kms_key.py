@@ -27,7 +27,7 @@ _PERMANENT: Final = {
     "InvalidKeyUsageException": f"does not sign, {_USAGE}",
     "UnsupportedOperationException": f"does not sign, {_USAGE}",
     "InvalidArnException": "is no ARN of a key, must be one; copy it from KMS",
-    "AccessDeniedException": "is closed to you, must be open to kms:GetPublicKey and kms:Sign; grant them to who deploys",
+    "AccessDeniedException": "is closed to you, must be open to kms:GetPublicKey and kms:Sign; grant these rights",
     "ExpiredTokenException": "was asked with credentials that have expired; log in again, as with `aws sso login`",
     "UnrecognizedClientException": "was asked with credentials that AWS does not know; see `aws configure list`",
     "InvalidSignatureException": "was asked with credentials that AWS does not know; see `aws configure list`",
@@ -108,9 +108,13 @@ class KmsKey:
                 f"{_SUBJECT}: {self} was asked without credentials of AWS; log in, or set AWS_PROFILE"
             ) from error
         except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-            raise TemporaryError(f"{_SUBJECT}: {self} is not reached, KMS does not answer ({error}); run again") from error
+            raise TemporaryError(
+                f"{_SUBJECT}: {self} is not reached, KMS does not answer ({error}); run again"
+            ) from error
         except exceptions.BotoCoreError as error:
-            raise PermanentError(f"{_SUBJECT}: {self} cannot be asked for ({error}); see `aws configure list`") from error
+            raise PermanentError(
+                f"{_SUBJECT}: {self} cannot be asked for ({error}); see `aws configure list`"
+            ) from error
 
     def _fault(self, code: str, said: str) -> HeadraceError:
         remedy = _PERMANENT.get(code)

@@ -55,7 +55,8 @@ TARGET: Final = Kind(
 
 
 def _create_group(props: Props) -> tuple[str, Props]:
-    _logs().create_log_group(logGroupName=props["name"], **given(props, kmsKeyId="kmsKeyId"), tags=props.get("tags") or {})
+    key = given(props, kmsKeyId="kmsKeyId")
+    _logs().create_log_group(logGroupName=props["name"], **key, tags=props.get("tags") or {})
     _retain(props["name"], {}, props)
     return props["name"], {"arn": f"arn:aws:logs:{region()}:123456789012:log-group:{props['name']}"}
 

@@ -112,9 +112,7 @@ class EksCluster(pulumi.ComponentResource):
             opts=owner.options(),
         )
         first = [joining, *addons_before_nodes(owner, cluster)]
-        nodes = node_group(
-            owner, cluster, network=network, nodes=args.get("nodes", {}), key=key, may=may, after=first
-        )
+        nodes = node_group(owner, cluster, network=network, nodes=args.get("nodes", {}), key=key, may=may, after=first)
         addons_on_nodes(owner, cluster, nodes)
         queue = interruption_queue(owner)
         karpenter_role(owner, cluster, may, queue)

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from rules.rule import ObjectRule, Resource, Settings
 
-_TYPES = frozenset(
-    ("aws:ecr/repository:Repository", "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate")
-)
+_TYPES = frozenset(("aws:ecr/repository:Repository", "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate"))
 _BY_KEY = frozenset(("KMS", "KMS_DSSE"))
 
 

@@ -126,9 +126,7 @@ def deleted(kms: Any) -> str:
     ],
     ids=["disabled", "about to be deleted", "unknown", "encrypts", "another curve", "RSA"],
 )
-def test_a_key_that_does_not_sign_is_named_with_its_remedy(
-    kms: Any, key: Callable[[Any], str], sentence: str
-) -> None:
+def test_a_key_that_does_not_sign_is_named_with_its_remedy(kms: Any, key: Callable[[Any], str], sentence: str) -> None:
     with pytest.raises(PermanentError, match="evidence key: the KMS key ") as raised:
         signed(attestation(), f"awskms:{key(kms)}?region={REGION}")
     assert sentence in str(raised.value)
@@ -167,7 +165,7 @@ def kms_that_answers(code: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("code", "kind", "sentence"),
     [
-        ("AccessDeniedException", PermanentError, "must be open to kms:GetPublicKey and kms:Sign; grant them"),
+        ("AccessDeniedException", PermanentError, "must be open to kms:GetPublicKey and kms:Sign; grant these"),
         ("ExpiredTokenException", PermanentError, "credentials that have expired; log in again"),
         ("UnrecognizedClientException", PermanentError, "credentials that AWS does not know"),
         ("ThrottlingException", TemporaryError, "cannot be used now, KMS answers ThrottlingException"),

@@ -109,7 +109,7 @@ def test_a_key_that_there_is_not_makes_no_stack(project: Path) -> None:
     settings = project / "Pulumi.prod.yaml"
     settings.write_text(settings.read_text().replace("headrace-prod", "misspelled"))
 
-    with pytest.raises(TemporaryError, match="stack prod cannot be made: .*misspelled"):
+    with pytest.raises(TemporaryError, match=r"stack prod cannot be made: .*misspelled"):
         Project(project).make("prod")
 
     assert "encryptionsalt" not in settings.read_text()
