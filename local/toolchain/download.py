@@ -65,8 +65,9 @@ def offers(program: Program, progress: Progress) -> list[Offer]:
     found = []
     for file in program.released:
         address, sums = (_placed(text, mirror) for text in (file.address, file.checksums))
-        digest = file.sha256.get(of_this_machine()) or _published(sums, address.rpartition("/")[2])
-        if digest is None:
+        pinned = file.sha256.get(of_this_machine())
+        digest = pinned if pinned else _published(sums, address.rpartition("/")[2])
+        if digest is None or not _answering(address):
             told = f"{program.name} {program.version}: {urlsplit(address).netloc} does not have it or does not answer"
             progress.note(f"{told}, so it is built")
             return []
@@ -117,10 +118,7 @@ def _placed(template: str, mirror: str) -> str:
 @cache
 def _published(address: str, name: str) -> str | None:
     """The SHA-256 of that name in the file of checksums; None where there is none, or its host does not answer."""
-    parts = urlsplit(address)
-    if _ANSWERING.get(parts.netloc) is None:
-        _ANSWERING[parts.netloc] = _answers(address)
-    if not _ANSWERING[parts.netloc]:
+    if not _answering(address):
         return None
     try:
         with urllib.request.urlopen(address, timeout=_STALLED_SECONDS) as answer:
@@ -132,6 +130,13 @@ def _published(address: str, name: str) -> str | None:
         if _DIGEST.fullmatch(digest) and of.strip().lstrip("*") in {"", name}:
             return digest.lower()
     return None
+
+
+def _answering(address: str) -> bool:
+    host = urlsplit(address).netloc
+    if host not in _ANSWERING:
+        _ANSWERING[host] = _answers(address)
+    return _ANSWERING[host]
 
 
 def _answers(address: str) -> bool:
@@ -154,7 +159,7 @@ def _answers(address: str) -> bool:
 
 
 def _download(offer: Offer, target: Path) -> None:
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(f"{target.name}.{os.getpid()}")  # of this process: another may want the same archive
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(offer.address, timeout=_STALLED_SECONDS) as answer, partial.open("wb") as file:
@@ -169,6 +174,8 @@ def _download(offer: Offer, target: Path) -> None:
                 f"{offer.host} why, or set {MIRROR_VARIABLE}=off to build it"
             )
         partial.rename(target)
+    except http.client.HTTPException as error:
+        raise OSError(f"{offer.address} ended early ({error!r})") from error
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
