@@ -49,7 +49,7 @@ TYPED = """
 import pulumi
 import pulumi_headrace as headrace
 
-delivery: headrace.ImageDeliveryArgsDict = {"kind": "registry", "repository": "registry.example.com/models"}
+delivery = headrace.ImageDeliveryArgs(kind="registry", repository="registry.example.com/models")
 platform = headrace.ServingPlatform("platform", host="models.example.com", image_delivery=delivery)
 fraud = headrace.ModelEndpoint("fraud", platform=platform.ref, model_uri="models:/fraud/7")
 pulumi.export("url", fraud.url)
@@ -129,7 +129,7 @@ def test_python_takes_the_program_and_names_what_is_wrong_with_others(site: Path
     programs = {
         "right.py": TYPED,
         "wrong_input.py": TYPED.replace("model_uri=", "model_name="),
-        "wrong_field.py": TYPED.replace('"repository":', '"registry":'),
+        "wrong_field.py": TYPED.replace("repository=", "registry="),
     }
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
@@ -141,12 +141,12 @@ def test_python_takes_the_program_and_names_what_is_wrong_with_others(site: Path
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    field, argument = sorted(line for line in done.stdout.splitlines() if ": error: " in line)
+    field, _, argument = sorted(line for line in done.stdout.splitlines() if ": error: " in line)
     assert (site / "pulumi_headrace" / "py.typed").is_file()
     assert field.startswith("wrong_field.py:")
-    assert 'Extra key "registry" for TypedDict "ImageDeliveryArgsDict"' in field
+    assert 'Unexpected keyword argument "registry" for "ImageDeliveryArgs"' in field
     assert argument.startswith("wrong_input.py:")
-    assert 'No overload variant of "ModelEndpoint" matches' in argument
+    assert 'Unexpected keyword argument "model_name" for overloaded function "ModelEndpoint"' in argument
 
 
 @pytest.mark.slow
