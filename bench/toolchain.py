@@ -15,7 +15,7 @@ from pathlib import Path
 from bench import report
 from headrace.local.paths import cache_directory
 from headrace.local.terminal_progress import Progress
-from headrace.local.toolchain import builder
+from headrace.local.toolchain import builder, download
 from headrace.local.toolchain.programs import DEPLOYER, KUBERNETES, KUBERNETES_VERSION, PULUMI_VERSION
 
 PROGRAMS = (*DEPLOYER, KUBERNETES)
@@ -51,6 +51,7 @@ def _cold_costs() -> list[dict[str, object]]:
     """Builds everything once, in the order in which a demo does."""
     folder = Path(tempfile.mkdtemp(dir=cache_directory(), prefix="bench-"))
     os.environ.update(HEADRACE_CACHE=str(folder), GOCACHE=str(folder / "packages"), GOMODCACHE=str(folder / "modules"))
+    os.environ[download.MIRROR_VARIABLE] = "off"
     try:
         progress = Progress("bench-toolchain", steps=len(PROGRAMS))
         for program in PROGRAMS:

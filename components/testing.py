@@ -57,6 +57,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "spec": {"clusterIPs": ["10.96.0.1"]},
         "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},
     },
+    "aws:index/getRegion:getRegion": {"region": "eu-west-1"},
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012", "arn": _DEPLOYER},
     "aws:iam/getSessionContext:getSessionContext": {"issuerArn": _DEPLOYER},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},

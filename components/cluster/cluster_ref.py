@@ -24,6 +24,8 @@ class ClusterRef(TypedDict):
     """EKS: name of the SQS queue in which AWS says that it takes a node back."""
     vpc: NotRequired[str]
     """EKS: id of the network."""
+    disk_key: NotRequired[str]
+    """EKS: ARN of the KMS key of the nodes' disks; absent, AWS' own key."""
     public_subnets: NotRequired[list[str]]
     """EKS: ids of the subnets of load balancers."""
     node_group: NotRequired[str]

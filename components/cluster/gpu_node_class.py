@@ -5,7 +5,10 @@ node offers its GPUs without a DaemonSet that would first have to be pulled.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
+
+import pulumi
 
 from headrace.components.cluster.gpu_shapes import Capacity, GpuShape
 from headrace.components.kubernetes.manifests import Labels, Manifest, kubernetes_object, metadata
@@ -55,11 +58,7 @@ def node_class(
             "httpTokens": "required",
             "httpPutResponseHopLimit": 1,  # pods are two hops away, so that no model takes the node's role
         },
-        "blockDeviceMappings": [
-            _disk("/dev/xvda", _SYSTEM_DISK),
-            # 500 MB/s: an engine's image of 10 GB is unpacked in seconds, not in a minute and a half.
-            _disk("/dev/xvdb", f"{disk_gib}Gi", throughput=500),
-        ],
+        "blockDeviceMappings": pulumi.Output.from_input(cluster.get("disk_key")).apply(partial(_disks, disk_gib)),
         "instanceStorePolicy": "RAID0",  # where the machine has local disks, they hold the images
         "tags": dict(tags),
     }
@@ -119,6 +118,15 @@ def _one_of(key: str, values: Sequence[str]) -> Manifest:
     return {"key": key, "operator": "In", "values": list(values)}
 
 
-def _disk(device: str, size: str, **more: int) -> Manifest:
+def _disks(disk_gib: int, key: str | None) -> list[Manifest]:
+    own = {"kmsKeyID": key} if key else {}
+    return [
+        _disk("/dev/xvda", _SYSTEM_DISK, **own),
+        # 500 MB/s: an engine's image of 10 GB is unpacked in seconds, not in a minute and a half.
+        _disk("/dev/xvdb", f"{disk_gib}Gi", throughput=500, **own),
+    ]
+
+
+def _disk(device: str, size: str, **more: Any) -> Manifest:
     ebs = {"volumeSize": size, "volumeType": "gp3", "encrypted": True, "deleteOnTermination": True, **more}
     return {"deviceName": device, "ebs": ebs}

@@ -86,6 +86,8 @@ class GpuNodePool(pulumi.ComponentResource):
         labels = manifests.standard_labels("gpu-node-pool", args.get("labels", {}))
         cluster = pulumi.Output.from_input(args["cluster"])
         known = {key: cluster[key] for key in ("name", "node_role", "node_security_group")}
+        # absent in the ref of a cluster that an older release made
+        known["disk_key"] = cluster.apply(lambda ref: ref.get("disk_key"))
         made = node_class(
             name,
             cluster=known,

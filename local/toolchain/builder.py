@@ -1,4 +1,4 @@
-"""Builds the pinned programs into the cache, unless they are in it.
+"""Brings the pinned programs into the cache, unless they are in it: downloads of their publishers, else builds.
 
 A build writes to a folder of its own, which is renamed when it is complete, under a lock: two builds at once, or a
 killed one, leave a complete program or none. The next build continues from Go's own build cache.
@@ -22,6 +22,7 @@ from headrace.images.go_compiler import PACKAGE as GO_PACKAGE
 from headrace.images.go_compiler import install_go, installed_go, own_go
 from headrace.local.paths import cache_directory
 from headrace.local.terminal_progress import Progress
+from headrace.local.toolchain import download
 from headrace.local.toolchain.programs import DEPLOYER, KUBERNETES, Program
 
 MODULES: Final = Path(__file__).resolve().parent
@@ -80,9 +81,10 @@ def deployer(progress: Progress) -> Path:
 
 
 def ensure(program: Program, progress: Progress) -> Path:
-    """The program's folder, built now when the cache does not have it.
+    """The program's folder, downloaded or built now when the cache does not have it.
 
-    Raises TemporaryError when the build fails (its log is named), PermanentError when Go cannot be had.
+    Raises TemporaryError when the build fails (its log is named), PermanentError when Go cannot be had, and for a
+    download that is not what its publisher released.
     """
     place = location(program)
     if place.exists():
@@ -90,18 +92,47 @@ def ensure(program: Program, progress: Progress) -> Path:
     with _locked(program.name):
         if place.exists():  # another process built it while this one waited
             return place
-        with progress.step(f"build {program.name} {program.version} from its Go module"), _whole(place) as partial:
-            _build(program, partial, log=place.with_name(f"{program.name}.log"))
+        with _whole(place) as partial:
+            packages = program.built_always if _downloaded(program, partial, progress) else program.packages
+            if packages:
+                with progress.step(f"build {_named(program, packages)} from its Go module"):
+                    _build(program, packages, partial, log=place.with_name(f"{program.name}.log"))
     return place
 
 
-def _build(program: Program, folder: Path, *, log: Path) -> None:
+def _named(program: Program, packages: Sequence[str]) -> str:
+    is_part = len(packages) < len(program.packages)
+    parts = f" ({', '.join(package.removeprefix('./') for package in packages)})" if is_part else ""
+    return f"{program.name} {program.version}{parts}"
+
+
+def _downloaded(program: Program, folder: Path, progress: Progress) -> bool:
+    """Whether the released files are in the folder now; where a download ends early, nothing is."""
+    offered = download.offers(program, progress)
+    if not offered:
+        return False
+    started = time.monotonic()
+    archives = cache_directory() / "toolchain" / "released"
+    try:
+        with progress.step(f"download {program.name} {program.version} from {offered[0].host}"):
+            download.fetch(offered, folder, archives)
+    except OSError as error:
+        progress.note(f"{program.name} {program.version}: {error}, so it is built")
+        for path in folder.iterdir():
+            path.unlink()
+        return False
+    cost = download.cost(program, offered, time.monotonic() - started)
+    (folder / "build.json").write_text(json.dumps(cost) + "\n")
+    return True
+
+
+def _build(program: Program, packages: Sequence[str], folder: Path, *, log: Path) -> None:
     go = go_command()
     values = " ".join(f"-X {value}" for value in program.linker_values)
     started, spent = time.monotonic(), _children_cpu_seconds()
     with log.open("w") as output:
         done = subprocess.run(
-            [go, "build", "-ldflags", f"-s -w {values}", "-o", f"{folder}/", *program.packages],
+            [go, "build", "-ldflags", f"-s -w {values}", "-o", f"{folder}/", *packages],
             cwd=MODULES / program.module,
             env={**os.environ, **_BUILD_SETTINGS},
             stdout=output,
@@ -113,6 +144,8 @@ def _build(program: Program, folder: Path, *, log: Path) -> None:
         raise TemporaryError(
             f"building {program.name} {program.version} failed: {tail}; the log is {log}; run again to go on from here"
         )
+    if len(packages) < len(program.packages):  # what else there is was downloaded, under each of its names
+        return
     for executable, names in program.links:
         for name in names:
             os.link(folder / executable, folder / name)

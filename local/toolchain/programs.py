@@ -1,7 +1,11 @@
-"""The programs that the embedded default runs, each pinned to one version and built from one small Go module."""
+"""The programs that the embedded default runs, each pinned to one version and built from one small Go module, or taken
+from its publisher's releases."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+from headrace.images.architecture import Architecture
 
 KUBERNETES_VERSION: Final = "v1.36.3"
 PULUMI_VERSION: Final = "v3.170.0"
@@ -23,6 +27,20 @@ class CopiedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleasedFile:
+    """A file that a program's publisher releases: an executable, or an archive with some."""
+
+    address: str
+    """With {arch}: amd64 or arm64, or {node_arch}: x64 or arm64."""
+    checksums: str
+    """Address of the SHA-256 beside it: alone, or in lines with names."""
+    executables: tuple[str, ...] = ()
+    """What is taken out of an archive, by name; empty: the file is the executable."""
+    sha256: Mapping[Architecture, str] = field(default_factory=dict, compare=False)
+    """By architecture, where it is known beforehand; the file of checksums is then not asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A set of executables built together because they share dependencies."""
 
@@ -37,12 +55,17 @@ class Program:
     links: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Executables that are called by several names: (executable, names)."""
     copied: tuple[CopiedFile, ...] = ()
+    released: tuple[ReleasedFile, ...] = field(default=(), repr=False)  # repr is part of the cache's key
+    """What can be downloaded in place of `packages`, but those in `built_always`, and of `copied`."""
+    built_always: tuple[str, ...] = field(default=(), repr=False)
+    """Packages that nobody releases as they are built here."""
 
 
 _KUBE_NAMES: Final = (
     "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl",
 )  # fmt: skip
 """The one executable is whichever of them it is called by."""
+_KUBERNETES_FILES: Final = f"https://dl.k8s.io/{KUBERNETES_VERSION}/bin/linux/{{arch}}"
 KUBERNETES: Final = Program(
     name="kubernetes",
     version=KUBERNETES_VERSION,
@@ -54,7 +77,26 @@ KUBERNETES: Final = Program(
         f"{_COMPONENT_VERSION}.gitMinor=36",
     ),
     links=(("kube", _KUBE_NAMES),),
+    released=tuple(
+        ReleasedFile(address=f"{_KUBERNETES_FILES}/{name}", checksums=f"{_KUBERNETES_FILES}/{name}.sha256")
+        for name in _KUBE_NAMES
+    ),
+    built_always=("./etcd", "./pause", "./coredns", "./kube-router"),
 )
+
+_PULUMI_FILES: Final = f"https://github.com/pulumi/pulumi/releases/download/{PULUMI_VERSION}"
+
+
+def _of_pulumi(*executables: str) -> tuple[ReleasedFile, ...]:
+    """Some of the executables of Pulumi's one archive."""
+    return (
+        ReleasedFile(
+            address=f"{_PULUMI_FILES}/pulumi-{PULUMI_VERSION}-linux-{{node_arch}}.tar.gz",
+            checksums=f"{_PULUMI_FILES}/pulumi-{PULUMI_VERSION.removeprefix('v')}-checksums.txt",
+            executables=executables,
+        ),
+    )
+
 
 PULUMI: Final = Program(
     name="pulumi",
@@ -62,6 +104,7 @@ PULUMI: Final = Program(
     module="pulumi",
     packages=("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
     linker_values=(f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI_VERSION}",),
+    released=_of_pulumi("pulumi"),
 )
 
 PULUMI_PYTHON: Final = Program(
@@ -74,6 +117,10 @@ PULUMI_PYTHON: Final = Program(
         CopiedFile(module="github.com/pulumi/pulumi/sdk/v3@v3.79.0", path="python/dist/pulumi-analyzer-policy-python"),
         CopiedFile(module="github.com/pulumi/pulumi/sdk/v3@v3.79.0", path="python/dist/pulumi-resource-pulumi-python"),
     ),
+    released=_of_pulumi(
+        *("pulumi-language-python", "pulumi-language-python-exec", "pulumi-analyzer-policy-python"),
+        "pulumi-resource-pulumi-python",
+    ),
 )
 
 PULUMI_KUBERNETES: Final = Program(
@@ -84,7 +131,8 @@ PULUMI_KUBERNETES: Final = Program(
     linker_values=(f"github.com/pulumi/pulumi-kubernetes/provider/v2/pkg/version.Version={PULUMI_KUBERNETES_VERSION}",),
 )
 """Built with the last client-go of its line, 0.17.17: with 0.17.0 the provider asks an API server for its groups five
-times a second, and every update waited three seconds for them. Releases of the provider since 4.0 ask 50 times."""
+times a second, and every update waited three seconds for them; so the released binary, which has that, is not taken.
+Releases of the provider since 4.0 ask 50 times."""
 
 KWOK: Final = Program(name="kwok", version=KWOK_VERSION, module="kwok", packages=("sigs.k8s.io/kwok/cmd/kwok",))
 """Plays nodes and pods for `python -m bench.autoscaler.scale`; nothing else builds it."""

@@ -1,4 +1,4 @@
-"""Envelope: an attestation signed, and one whose signature is checked. The signatures are securesystemslib's."""
+"""Envelope: an attestation signed, and one whose signature is checked, as securesystemslib has both."""
 
 import json
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib import exceptions
 from securesystemslib.dsse import Envelope
-from securesystemslib.signer import AWSSigner, CryptoSigner, GCPSigner, Signer, SSlibKey
+from securesystemslib.signer import CryptoSigner, GCPSigner, Signer, SSlibKey
 
 from headrace.contract.attestation import PAYLOAD_TYPE, Attestation
-from headrace.contract.errors import InputError, PermanentError
+from headrace.contract.errors import HeadraceError, InputError, PermanentError
+from headrace.stacks.promotion.kms_key import KmsKey
 
-_KMS: Final[dict[str, type[AWSSigner | GCPSigner]]] = {"awskms": AWSSigner, "gcpkms": GCPSigner}
-_SCHEMES: Final = "file:PATH of a private key in PEM, awskms:KEY_ID or gcpkms:NAME"
+_SCHEMES: Final = "file:PATH of a private key in PEM, awskms:KEY?region=REGION or gcpkms:NAME"
 
 
 class Unsigned(PermanentError):
@@ -50,8 +50,9 @@ def new_key() -> KeyPair:
 def signed(attestation: Attestation, key_uri: str) -> str:
     """The DSSE envelope of the attestation, as text, signed with the key of that URI.
 
-    Raises InputError where there is no such key. What a signature says is a matter of the key alone: Ed25519 signs the
-    same attestation with the same bytes each time.
+    Raises InputError where there is no such key, and for one of AWS KMS PermanentError where it may not be used and
+    TemporaryError where KMS cannot be asked now. Ed25519 signs the same attestation with the same bytes each time;
+    ECDSA, which KMS has, does not.
     """
     statement = json.dumps(attestation.statement(), sort_keys=True, separators=(",", ":"))
     envelope = Envelope(statement.encode(), PAYLOAD_TYPE, {})
@@ -104,9 +105,14 @@ def _key(key_uri: str) -> tuple[Signer, str]:
             private = load_pem_private_key(Path(place).read_bytes(), password=None)
             public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             return CryptoSigner(private), public.decode()
-        if scheme in _KMS:
-            uri, key = _KMS[scheme].import_(place)
+        if scheme == "awskms":
+            signer = KmsKey.of_uri(key_uri).signer()
+            return signer, signer.public_pem
+        if scheme == "gcpkms":
+            uri, key = GCPSigner.import_(place)
             return Signer.from_priv_key_uri(uri, key), str(key.keyval["public"])
-    except Exception as error:  # of files, of keys, and of each provider's own client
+    except HeadraceError:
+        raise
+    except Exception as error:  # of files, of keys, and of Google's own client
         raise InputError("evidence key", [f"{key_uri!r} cannot be used: {error}"]) from error
     raise InputError("evidence key", [f"{key_uri!r}, must be {_SCHEMES}"])

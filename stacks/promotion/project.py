@@ -37,10 +37,16 @@ class Project:
         return found.name
 
     def make(self, stack: str) -> None:
-        """Makes the stack where there is none yet, if the project has settings for it: a misspelled one has not."""
+        """Makes the stack where there is none yet, if the project has settings for it: a misspelled one has not.
+
+        Its secrets are encrypted as the settings say under `secretsprovider`, which `pulumi stack init` itself takes
+        out of them, and asks for a passphrase.
+        """
         project = yaml.safe_load((self._folder / "Pulumi.yaml").read_text("utf-8"))
         settings = self._folder / project.get("stackConfigDir", "") / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
         if settings.is_file():
+            given = yaml.safe_load(settings.read_text("utf-8")) or {}
+            self._workspace.secrets_provider = given.get("secretsprovider")
             try:
                 self._stacks[stack] = automation.Stack.create_or_select(stack, self._workspace)
             except automation.CommandError as error:

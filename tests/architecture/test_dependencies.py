@@ -22,6 +22,7 @@ RUN_WITH = {
     "deploy": ("__main__.py", "components", "images", "stacks", "local"),
     "aws": ("components",),
     "conda": ("images",),
+    "kms": ("stacks",),
     "cli": ("cli",),
     "control": ("contract", "kube", "routing", "autoscaler"),
     "tables": ("contract", "kube", "observability/tables", "observability/drift"),
@@ -42,6 +43,8 @@ NEVER_IMPORTED = {
 }
 ELSEWHERE = {
     "sklearn": "local/demo_model.py, with the extra demo",
+    "boto3": "stacks/promotion/kms_key.py, with the extra kms",
+    "botocore": "stacks/promotion/kms_key.py, with the extra kms",
     "rattler": "images/conda_environment.py, with the extra conda",
     "matplotlib": "cli/scaling_picture.py, with the extra plot; autoscaler/replay.py, which developers run",
     "pulumi_aws": "components/cluster/eks and components/cluster/gpu_node_pool.py, with the extra aws",

@@ -25,7 +25,6 @@ NO_TEST_OF_THEIR_NAME = {
     "cli/cluster_reader.py": "tests/cli/test_endpoint_status.py",
     "cli/doctor.py": "tests/e2e/test_command_line.py",
     "cli/init.py": "tests/cli/test_new_project.py",
-    "cli/keygen.py": "tests/e2e/test_promotion.py",
     "cli/options.py": "tests/cli/test_endpoint_status.py",
     "cli/promote.py": "tests/e2e/test_promotion.py",
     "cli/drift_picture.py": "tests/cli/test_drift_findings.py",

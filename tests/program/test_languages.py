@@ -45,6 +45,17 @@ print(json.dumps([found.exports["url"], found.named("fraud").inputs]))
 """
 
 
+TYPED = """
+import pulumi
+import pulumi_headrace as headrace
+
+delivery = headrace.ImageDeliveryArgs(kind="registry", repository="registry.example.com/models")
+platform = headrace.ServingPlatform("platform", host="models.example.com", image_delivery=delivery)
+fraud = headrace.ModelEndpoint("fraud", platform=platform.ref, model_uri="models:/fraud/7")
+pulumi.export("url", fraud.url)
+"""
+
+
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_the_page_shows_each_program_word_for_word(language: str) -> None:
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -102,13 +113,44 @@ def test_go_takes_the_program_and_names_what_is_wrong_with_another(tmp_path: Pat
     assert "unknown field ModelName in struct literal of type headrace.ModelEndpointArgs" in wrong.stderr
 
 
-@pytest.mark.slow
-def test_a_program_with_the_python_sdk_asks_for_the_same_resources(tmp_path: Path) -> None:
-    write_sdk(Language.PYTHON, tmp_path / "sdk", quiet())
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the SDK for Python, installed."""
+    folder = tmp_path_factory.mktemp("python")
+    write_sdk(Language.PYTHON, folder / "sdk", quiet())
+    install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--target", folder / "site"]
+    subprocess.run([*install, folder / "sdk"], check=True)
+    return folder / "site"
 
-    site = tmp_path / "site"
-    install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--target", site, tmp_path / "sdk"]
-    subprocess.run(install, check=True)
+
+@pytest.mark.slow
+def test_python_takes_the_program_and_names_what_is_wrong_with_others(site: Path, tmp_path: Path) -> None:
+    """By mypy, in its strictest mode; the SDK says by py.typed that it has types."""
+    programs = {
+        "right.py": TYPED,
+        "wrong_input.py": TYPED.replace("model_uri=", "model_name="),
+        "wrong_field.py": TYPED.replace("repository=", "registry="),
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+
+    check = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent", "--no-pretty"]
+    environment = {**os.environ, "MYPYPATH": str(site)}
+    done = subprocess.run(
+        [*check, f"--cache-dir={tmp_path / 'cache'}", *programs],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    field, _, argument = sorted(line for line in done.stdout.splitlines() if ": error: " in line)
+    assert (site / "pulumi_headrace" / "py.typed").is_file()
+    assert field.startswith("wrong_field.py:")
+    assert 'Unexpected keyword argument "registry" for "ImageDeliveryArgs"' in field
+    assert argument.startswith("wrong_input.py:")
+    assert 'Unexpected keyword argument "model_name" for overloaded function "ModelEndpoint"' in argument
+
+
+@pytest.mark.slow
+def test_a_program_with_the_python_sdk_asks_for_the_same_resources(site: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, "-W", "ignore", "-c", PYTHON]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

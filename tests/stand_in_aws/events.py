@@ -55,7 +55,8 @@ TARGET: Final = Kind(
 
 
 def _create_group(props: Props) -> tuple[str, Props]:
-    _logs().create_log_group(logGroupName=props["name"], tags=props.get("tags") or {})
+    key = given(props, kmsKeyId="kmsKeyId")
+    _logs().create_log_group(logGroupName=props["name"], **key, tags=props.get("tags") or {})
     _retain(props["name"], {}, props)
     return props["name"], {"arn": f"arn:aws:logs:{region()}:123456789012:log-group:{props['name']}"}
 
@@ -72,8 +73,8 @@ def _read_group(made: str, _: Props) -> Props | None:
 
 LOG_GROUP: Final = Kind(
     token="aws:cloudwatch/logGroup:LogGroup",
-    takes=words("name retentionInDays tags"),
-    replaces=words("name"),
+    takes=words("name retentionInDays kmsKeyId tags"),
+    replaces=words("name kmsKeyId"),  # AWS changes the key in place, which moto lacks
     named="name",
     create=_create_group,
     read=_read_group,

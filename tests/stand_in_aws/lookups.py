@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stand_in_aws.clients import client
+from stand_in_aws.clients import client, region
 from stand_in_aws.kind import Props
 
 
@@ -48,8 +48,13 @@ def _quota(args: Props) -> Props:
     return {"quotaCode": args["quotaCode"], "value": seen["Quota"]["Value"], "id": args["quotaCode"]}
 
 
+def _region(_: Props) -> Props:
+    return {"region": region(), "name": region(), "id": region()}
+
+
 LOOKUPS: Final[Mapping[str, Callable[[Props], Props]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
+    "aws:index/getRegion:getRegion": _region,
     "aws:iam/getSessionContext:getSessionContext": _session,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,

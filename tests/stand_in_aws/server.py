@@ -13,6 +13,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app  # type:
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from stand_in_aws.gaps import Gaps
+from stand_in_aws.signing_keys import SigningKeys
 
 
 class _Quiet(WSGIRequestHandler):
@@ -23,7 +24,7 @@ class _Quiet(WSGIRequestHandler):
 def main(arguments: list[str]) -> None:
     """Serves until standard input is closed, so that no server outlives who started it."""
     quotas = {code: float(value) for code, _, value in (argument.partition("=") for argument in arguments)}
-    app = Gaps(DomainDispatcherApplication(create_backend_app), quotas=quotas)
+    app = Gaps(SigningKeys(DomainDispatcherApplication(create_backend_app)), quotas=quotas)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_aws import get_caller_identity, iam
+from pulumi_aws import get_caller_identity, get_region, iam
 
 _REMEDIES: Final[Mapping[str, str]] = {
     "ExpiredToken": "the credentials of AWS have expired; log in again, for example with `aws sso login`",
@@ -29,6 +29,7 @@ class Account:
     id: str
     principal: str
     """ARN of the role or user; of a session its role, which alone an access entry can name."""
+    region: str
 
 
 def account(subject: str, component: pulumi.Resource) -> Account:
@@ -37,9 +38,10 @@ def account(subject: str, component: pulumi.Resource) -> Account:
     try:
         caller = get_caller_identity(opts=asked)
         session = iam.get_session_context(arn=caller.arn, opts=asked)
+        region = get_region(opts=asked).region
     except Exception as error:  # Pulumi raises its plainest kind for whatever a provider answers
         raise AccountError(f"{subject}: {remedy(str(error))}") from error
-    return Account(id=caller.account_id, principal=session.issuer_arn)
+    return Account(id=caller.account_id, principal=session.issuer_arn, region=region)
 
 
 def remedy(answer: str) -> str:

@@ -1,6 +1,6 @@
 """The control plane of an EKS cluster: its role, key, logs, the cluster itself, and who may enter it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pulumi_aws import cloudwatch, eks, kms
@@ -8,7 +8,7 @@ from pulumi_aws import cloudwatch, eks, kms
 from headrace.components.cluster.eks.account import Account
 from headrace.components.cluster.eks.network import NetworkRef
 from headrace.components.cluster.eks.owner import Owner
-from headrace.components.cluster.eks.roles import document, role
+from headrace.components.cluster.eks.roles import Statement, document, role
 
 LOG_TYPES: Final = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 """All there are: after an incident nobody can ask for those that were not kept."""
@@ -29,11 +29,12 @@ def control_plane(
     protected: bool,
 ) -> tuple[eks.Cluster, kms.Key]:
     """Makes it and returns the cluster, and the key of everything that the platform keeps."""
-    key = _key(owner, deployer.id, protected=protected)
+    key = _key(owner, deployer, protected=protected)
     group = cloudwatch.LogGroup(
         f"{owner.name}-logs",
         name=f"/aws/eks/{owner.name}/cluster",  # where EKS writes; made by EKS itself it would be kept for ever
         retention_in_days=log_days,
+        kms_key_id=key.arn,  # of the key with its policy, without which CloudWatch refuses it
         tags=owner.tagged("logs"),
         opts=owner.options(),
     )
@@ -69,26 +70,19 @@ def _interfaces(network: NetworkRef, public_access: Sequence[str]) -> eks.Cluste
     return interfaces
 
 
-def _key(owner: Owner, account: str, *, protected: bool) -> kms.Key:
+def _key(owner: Owner, deployer: Account, *, protected: bool) -> kms.Key:
     """One key, whose owner can take all of the platform's data away from everybody by disabling it.
 
-    Its policy leaves the rights to IAM, as the key that nobody can administer any more could not even be deleted.
+    Its policy leaves the rights to IAM, as the key that nobody can administer any more could not even be deleted; but
+    for two services of AWS that use it in no role of ours: CloudWatch for the logs of this cluster alone, and EC2 for
+    disks, where whoever of this account makes a node has the right by making it, as with AWS' own key for disks.
     """
     key = kms.Key(
         f"{owner.name}-key",
-        description=f"Secrets, buckets and images of the cluster {owner.name}",
+        description=f"Secrets, logs, disks, buckets and images of the cluster {owner.name}",
         enable_key_rotation=True,
         deletion_window_in_days=_KEY_WAIT_DAYS,
-        policy=document(
-            [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
-                    "Action": _KEY_ACTIONS,
-                    "Resource": "*",
-                }
-            ]
-        ),
+        policy=document(key_statements(cluster=owner.name, account=deployer.id, region=deployer.region)),
         tags=owner.tagged("key"),
         opts=owner.options(protected=protected),
     )
@@ -96,6 +90,35 @@ def _key(owner: Owner, account: str, *, protected: bool) -> kms.Key:
     return key
 
 
+def key_statements(*, cluster: str, account: str, region: str) -> list[Statement]:
+    """The policy's statements of the key of that cluster."""
+    group = f"arn:aws:logs:{region}:{account}:log-group:/aws/eks/{cluster}/cluster"
+    through_ec2 = {"kms:CallerAccount": account, "kms:ViaService": f"ec2.{region}.amazonaws.com"}
+
+    def allow(sid: str, principal: Mapping[str, str], actions: Sequence[str], **condition: object) -> Statement:
+        statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": list(actions), "Resource": "*"}
+        return {**statement, "Condition": condition} if condition else statement
+
+    return [
+        allow("Administration", {"AWS": f"arn:aws:iam::{account}:root"}, _KEY_ACTIONS),
+        allow(
+            "Logs",
+            {"Service": f"logs.{region}.amazonaws.com"},
+            _USE_ACTIONS,
+            ArnEquals={"kms:EncryptionContext:aws:logs:arn": group},
+        ),
+        allow("Disks", {"AWS": "*"}, _USE_ACTIONS, StringEquals=through_ec2),
+        allow(
+            "DisksOfNodes",
+            {"AWS": "*"},
+            ["kms:CreateGrant"],
+            StringEquals=through_ec2,
+            Bool={"kms:GrantIsForAWSResource": "true"},
+        ),
+    ]
+
+
+_USE_ACTIONS: Final = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
 _KEY_ACTIONS: Final = [
     *("kms:Create*", "kms:Describe*", "kms:Enable*", "kms:List*", "kms:Put*", "kms:Update*", "kms:Revoke*"),
     *("kms:Disable*", "kms:Get*", "kms:Delete*", "kms:TagResource", "kms:UntagResource", "kms:ScheduleKeyDeletion"),

@@ -112,7 +112,7 @@ class EksCluster(pulumi.ComponentResource):
             opts=owner.options(),
         )
         first = [joining, *addons_before_nodes(owner, cluster)]
-        nodes = node_group(owner, cluster, network=network, nodes=args.get("nodes", {}), may=may, after=first)
+        nodes = node_group(owner, cluster, network=network, nodes=args.get("nodes", {}), key=key, may=may, after=first)
         addons_on_nodes(owner, cluster, nodes)
         queue = interruption_queue(owner)
         karpenter_role(owner, cluster, may, queue)
@@ -133,6 +133,7 @@ class EksCluster(pulumi.ComponentResource):
             interruption_queue=queue.name,
             vpc=network["vpc_id"],
             public_subnets=network["public_subnets"],
+            disk_key=key.arn,
             node_group=nodes.resources[0].autoscaling_groups[0].name,
         ).apply(lambda known: cast(ClusterRef, known))
         self.register_outputs(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
-from pulumi_aws import ec2, eks, iam
+from pulumi_aws import ec2, eks, iam, kms
 
 from headrace.components.cluster.eks.network import NetworkRef
 from headrace.components.cluster.eks.owner import Owner
@@ -61,6 +61,7 @@ def node_group(
     *,
     network: NetworkRef,
     nodes: EksNodes,
+    key: kms.Key,
     may: iam.Role,
     after: list[pulumi.Resource],
 ) -> eks.NodeGroup:
@@ -75,6 +76,7 @@ def node_group(
                 "device_name": "/dev/xvda",
                 "ebs": {
                     "encrypted": "true",  # it holds models, and what swap and logs hold of requests
+                    "kms_key_id": key.arn,
                     "volume_size": int(nodes.get("disk_gib", _DEFAULT_DISK_GIB)),
                     "volume_type": "gp3",
                     "delete_on_termination": "true",

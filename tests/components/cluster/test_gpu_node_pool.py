@@ -63,7 +63,15 @@ def test_nodes_keep_their_role_from_pods_and_their_disks_are_encrypted() -> None
     assert spec["metadataOptions"]["httpTokens"] == "required"
     assert spec["metadataOptions"]["httpPutResponseHopLimit"] == 1
     assert all(disk["ebs"]["encrypted"] for disk in spec["blockDeviceMappings"])
+    assert not any("kmsKeyID" in disk["ebs"] for disk in spec["blockDeviceMappings"])
     assert spec["role"] == "shop-node"
+
+
+def test_disks_are_under_the_key_of_a_cluster_that_has_one() -> None:
+    recording = made(cluster={**CLUSTER, "disk_key": "arn:aws:kms:eu-west-1:123456789012:key/7"})
+
+    disks = recording.named("pool-node-class").inputs["spec"]["blockDeviceMappings"]
+    assert [disk["ebs"]["kmsKeyID"] for disk in disks] == ["arn:aws:kms:eu-west-1:123456789012:key/7"] * 2
 
 
 def test_time_slices_are_settings_of_the_system_and_count_in_the_bound() -> None:

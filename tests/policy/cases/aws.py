@@ -7,6 +7,7 @@ from judging import Case, aws
 from rules.aws import (
     buckets_closed,
     buckets_encrypted,
+    disk_keys,
     disks_encrypted,
     eks_access,
     eks_endpoint,
@@ -16,7 +17,9 @@ from rules.aws import (
     instance_metadata,
     keys_rotate,
     listeners,
+    logs_encrypted,
     repositories,
+    repositories_encrypted,
     security_groups,
     tags,
 )
@@ -76,6 +79,11 @@ def _listener(protocol: str, port: int, action: str = "forward") -> list[Resourc
     return [aws("lb/listener:Listener", protocol=protocol, port=port, defaultActions=[{"type": action}])]
 
 
+def _by(kind: str) -> dict[str, Any]:
+    return {"encryptionConfigurations": [{"encryptionType": kind}]}
+
+
+_TEMPLATE = "ecr/repositoryCreationTemplate:RepositoryCreationTemplate"
 _REPOSITORY = {"imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": {"scanOnPush": True}}
 _WORLD = ["0.0.0.0/0"]
 _API_ONLY = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
@@ -105,6 +113,11 @@ CASES = [
     Case(disks_encrypted.RULE, [*_disk(encrypted="true"), aws("ebs/volume:Volume", encrypted=True)]),
     Case(disks_encrypted.RULE, _disk(), "the disk /dev/xvda"),
     Case(disks_encrypted.RULE, [aws("ebs/volume:Volume")], "set encrypted to true"),
+    Case(disk_keys.RULE, [*_disk(kmsKeyId="k"), aws("ebs/volume:Volume", kmsKeyId="k")]),
+    Case(disk_keys.RULE, _disk(encrypted="true"), "the disk /dev/xvda of its nodes lies under a key of AWS"),
+    Case(disk_keys.RULE, [aws("ebs/volume:Volume", encrypted=True)], "set kmsKeyId"),
+    Case(logs_encrypted.RULE, [aws("cloudwatch/logGroup:LogGroup", kmsKeyId="k")]),
+    Case(logs_encrypted.RULE, [aws("cloudwatch/logGroup:LogGroup")], "its lines lie under a key of AWS"),
     Case(keys_rotate.RULE, [aws("kms/key:Key", enableKeyRotation=True, deletionWindowInDays=30)]),
     Case(keys_rotate.RULE, [aws("kms/key:Key", customerMasterKeySpec="RSA_4096")]),
     Case(keys_rotate.RULE, [aws("kms/key:Key")], "enableKeyRotation"),
@@ -112,6 +125,10 @@ CASES = [
     Case(repositories.RULE, [aws("ecr/repository:Repository", **_REPOSITORY)]),
     Case(repositories.RULE, [aws("ecr/repository:Repository")], "IMMUTABLE"),
     Case(repositories.RULE, [aws("ecr/repository:Repository", imageTagMutability="IMMUTABLE")], "scanOnPush"),
+    Case(repositories_encrypted.RULE, [aws("ecr/repository:Repository", **_by("KMS"))]),
+    Case(repositories_encrypted.RULE, [aws("ecr/repository:Repository", **_by("AES256"))], "under a key of AWS"),
+    Case(repositories_encrypted.RULE, [aws("ecr/repository:Repository")], "under a key of AWS"),
+    Case(repositories_encrypted.RULE, [aws(_TEMPLATE)], "under a key of AWS"),
     Case(iam_wildcards.RULE, _policy()),
     Case(iam_wildcards.RULE, _policy(Effect="Deny", Action="*")),
     Case(iam_wildcards.RULE, [aws("iam/policy:Policy", policy="not JSON")]),

@@ -11,6 +11,7 @@ from headrace.components.cluster.eks.eks_cluster import kubeconfig
 from headrace.components.kubernetes.checks import ArgsError
 from headrace.components.testing import Recording, Registered, record
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/7"
 NETWORK = {"vpc_id": "vpc-7", "private_subnets": ["subnet-1", "subnet-2"], "public_subnets": []}
 
 
@@ -89,6 +90,39 @@ def test_what_holds_data_is_under_a_key_of_ones_own_and_closed() -> None:
     assert {each.inputs["imageTagMutability"] for each in recording.of_kind("Repository")} == {"IMMUTABLE"}
     (key,) = recording.of_kind("Key")
     assert key.inputs["enableKeyRotation"] is True
+
+
+def test_one_key_is_that_of_secrets_logs_disks_buckets_and_images() -> None:
+    recording = record(lambda: EksCluster("shop"), answers={"aws:kms/key:Key": {"arn": KEY}})
+
+    assert cluster(recording).inputs["encryptionConfig"]["provider"]["keyArn"] == KEY
+    (group,) = recording.of_kind("LogGroup")
+    assert group.inputs["kmsKeyId"] == KEY
+    (template,) = recording.of_kind("LaunchTemplate")
+    assert [disk["ebs"]["kmsKeyId"] for disk in template.inputs["blockDeviceMappings"]] == [KEY]
+    images = [*recording.of_kind("Repository"), *recording.of_kind("RepositoryCreationTemplate")]
+    assert {each.inputs["encryptionConfigurations"][0]["kmsKey"] for each in images} == {KEY}
+    rules = [each.inputs["rules"][0] for each in recording.of_kind("BucketServerSideEncryptionConfiguration")]
+    assert {rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"] for rule in rules} == {KEY}
+    assert recording.outputs[recording.named("shop").urn]["ref"]["disk_key"] == KEY
+
+
+def test_the_key_lets_in_the_logs_of_this_cluster_and_disks_of_this_account() -> None:
+    """What AWS says itself of keys for CloudWatch, and of its own key for disks."""
+    policy = json.loads(made().of_kind("Key")[0].inputs["policy"])
+
+    statements = {each["Sid"]: each for each in policy["Statement"]}
+    logs = statements["Logs"]
+    assert logs["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"}
+    group = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/eks/shop/cluster"
+    assert logs["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": group}}
+    for sid in ("Disks", "DisksOfNodes"):
+        assert statements[sid]["Condition"]["StringEquals"] == {
+            "kms:CallerAccount": "123456789012",
+            "kms:ViaService": "ec2.eu-west-1.amazonaws.com",
+        }
+    assert statements["DisksOfNodes"]["Action"] == ["kms:CreateGrant"]
+    assert statements["DisksOfNodes"]["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
 
 
 def test_protection_off_lets_everything_go() -> None:
