@@ -1,6 +1,6 @@
 """Telemetry: how spans and logs travel, and the tables that they become.
 
-proxies, sidecars, models → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the user's. The
+proxies, sidecars, models, controllers → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the user's. The
 columns are those of Databricks' OpenTelemetry tables, in their order. What is VARIANT there is JSON text here: the
 protocol features that VARIANT needs are none that every reader of Delta tables has.
 """
@@ -13,6 +13,9 @@ LOGS_PATH: Final = "/v1/logs"
 """Of OTLP over HTTP, at the Collector and at the table writer."""
 ENV_COLLECTOR: Final = "HEADRACE_COLLECTOR"
 """Of sidecars and the control plane: host and port of the Collector. Absent: nothing is traced."""
+ENV_LOG_COLLECTOR: Final = "HEADRACE_LOG_COLLECTOR"
+"""Of controllers: host and port at which the Collector takes lines of the log, OTLP over HTTP. Absent: their lines are
+in their pods alone."""
 ENV_TELEMETRY_TABLES: Final = "HEADRACE_TELEMETRY_TABLES"
 """Of the table writer: the folder in which the tables SPANS and LOGS are. Absent: none are written."""
 ENDPOINT_ATTRIBUTE: Final = "headrace.endpoint"

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from headrace.contract import inference_table, log_line, metrics, names, telemetry
+from headrace.contract.log_receiver import LogReceiver
 from headrace.runtimes.pod import logs
 from headrace.runtimes.sidecar.carrier import Carrier
-from headrace.runtimes.sidecar.log_carrier import LogCarrier, LogReceiver
+from headrace.runtimes.sidecar.log_carrier import LogCarrier
 from headrace.runtimes.sidecar.span_sender import SpanSender
 from headrace.runtimes.sidecar.table_writer import TableWriter
 

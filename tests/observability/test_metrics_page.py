@@ -7,12 +7,13 @@ from prometheus_client import generate_latest
 
 from headrace.contract import metrics
 from headrace.contract.inference_table import Recording
+from headrace.contract.log_receiver import LogReceiver
 from headrace.observability.tables import writer_metrics
 from headrace.runtimes.http.admin import Admin
 from headrace.runtimes.http.answer_samples import AnswerSamples
 from headrace.runtimes.sidecar.__main__ import exposition, log_exposition
 from headrace.runtimes.sidecar.carrier import Carrier
-from headrace.runtimes.sidecar.log_carrier import LogCarrier, LogReceiver
+from headrace.runtimes.sidecar.log_carrier import LogCarrier
 from tests.runtimes.http import in_process
 
 EVERYWHERE = frozenset({metrics.ENDPOINT_METRIC_LABEL, metrics.VERSION_METRIC_LABEL})
