@@ -211,11 +211,12 @@ def collector(namespace: str, *, labels: Labels, backend_ports: Sequence[int] = 
     return _policy(names.COLLECTOR, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
-def of_sidecar() -> list[Manifest]:
-    """The rules by which a model pod's sidecar reaches the table writer, and that and the model the Collector, by their
-    addresses and without the cluster's DNS."""
+def of_sidecar(*, records: bool) -> list[Manifest]:
+    """The rules by which a model pod's sidecar reaches the table writer, where it `records`, and that and the model the
+    Collector, by their addresses and without the cluster's DNS."""
+    tables: Manifest = {"to": [_platform_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)}
     return [
-        {"to": [_platform_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
+        *([tables] if records else []),
         {"to": [_platform_pods(names.COLLECTOR)], "ports": tcp(names.OTLP_GRPC_PORT, names.OTLP_HTTP_PORT)},
     ]
 

@@ -10,7 +10,7 @@ from headrace.contract.errors import TemporaryError
 from headrace.contract.log_receiver import LogReceiver
 from headrace.runtimes.pod.log_outlet import Outlet
 from headrace.runtimes.records.spool import SpoolWriter
-from headrace.runtimes.sidecar.__main__ import log_exposition
+from headrace.runtimes.sidecar.__main__ import exposition
 from headrace.runtimes.sidecar.log_carrier import LogCarrier
 from tests.otlp_receiver import Receiver
 
@@ -50,7 +50,7 @@ def test_lines_are_sent_in_order_once_and_counted(receiver: Receiver, spool: Pat
     write(spool, "three")
     assert LogCarrier(spool, LogReceiver(receiver.address)).carry(), "a sidecar that was replaced goes on"
     assert receiver.bodies == ["one", "two", "three"]
-    told = log_exposition(carrier, {"HEADRACE_ENDPOINT": "fraud", "HEADRACE_VERSION": "v7"})
+    told = exposition({"HEADRACE_ENDPOINT": "fraud", "HEADRACE_VERSION": "v7"}, lines=carrier)
     assert 'headrace_log_lines_sent_total{endpoint="fraud",version="v7"} 2\n' in told
 
 
