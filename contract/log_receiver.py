@@ -8,7 +8,7 @@ from headrace.contract.errors import PermanentError, TemporaryError
 from headrace.contract.telemetry import LOGS_PATH
 
 BATCH_BYTES: Final = 512 * 1024
-"""Of lines in one request: a quarter of what the Collector takes by default, and three times in memory at its sender."""
+"""Of lines in one request: a quarter of what the Collector takes by default, and three times in its sender's memory."""
 BATCH_LINES: Final = 2000
 _PATIENCE_SECONDS: Final = 10.0
 _RETRYABLE: Final = (429, 502, 503, 504)

@@ -93,7 +93,7 @@ SPANS_SENT: Final = "headrace_spans_sent_total"
 SPANS_LOST: Final = "headrace_spans_lost_total"
 """Counter: spans that it did not take, or was not there to take."""
 
-# --- Lines of the log, of the front, of its sidecar on SIDECAR_PORT, and of controllers on CONTROL_HEALTH_PORT ----------
+# --- Lines of the log: of the front, of its sidecar on SIDECAR_PORT, of controllers on CONTROL_HEALTH_PORT -----------
 LOG_LINES: Final = "headrace_log_lines_total"
 """Counter: lines that the front's serving process wrote to the pod's log, those of the model among them."""
 LOG_LINES_DROPPED: Final = "headrace_log_lines_dropped_total"

@@ -1,8 +1,8 @@
 """Telemetry: how spans and logs travel, and the tables that they become.
 
-proxies, sidecars, models, controllers → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the user's. The
-columns are those of Databricks' OpenTelemetry tables, in their order. What is VARIANT there is JSON text here: the
-protocol features that VARIANT needs are none that every reader of Delta tables has.
+proxies, sidecars, models, controllers → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the
+user's. The columns are those of Databricks' OpenTelemetry tables, in their order. What is VARIANT there is JSON text
+here: the protocol features that VARIANT needs are none that every reader of Delta tables has.
 """
 
 from collections.abc import Mapping

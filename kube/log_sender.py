@@ -20,7 +20,7 @@ from headrace.contract.log_export import export
 from headrace.contract.log_receiver import BATCH_LINES, LogReceiver
 
 QUEUE_BYTES: Final = 1024 * 1024
-"""Of lines that wait, five thousand of 200 bytes: what a request of BATCH_LINES holds is less than the Collector takes."""
+"""Of lines that wait, five thousand of 200 bytes; the Collector takes many times as much in one request."""
 LINGER_SECONDS: Final = 0.5
 """For lines that come together to go together."""
 _FIRST_PAUSE_SECONDS: Final = 1.0

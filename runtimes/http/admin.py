@@ -53,9 +53,8 @@ class Admin:
         outlet: "Outlet | None" = None,
     ) -> None:
         """`of_engine`: an engine's own metrics, in the same format; None without an engine. `proof`: what was proven;
-        None while nobody has looked. `recorder`: what keeps records of requests; None: nothing does; `span_recorder`: what keeps what their
-        spans are made of, likewise.
-        `outlet`: what writes lines of the log; None: nothing counts them."""
+        None while nobody has looked. `recorder`: what keeps records of requests, `span_recorder`: what keeps what their
+        spans are made of; None: nothing does. `outlet`: what writes lines of the log; None: nothing counts them."""
         self._recorder, self._span_recorder, self._outlet = recorder, span_recorder, outlet
         self._served, self._usage, self._of_engine, self._proof = served, usage, of_engine, proof
         self._samples = samples

@@ -36,7 +36,7 @@ class Recorder:
     """Records of one front."""
 
     def __init__(self, recording: Recording, run_directory: Path, *, ring: str = RING_FILE) -> None:
-        """Takes up what a front before this one left in the file `ring`. OSError where there is no place for records."""
+        """Takes up what a front before this one left. OSError where there is no place. `ring`: a file's name."""
         self._fraction = recording.sampling_fraction
         run_directory.mkdir(parents=True, exist_ok=True)
         self.ring = Ring(run_directory / ring)

@@ -1,5 +1,4 @@
-"""SpanRecorder: has a thread write what spans are made of, of requests that have any, whether the endpoint has an inference
-table or not.
+"""SpanRecorder: has a thread write what spans are made of, for endpoints with an inference table and without one.
 
 It goes the way of records, in files of its own: neither what a table samples, nor a table writer that is away, costs a
 span. No body, no caller and no header but the trace's is kept.

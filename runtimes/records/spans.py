@@ -23,7 +23,7 @@ Span = dict[str, Any]
 
 
 def are_made(context: TraceContext | None, *, status: int, seconds: float) -> bool:
-    """Whether a request has spans of its pod: not where it came without a trace, or with one that is not sampled and was
+    """Whether a request has spans of its pod: not if it came without a trace, or with one that is not sampled and was
     answered well and in time. How a request ended is known here, and not to the proxy that sampled."""
     return context is not None and (context.is_sampled or status >= _FAILED or seconds > telemetry.SLOW_SECONDS)
 

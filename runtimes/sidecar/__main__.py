@@ -1,4 +1,4 @@
-"""`python -m headrace.runtimes sidecar`: carries records, lines and spans until SIGTERM, and then what is left of them."""
+"""`python -m headrace.runtimes sidecar`: carries records, lines and spans until SIGTERM, then what is left."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""SpanCarrier: makes spans of what the front left on the pod's disk, gives them to the Collector, and forgets it then."""
+"""SpanCarrier: makes spans of what the front left on the pod's disk, sends them to the Collector, and forgets it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
