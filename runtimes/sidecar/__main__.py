@@ -115,7 +115,9 @@ def main(environment: Mapping[str, str]) -> int:
     directory = Path(environment.get("HEADRACE_RECORDS_DIRECTORY", inference_table.RECORDS_DIRECTORY))
     directory.mkdir(parents=True, exist_ok=True)
     records = _records(directory, environment)
-    lines = spans = sender = None
+    lines: LogCarrier | None = None
+    spans: SpanCarrier | None = None
+    sender: SpanSender | None = None
     if address := environment.get(telemetry.ENV_COLLECTOR, ""):
         lines = LogCarrier(_folder(directory, log_line.SPOOL_DIRECTORY), LogReceiver(address))
         sender = SpanSender(
