@@ -21,8 +21,9 @@ from headrace.autoscaler.loop import Loop
 from headrace.autoscaler.reconcile import Reconciler
 from headrace.autoscaler.settings import Settings
 from headrace.autoscaler.status_writer import StatusWriter
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError, InputError
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.kube.lease import Elector, ServerLeases
@@ -93,7 +94,7 @@ def main() -> int:
             replay_file(arguments)
             return 0
         settings = Settings.from_environment(os.environ)
-        log_line.configure(names.AUTOSCALER, level=settings.log_level)
+        log_sender.configure(names.AUTOSCALER, os.environ, level=settings.log_level)
         control(settings)
     except (HeadraceError, OSError) as error:
         print(f"headrace autoscaler: {error}", file=sys.stderr)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from headrace.cli.log_lines import LogLine
+from headrace.cli.log_lines import COMPONENTS, LogLine
 from headrace.contract import log_line, names
 from headrace.contract.errors import InputError, PermanentError, TemporaryError
 from headrace.contract.telemetry import (
@@ -64,9 +64,11 @@ def read(uri: str, endpoint: str, *, seconds: int, options: Mapping[str, str]) -
         raise InputError("headrace logs", [f"ENDPOINT = {endpoint!r}, must be the name of an endpoint"])
     since = datetime.now(UTC) - timedelta(seconds=seconds)
     named, recent = f'%"{ENDPOINT_ATTRIBUTE}":"{endpoint}"%', f"time >= timestamp '{since.isoformat()}'"
+    controllers = ", ".join(f"'{name}'" for name in COMPONENTS["controller"])
     sql = (
         f"select {_COLUMNS} from logs where date >= date '{since:%Y-%m-%d}' and {recent} "
-        f"and (attributes like '{named}' or resource['attributes'] like '{named}') order by time desc limit {ROWS_MOST}"
+        f"and (attributes like '{named}' or resource['attributes'] like '{named}' "
+        f"or (service_name in ({controllers}) and body like '%{endpoint}%')) order by time desc limit {ROWS_MOST}"
     )
     try:
         found = QueryBuilder().register("logs", DeltaTable(uri, storage_options=dict(options) or None))
@@ -77,7 +79,7 @@ def read(uri: str, endpoint: str, *, seconds: int, options: Mapping[str, str]) -
         raise TemporaryError(f"{uri} cannot be read: {' '.join(str(error).split())[:500]}") from error
     columns = {name: rows[name].to_pylist() for name in rows.column_names}
     lines = [_line(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
-    return sorted(lines, key=lambda line: line.time)
+    return sorted((line for line in lines if line.tells_of(endpoint)), key=lambda line: line.time)
 
 
 def _line(row: Mapping[str, Any]) -> LogLine:

@@ -86,20 +86,22 @@ RECORDS_TOO_LARGE: Final = "headrace_records_too_large_total"
 """Counter: rows that are in the table without their request or answer, which was too long."""
 RECORDS_PENDING: Final = "headrace_records_pending"
 """Gauge: records on the pod's disk that are not known to be in the table."""
+SPAN_REQUESTS_DROPPED: Final = "headrace_span_requests_dropped_total"
+"""Counter: requests whose spans are lost in the pod, by `reason`, as RECORDS_DROPPED has them."""
 SPANS_SENT: Final = "headrace_spans_sent_total"
 """Counter: spans of requests that the Collector has taken."""
 SPANS_LOST: Final = "headrace_spans_lost_total"
 """Counter: spans that it did not take, or was not there to take."""
 
-# --- Lines of the log, of the front, and of its sidecar on SIDECAR_PORT -----------------------------------------------
+# --- Lines of the log: of the front, of its sidecar on SIDECAR_PORT, of controllers on CONTROL_HEALTH_PORT -----------
 LOG_LINES: Final = "headrace_log_lines_total"
 """Counter: lines that the front's serving process wrote to the pod's log, those of the model among them."""
 LOG_LINES_DROPPED: Final = "headrace_log_lines_dropped_total"
-"""Counter: lines that are lost, by `reason`; the front and the sidecar have reasons of their own."""
+"""Counter: lines that are lost, by `reason`; the front, the sidecar and controllers have reasons of their own."""
 LOG_LINES_SENT: Final = "headrace_log_lines_sent_total"
-"""Counter: lines that the sidecar has sent on."""
+"""Counter: lines that the sidecar, or the controller, has sent on."""
 LOG_LINES_PENDING: Final = "headrace_log_lines_pending"
-"""Gauge: lines on the pod's disk that the sidecar has not sent on."""
+"""Gauge: lines on the pod's disk that the sidecar has not sent on; of a controller, lines in its memory."""
 
 # --- Control of the front, on FRONT_ADMIN_PORT -------------------------------------------------------------------
 METRICS_PATH: Final = "/metrics"

@@ -1,8 +1,8 @@
 """Telemetry: how spans and logs travel, and the tables that they become.
 
-proxies, sidecars, models → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the user's. The
-columns are those of Databricks' OpenTelemetry tables, in their order. What is VARIANT there is JSON text here: the
-protocol features that VARIANT needs are none that every reader of Delta tables has.
+proxies, sidecars, models, controllers → OTLP → Collector → OTLP → table writer → Delta tables; and to backends of the
+user's. The columns are those of Databricks' OpenTelemetry tables, in their order. What is VARIANT there is JSON text
+here: the protocol features that VARIANT needs are none that every reader of Delta tables has.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ SPANS_PATH: Final = "/v1/traces"
 LOGS_PATH: Final = "/v1/logs"
 """Of OTLP over HTTP, at the Collector and at the table writer."""
 ENV_COLLECTOR: Final = "HEADRACE_COLLECTOR"
-"""Of sidecars and the control plane: host and port of the Collector. Absent: nothing is traced."""
+"""Of sidecars, models and the control plane: host and port of the Collector. Absent: nothing is traced."""
+ENV_LOG_COLLECTOR: Final = "HEADRACE_LOG_COLLECTOR"
+"""Of controllers: host and port at which the Collector takes lines of the log, OTLP over HTTP. Absent: their lines are
+in their pods alone."""
 ENV_TELEMETRY_TABLES: Final = "HEADRACE_TELEMETRY_TABLES"
 """Of the table writer: the folder in which the tables SPANS and LOGS are. Absent: none are written."""
 ENDPOINT_ATTRIBUTE: Final = "headrace.endpoint"
@@ -22,6 +25,11 @@ REQUEST_ID_ATTRIBUTE: Final = "headrace.request_id"
 POD_ATTRIBUTE: Final = "k8s.pod.name"
 SEVERITY_ATTRIBUTE: Final = "headrace.severity"
 """Of a proxy's lines: Envoy gives a record of OTLP no severity."""
+SPAN_SPOOL_DIRECTORY: Final = "/var/lib/headrace/records/spans"
+"""In a pod with a sidecar: what spans are made of, written by the front and deleted by the sidecar. It holds times and
+ids of requests, and no body and no caller."""
+ENV_SPAN_SPOOL: Final = "HEADRACE_SPAN_SPOOL"
+"""Of a front: the folder of what spans are made of; empty or absent: it makes none."""
 FORCE_HEADER: Final = "x-client-trace-id"
 """Envoy's: a request that has it, whatever its value, is sampled."""
 SLOW_SECONDS: Final = 1.0

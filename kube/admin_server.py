@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from headrace.contract import metrics
+from headrace.kube import log_sender
 
 ProbeResult = tuple[bool, str]
 """Whether a probe succeeds, and why, as one line."""
@@ -43,7 +44,8 @@ class AdminServer:
 
         def respond(path: str) -> Response:
             if path == metrics.METRICS_PATH:
-                return Response(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+                told = generate_latest(registry) + generate_latest(log_sender.registry)
+                return Response(200, told, CONTENT_TYPE_LATEST)
             if path in probes:
                 success, why = probes[path]()
                 return Response(200 if success else 503, f"{why}\n".encode())

@@ -8,10 +8,11 @@ from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
+from headrace.components.endpoint.endpoint_telemetry import telemetry_variables
 from headrace.components.endpoint.model_pod import PodNeeds
 from headrace.components.kubernetes import checks, pods
 from headrace.components.kubernetes.manifests import Manifest
-from headrace.contract import inference_table, log_line, names
+from headrace.contract import inference_table, names
 from headrace.contract.codec import read
 from headrace.contract.inference_table import InferenceTable, Recording
 from headrace.contract.telemetry import ENV_COLLECTOR
@@ -112,23 +113,11 @@ def writer_of(platform: pulumi.Output[Any], *, endpoint: str) -> pulumi.Output[s
     return platform.apply(lambda known: known.get("table_writer")).apply(required)
 
 
-def log_spool_of(platform: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """Folder of lines that are sent on; empty where the platform has no Collector that takes them."""
-    return platform.apply(lambda known: log_line.SPOOL_DIRECTORY if known.get("collector") else "")
-
-
-def collector_of(platform: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """Address and port of the platform's Collector; empty where it has none."""
-    return platform.apply(lambda known: str(known.get("collector") or ""))
-
-
 def parts(
     table: InferenceTable, *, endpoint: str, version: str, image: pulumi.Input[str], writer: pulumi.Input[str],
-    log_spool: pulumi.Input[str] = "",
     collector: pulumi.Input[str] = "",
 ) -> RecordingParts:  # fmt: skip
-    """What a pod needs to record. `writer`: address and port of the platform's table writer; `log_spool`: folder of
-    lines that the sidecar sends on, empty where it sends none; `collector`: address and port of the platform's
+    """What a pod needs to record. `writer`: address and port of the platform's table writer; `collector`: those of its
     Collector, or empty."""
     recording = Recording(sampling_fraction=table.sampling_fraction, redact=table.redact)
     mount = {"name": "records", "mountPath": inference_table.RECORDS_DIRECTORY}
@@ -155,8 +144,7 @@ def parts(
     return RecordingParts(
         variables={
             inference_table.ENV_RECORDING: json.dumps(recording.to_json(), sort_keys=True),
-            log_line.ENV_LOG_SPOOL: log_spool,
-            ENV_COLLECTOR: collector,
+            **telemetry_variables(collector),
         },
         mount=mount,
         volumes=(

@@ -21,6 +21,7 @@ from headrace.components.endpoint import (
     endpoint_environment,
     endpoint_recording,
     endpoint_rollout,
+    endpoint_telemetry,
     endpoint_volumes,
     model_demands,
     model_source,
@@ -177,12 +178,16 @@ class ModelEndpoint(pulumi.ComponentResource):
         needs, image = pod_needs.on(version.image.architectures, shared), version.image
         if image.weights is not None:
             needs = pod_needs.with_weights(needs, image.weights, version.allotment, copying, endpoint=name)
-        if spec.endpoint.inference_table is not None:
+        collector = endpoint_telemetry.collector_of(platform)
+        if spec.endpoint.inference_table is None:
+            needs = endpoint_telemetry.with_telemetry(
+                needs, endpoint=name, version=version.name, image=image.image, collector=collector
+            )
+        else:
             recording = endpoint_recording.parts(
                 spec.endpoint.inference_table, endpoint=name, version=version.name, image=image.image,
                 writer=endpoint_recording.writer_of(platform, endpoint=name),
-                log_spool=endpoint_recording.log_spool_of(platform),
-                collector=endpoint_recording.collector_of(platform),
+                collector=collector,
             )  # fmt: skip
             needs = endpoint_recording.with_recording(needs, recording)
         return needs
@@ -314,7 +319,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             labels=labels,
             egress=[
                 *endpoint_egress.rules_of_policy(egress),
-                *(network_policies.of_sidecar() if spec.endpoint.inference_table is not None else []),
+                *network_policies.of_sidecar(records=spec.endpoint.inference_table is not None),
             ],
             resolves_names=resolves_names and not by_name,  # Cilium must read the answers to names that it allows
         )

@@ -55,6 +55,41 @@ class PodNeeds:
     """Init containers that run beside the model's."""
     spec: Manifest = field(default_factory=dict)
     """Other fields of the pod's spec."""
+    telemetry: "TelemetryParts | None" = None
+    """What sends spans and lines on, of a pod that has no other sidecar for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetryParts:
+    """What a pod has where its platform has a Collector, and has not elsewhere."""
+
+    collector: pulumi.Output[str]
+    """Address and port of the Collector; empty where there is none."""
+    sidecar: Manifest
+    mount: Manifest
+    """Of the model's container."""
+    volume: Manifest
+
+    def joined(self, pod: Manifest) -> Manifest:
+        """The pod template with these parts, where there is a Collector."""
+        spec = pod["spec"]
+        [container] = spec["containers"]
+        mounts = self._and(container["volumeMounts"], self.mount)
+        return {
+            **pod,
+            "spec": {
+                **spec,
+                "initContainers": self._and(spec.get("initContainers", ()), self.sidecar),
+                "containers": [{**container, "volumeMounts": mounts}],
+                "volumes": self._and(spec["volumes"], self.volume),
+            },
+        }
+
+    def _and(self, given: Sequence[Manifest], more: Manifest) -> pulumi.Output[list[Manifest]]:
+        def found(collector: str) -> pulumi.Output[list[Manifest]]:
+            return pulumi.Output.from_input([*given, *([more] if collector else [])])
+
+        return self.collector.apply(found)
 
 
 def model_pod(
@@ -112,7 +147,7 @@ def model_pod(
         mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
     if mounts:
         container["volumeMounts"] = mounts
-    return pods.template(
+    made = pods.template(
         ACCOUNT,
         container,
         labels={**labels, **needs.labels},
@@ -123,6 +158,7 @@ def model_pod(
         terminationGracePeriodSeconds=grace_seconds(timeout_seconds),
         **spec,
     )
+    return made if needs.telemetry is None else needs.telemetry.joined(made)
 
 
 def grace_seconds(timeout_seconds: float) -> int:

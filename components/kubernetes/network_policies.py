@@ -79,7 +79,7 @@ def control_plane(
     ]
     proofs: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
     issuers: list[Manifest] = [{"ports": tcp(*issuer_ports)}] if issuer_ports else []
-    egress = _with_api_server(api_server, proofs, *issuers, _name_resolution())
+    egress = _of_controller(api_server, proofs, *issuers)
     return _policy(names.ROUTING, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -91,7 +91,7 @@ def management(namespace: str, *, labels: Labels, api_server: pulumi.Input[Seque
     ]
     balancers: Manifest = {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)}
     pods: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
-    egress = _with_api_server(api_server, balancers, pods, _name_resolution())
+    egress = _of_controller(api_server, balancers, pods)
     return _policy(names.MANAGEMENT, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -102,7 +102,7 @@ def activator(namespace: str, *, labels: Labels, api_server: pulumi.Input[Sequen
         {"from": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.ACTIVATOR_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
-    egress = _with_api_server(api_server, _name_resolution())
+    egress = _of_controller(api_server)
     return _policy(names.ACTIVATOR, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -120,13 +120,12 @@ def autoscaler(
     the user's and anywhere.
     """
     ingress = [{"from": [_pods(PROMETHEUS)], "ports": tcp(names.CONTROL_HEALTH_PORT)}]
-    egress = _with_api_server(
+    egress = _of_controller(
         api_server,
         *_load_sources(),
         {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
         {"to": [_pods(names.ACTIVATOR)], "ports": tcp(names.CONTROL_HEALTH_PORT)},
         *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
-        _name_resolution(),
     )
     return _policy(names.AUTOSCALER, namespace, labels=labels, ingress=ingress, egress=egress)
 
@@ -136,7 +135,7 @@ def rollout_controller(namespace: str, *, labels: Labels, api_server: pulumi.Inp
     ports = tcp(names.LOAD_BALANCER_PORT, names.ENVOY_STATS_PORT)
     balancers: Manifest = {"to": [_pods(names.LOAD_BALANCER)], "ports": ports}
     answers: Manifest = {"to": [_model_pods()], "ports": tcp(names.FRONT_ADMIN_PORT)}
-    egress = _with_api_server(api_server, balancers, answers, _name_resolution())
+    egress = _of_controller(api_server, balancers, answers)
     ingress = [_metrics_readers(names.CONTROL_HEALTH_PORT)]
     return _policy(names.ROLLOUT, namespace, labels=labels, ingress=ingress, egress=egress)
 
@@ -170,7 +169,7 @@ def tables(
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
     stores: list[Manifest] = [{"ports": tcp(*store_ports)}] if store_ports else []
-    egress = _with_api_server(api_server, *stores, _name_resolution())
+    egress = _of_controller(api_server, *stores)
     return _policy(names.TABLES, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
@@ -187,13 +186,12 @@ def console(
         {"from": [_pods(names.POP_PROXY)], "ports": tcp(names.CONSOLE_PORT)},
         _metrics_readers(names.CONTROL_HEALTH_PORT),
     ]
-    egress = _with_api_server(
+    egress = _of_controller(
         api_server,
         {"to": [_pods(names.POP_PROXY)], "ports": tcp(names.POP_PORT)},
         {"to": [_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
         {"to": [_pods(PROMETHEUS)], "ports": tcp(PROMETHEUS_PORT)},
         *([] if prometheus_port is None else [{"ports": tcp(prometheus_port)}]),
-        _name_resolution(),
     )
     return _policy(names.CONSOLE, namespace, labels=labels, ingress=ingress, egress=egress)
 
@@ -214,11 +212,12 @@ def collector(namespace: str, *, labels: Labels, backend_ports: Sequence[int] = 
     return _policy(names.COLLECTOR, namespace, labels=labels, ingress=ingress, egress=egress)
 
 
-def of_sidecar() -> list[Manifest]:
-    """The rules by which a model pod's sidecar reaches the table writer, and that and the model the Collector, by their
-    addresses and without the cluster's DNS."""
+def of_sidecar(*, records: bool) -> list[Manifest]:
+    """The rules by which a model pod's sidecar reaches the table writer, where it `records`, and that and the model the
+    Collector, by their addresses and without the cluster's DNS."""
+    tables: Manifest = {"to": [_platform_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)}
     return [
-        {"to": [_platform_pods(names.TABLES)], "ports": tcp(names.TABLES_PORT)},
+        *([tables] if records else []),
         {"to": [_platform_pods(names.COLLECTOR)], "ports": tcp(names.OTLP_GRPC_PORT, names.OTLP_HTTP_PORT)},
     ]
 
@@ -261,11 +260,13 @@ def to_blocks(blocks: Sequence[str], *ports: int) -> Manifest:
     return {"to": sorted(peers, key=str), "ports": tcp(*ports)}
 
 
-def _with_api_server(api_server: pulumi.Input[Sequence[Manifest]], *rules: Manifest) -> pulumi.Input[list[Manifest]]:
+def _of_controller(api_server: pulumi.Input[Sequence[Manifest]], *rules: Manifest) -> pulumi.Input[list[Manifest]]:
+    """All that a controller opens: these, and the Collector for its lines, found by name."""
+    opened = [*rules, _to_collector(names.OTLP_HTTP_PORT), _name_resolution()]
     if isinstance(api_server, Sequence):
-        return [*api_server, *rules]
+        return [*api_server, *opened]
     known: pulumi.Output[Sequence[Manifest]] = pulumi.Output.from_input(api_server)
-    return known.apply(lambda found: [*found, *rules])
+    return known.apply(lambda found: [*found, *opened])
 
 
 def _policy(
@@ -324,8 +325,8 @@ def _load_sources() -> list[Manifest]:
     ]
 
 
-def _to_collector() -> Manifest:
-    return {"to": [_pods(names.COLLECTOR)], "ports": tcp(names.OTLP_GRPC_PORT)}
+def _to_collector(port: int = names.OTLP_GRPC_PORT) -> Manifest:
+    return {"to": [_pods(names.COLLECTOR)], "ports": tcp(port)}
 
 
 def _metrics_readers(port: int) -> Manifest:

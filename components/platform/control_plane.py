@@ -56,6 +56,8 @@ class ControlPlaneArgs(TypedDict):
     api_server_addresses: NotRequired[list[str]]
     """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
     Absent: its addresses at the time of the update."""
+    log_collector: NotRequired[str]
+    """Host and port of a Collector that takes lines of the log, OTLP over HTTP. Absent: they are in the pods alone."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
     collector: NotRequired[str]

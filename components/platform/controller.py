@@ -15,6 +15,7 @@ from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.controller_pod import controller_pod
 from headrace.components.platform.platform_program import address, platform_program
 from headrace.contract import names
+from headrace.contract.telemetry import ENV_LOG_COLLECTOR
 
 READ: Final = ["get", "list", "watch"]
 """The verbs of who keeps a copy of a kind."""
@@ -34,6 +35,8 @@ class ControllerArgs(TypedDict):
     api_server_addresses: NotRequired[list[str]]
     """Address blocks in which the API server listens, for example ["10.0.0.0/24"]: on managed clusters that move it.
     Absent: its addresses at the time of the update."""
+    log_collector: NotRequired[str]
+    """Host and port of a Collector that takes lines of the log, OTLP over HTTP. Absent: they are in the pods alone."""
     labels: NotRequired[dict[str, str]]
     """Put on every object beside our own labels."""
 
@@ -99,10 +102,11 @@ class Controller:
         labels = manifests.standard_labels(self.program, args.get("labels", {}))
         bound = [self._granted(grant, name, labels=labels, parent=component) for grant in self.grants]
         way = api_server.api_server_rules(name, child, args.get("api_server_addresses", ()))
+        logs = {ENV_LOG_COLLECTOR: args["log_collector"]} if "log_collector" in args else {}
         ports = {} if self.port == names.CONTROL_HEALTH_PORT else {self.port_name: self.port}
         pod = controller_pod(
             self.program, module=self.module, image=args["image"], labels=labels, ports=ports,
-            environment=environment, volumes=volumes, memory=memory,
+            environment={**(environment or {}), **logs}, volumes=volumes, memory=memory,
         )  # fmt: skip
         return platform_program(
             self.program,

@@ -170,15 +170,16 @@ class ServingPlatform(pulumi.ComponentResource):
             return PlatformImage(f"{name}-{kind}-image", wanted, child).image
 
         control, envoy = image("control"), image("envoy")
+        traced = checked_telemetry(args.get("telemetry", {}))
+        folder = tables_folder(traced, args.get("inference_tables"))
+        sinks = backends(traced, folder=folder)
+        collects = bool(sinks)
         controller: ControllerArgs = {"image": control, "replicas": replicas, "labels": own}
         if "api_server_addresses" in args:
             controller["api_server_addresses"] = args["api_server_addresses"]
-        traced = checked_telemetry(args.get("telemetry", {}))
-        folder = tables_folder(traced, args.get("inference_tables"))
-        collects = bool(backends(traced, folder=folder))
-        routing: ControlPlaneArgs = {"image": control, "replicas": replicas, "labels": own}
-        if "api_server_addresses" in args:
-            routing["api_server_addresses"] = args["api_server_addresses"]
+        if any(backend.takes_logs for backend in sinks):
+            controller["log_collector"] = address(names.COLLECTOR, names.OTLP_HTTP_PORT)
+        routing: ControlPlaneArgs = {**controller}
         if "token_issuers" in args:
             routing["token_issuers"] = args["token_issuers"]
         if args.get("http3", False):
@@ -203,6 +204,8 @@ class ServingPlatform(pulumi.ComponentResource):
             writing: TableWriterArgs = {"image": image("tables"), "tables": args["inference_tables"], "labels": own}
             if "api_server_addresses" in args:
                 writing["api_server_addresses"] = args["api_server_addresses"]
+            if "log_collector" in controller:
+                writing["log_collector"] = controller["log_collector"]
             if folder is not None:
                 writing["telemetry_folder"] = folder
             writer = TableWriter(f"{name}-tables", writing, inside).address
@@ -215,11 +218,9 @@ class ServingPlatform(pulumi.ComponentResource):
                 gathering["tables_folder"] = folder
             collector = Collector(f"{name}-collector", gathering, inside).address
         if args.get("console", True):
-            shown: ConsoleArgs = {"image": image("console"), "replicas": replicas, "labels": own}
+            shown: ConsoleArgs = {**controller, "image": image("console")}
             shown["has_tables"] = "inference_tables" in args
             shown["has_traces"] = folder is not None
-            if "api_server_addresses" in args:
-                shown["api_server_addresses"] = args["api_server_addresses"]
             if scales or "prometheus_url" in args:
                 shown["prometheus_url"] = args.get("prometheus_url", URL)
             if args.get("exposure") == Exposure.NODE_PORT:

@@ -8,8 +8,9 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.observability.console.app import application
@@ -31,7 +32,7 @@ HEAD_MOST_BYTES = 65_536
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Exit status 2 for what cannot work, with one sentence on stderr."""
-    log_line.configure(names.CONSOLE)
+    log_sender.configure(names.CONSOLE, os.environ)
     try:
         settings = Settings.from_environment(os.environ)
         server = ApiServer("headrace-console")

@@ -87,6 +87,7 @@ def summarised(item: Object) -> Object:
     kept = ("readyReplicas", "desiredReplicas", "concurrency", "demand", "reason")
     return {
         "metadata": {key: item["metadata"].get(key, "") for key in ("name", "namespace")},
+        "spec": item.get("spec") or {},  # for what its pods cost
         "status": {key: status[key] for key in kept if key in status},
     }
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.telemetry import SPANS
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.observability.tables import writer_metrics
@@ -65,7 +66,7 @@ def _get(rows: LastRows, spans: TraceRows | None) -> Callable[[str, str], Respon
 
 def main() -> int:
     """Writes until SIGTERM or SIGINT. Exit status 2 for what cannot work, with one sentence on stderr."""
-    log_line.configure(names.TABLES)
+    log_sender.configure(names.TABLES, os.environ)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

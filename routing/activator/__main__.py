@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.routing.activator import hold_metrics, service
@@ -78,7 +80,7 @@ async def _tell(activator: Activator, page: HeldPage) -> None:
 
 def main() -> int:
     """Exit status 2 for credentials that cannot work, with one sentence on stderr."""
-    log_line.configure(names.ACTIVATOR)
+    log_sender.configure(names.ACTIVATOR, os.environ)
     try:
         asyncio.run(run())
     except (HeadraceError, OSError) as error:

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.routing.ads import identity, kubernetes_api, proof_reader, service, telemetry
@@ -60,7 +61,7 @@ def main() -> int:
     """Exit status 2 for settings and credentials that cannot work, with one sentence on stderr."""
     try:
         settings = Settings.from_environment(os.environ)
-        log_line.configure(names.ROUTING, level=settings.log_level)
+        log_sender.configure(names.ROUTING, os.environ, level=settings.log_level)
         asyncio.run(run(settings))
     except (HeadraceError, OSError) as error:
         print(f"headrace routing: {error}", file=sys.stderr)

@@ -1,15 +1,17 @@
 """`python -m headrace.routing.management`: the program of the management API."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 
 from prometheus_client import CollectorRegistry
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError
 from headrace.contract.model_endpoint import MODEL_ENDPOINT
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer
 from headrace.kube.informer import Informer
@@ -25,7 +27,7 @@ _BALANCER = f"{names.LOAD_BALANCER}.{names.SYSTEM_NAMESPACE}.svc:{names.LOAD_BAL
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Exit status 2 for credentials that cannot work, with one sentence on stderr."""
-    log_line.configure(names.MANAGEMENT)
+    log_sender.configure(names.MANAGEMENT, os.environ)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

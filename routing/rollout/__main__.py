@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headrace.contract import log_line, names
+from headrace.contract import names
 from headrace.contract.errors import HeadraceError, InputError
+from headrace.kube import log_sender
 from headrace.kube.admin_server import AdminServer
 from headrace.kube.api_server import ApiServer, Key
 from headrace.kube.lease import Elector, ServerLeases
@@ -95,7 +96,7 @@ def main() -> int:
             replay_file(arguments.file, arguments.spec)
             return 0
         settings = Settings.from_environment(os.environ)
-        log_line.configure(names.ROLLOUT, level=settings.log_level)
+        log_sender.configure(names.ROLLOUT, os.environ, level=settings.log_level)
         control(settings)
     except (HeadraceError, OSError) as error:
         print(f"headrace rollout: {error}", file=sys.stderr)

@@ -26,6 +26,7 @@ from headrace.runtimes.protocols.errors import Failure, Reason
 if TYPE_CHECKING:
     from headrace.runtimes.http.protocol_proof import ProtocolProof
     from headrace.runtimes.http.recorder import Recorder
+    from headrace.runtimes.http.span_recorder import SpanRecorder
     from headrace.runtimes.pod.log_outlet import Outlet
 
 _TEXT = ((b"content-type", b"text/plain; version=0.0.4"),)
@@ -48,12 +49,13 @@ class Admin:
         of_engine: Callable[[], Awaitable[bytes]] | None = None,
         proof: "Callable[[], ProtocolProof | None]" = lambda: None,
         recorder: "Recorder | None" = None,
+        span_recorder: "SpanRecorder | None" = None,
         outlet: "Outlet | None" = None,
     ) -> None:
         """`of_engine`: an engine's own metrics, in the same format; None without an engine. `proof`: what was proven;
-        None while nobody has looked. `recorder`: what keeps records of requests; None: nothing does.
-        `outlet`: what writes lines of the log; None: nothing counts them."""
-        self._recorder, self._outlet = recorder, outlet
+        None while nobody has looked. `recorder`: what keeps records of requests, `span_recorder`: what keeps what their
+        spans are made of; None: nothing does. `outlet`: what writes lines of the log; None: nothing counts them."""
+        self._recorder, self._span_recorder, self._outlet = recorder, span_recorder, outlet
         self._served, self._usage, self._of_engine, self._proof = served, usage, of_engine, proof
         self._samples = samples
         self._at_loopback = is_loopback(served.settings.host)
@@ -151,6 +153,9 @@ class Admin:
             metric(metrics.RECORDS_SPOOLED, "counter", self._recorder.spooled)
             for reason, count in ring.dropped.items():
                 metric(metrics.RECORDS_DROPPED, "counter", count, f',reason="{reason}"')
+        if self._span_recorder is not None:
+            for reason, count in self._span_recorder.ring.dropped.items():
+                metric(metrics.SPAN_REQUESTS_DROPPED, "counter", count, f',reason="{reason}"')
         if self._outlet is not None:
             metric(metrics.LOG_LINES, "counter", self._outlet.written)
             for reason, count in self._outlet.dropped.items():

@@ -24,6 +24,7 @@ class Recorded(Protocol):
     """A server, as far as its records go."""
 
     on_record: Callable[[Record], None] | None
+    keeps_answers: bool
 
 
 class AnswerSamples:
@@ -35,6 +36,7 @@ class AnswerSamples:
         self._seen = 0
         self._kept: list[AnswerSample] = []
         self._before: Callable[[Record], None] | None = None
+        self._kept_before = False
         self._takes = False
 
     def asked(self) -> list[AnswerSample]:
@@ -43,8 +45,8 @@ class AnswerSamples:
             self._kept = []  # of an earlier asker
         self._until = self._clock() + PATIENCE_SECONDS
         if not self._takes:
-            self._takes, self._before = True, self._server.on_record
-            self._server.on_record = self._take
+            self._takes, self._before, self._kept_before = True, self._server.on_record, self._server.keeps_answers
+            self._server.on_record, self._server.keeps_answers = self._take, True
         found, self._kept, self._seen = self._kept, [], 0
         return found
 
@@ -53,7 +55,7 @@ class AnswerSamples:
             self._before(record)
         if self._clock() > self._until:
             self._takes, self._kept = False, []
-            self._server.on_record = self._before
+            self._server.on_record, self._server.keeps_answers = self._before, self._kept_before
             return
         if record.path != SCORING_PATH or record.status != 200:
             return

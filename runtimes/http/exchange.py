@@ -58,7 +58,8 @@ class Record(NamedTuple):
     status: int
     """HTTP status of the outcome; of gRPC, the one that HTTP would have; 499: the caller left before the answer."""
     answer: bytes
-    """Body of the answer, streamed pieces one after the other, up to MOST_RECORDED_BYTES."""
+    """Body of the answer, streamed pieces one after the other, up to MOST_RECORDED_BYTES; empty of a stream where the
+    shell keeps no answers."""
     arrived: float
     """When the head of the request had come, in seconds since the epoch."""
     seconds: float
@@ -83,6 +84,8 @@ class Shell(Protocol):
     """The header Date, as it is now."""
     on_record: Callable[[Record], None] | None
     """Called with each exchange that has ended; None: nothing is kept."""
+    keeps_answers: bool
+    """Whether `on_record` wants the pieces of a streamed answer; whole answers it has anyway."""
     on_fault: "Callable[[Exchange], None] | None"
     """Called with each exchange that asked for a prediction and got none; None: nobody is told."""
     abandon: Callable[[Call], None]
@@ -207,7 +210,7 @@ class Exchange:
     async def _stream(self, events: Events) -> None:
         log_line.ABOUT.set(self.named)
         closes, writer = self._closes() or self.version_1_0, self._writer
-        kept = MOST_RECORDED_BYTES if self._shell.on_record is not None else 0
+        kept = MOST_RECORDED_BYTES if self._shell.keeps_answers else 0
         framing = () if self.version_1_0 else ((b"transfer-encoding", b"chunked"),)
         before, after = self._head(200, (*_EVENT_STREAM, *framing), None, closes)
         identity = self.identity()

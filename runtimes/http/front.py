@@ -39,6 +39,7 @@ from headrace.runtimes.workers.pool import Pool
 if TYPE_CHECKING:
     from headrace.runtimes.http.protocol_proof import ProtocolProof
     from headrace.runtimes.http.recorder import Recorder
+    from headrace.runtimes.http.span_recorder import SpanRecorder
 
 log = logging.getLogger("headrace.front")
 
@@ -90,7 +91,10 @@ class Front:
         if settings.version:
             self.common = ((names.SERVED_MODEL_HEADER.encode(), settings.version.encode("latin-1")),)
         self.recorder = _recorder(settings)
-        self.on_record: Callable[[Record], None] | None = None if self.recorder is None else self.recorder.take
+        self.span_recorder = _span_recorder(settings)
+        self._recorders = [each for each in (self.recorder, self.span_recorder) if each is not None]
+        self.on_record: Callable[[Record], None] | None = _taker([each.take for each in self._recorders])
+        self.keeps_answers = self.recorder is not None
         self._sweeper: asyncio.Task[None] | None = None
         self.backend: Backend
         self.inference: InferenceModel
@@ -104,7 +108,7 @@ class Front:
         samples = AnswerSamples(self)
         admin = Admin(
             self.served, self.usage, samples, of_engine=self._of_engine, proof=lambda: self._proof,
-            recorder=self.recorder, outlet=outlet,
+            recorder=self.recorder, span_recorder=self.span_recorder, outlet=outlet,
         )  # fmt: skip
         self.administer = Router(admin.routes()).handle
 
@@ -177,8 +181,8 @@ class Front:
             self.backend.kill()  # nobody would be there for it
             raise
         self._sweeper = asyncio.create_task(self._sweep())
-        if self.recorder is not None:
-            self.recorder.start()
+        for recorder in self._recorders:
+            recorder.start()
 
     def drain(self) -> None:
         """Not ready from now on, and every answer is its connection's last."""
@@ -190,8 +194,8 @@ class Front:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.backend.stop()
-        if self.recorder is not None:
-            self.recorder.stop()
+        for recorder in self._recorders:
+            recorder.stop()
 
     async def _sweep(self) -> None:
         tended = 0.0
@@ -233,6 +237,32 @@ def _recorder(settings: Settings) -> "Recorder | None":
     except OSError as error:
         log.error("no requests are recorded, there is no place for records: %s", error)
         return None
+
+
+def _span_recorder(settings: Settings) -> "SpanRecorder | None":
+    """What keeps what spans are made of, where any are made."""
+    if settings.span_spool is None:
+        return None
+    from headrace.runtimes.http.span_recorder import SpanRecorder
+
+    redact = None if settings.recording is None else settings.recording.redact
+    try:
+        return SpanRecorder(settings.span_spool, settings.run_directory, redact=redact)
+    except OSError as error:
+        log.error("no spans are made, there is no place for them: %s", error)
+        return None
+
+
+def _taker(takers: Sequence[Callable[[Record], None]]) -> Callable[[Record], None] | None:
+    """Gives a record to all of them."""
+    if len(takers) < 2:
+        return takers[0] if takers else None
+
+    def take(record: Record) -> None:
+        for each in takers:
+            each(record)
+
+    return take
 
 
 def _limit(settings: Settings) -> int:

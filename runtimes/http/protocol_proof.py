@@ -297,6 +297,7 @@ class _Desk:
         self.version = settings.version
         self.common: Headers = ()
         self.on_record: Callable[[Record], None] | None = None
+        self.keeps_answers = False
         self.on_fault: Callable[[Exchange], None] | None = None
         served = Served(settings, self.dispatcher, on_fatal=lambda reason: None)
         served.backend = cast(Backend, _ReadyBackend())

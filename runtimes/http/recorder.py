@@ -35,11 +35,11 @@ _TOLD_EVERY: Final = 30 / _LOOK_SECONDS
 class Recorder:
     """Records of one front."""
 
-    def __init__(self, recording: Recording, run_directory: Path) -> None:
-        """Takes up what a front before this one left. OSError where there is no place for records."""
+    def __init__(self, recording: Recording, run_directory: Path, *, ring: str = RING_FILE) -> None:
+        """Takes up what a front before this one left. OSError where there is no place. `ring`: a file's name."""
         self._fraction = recording.sampling_fraction
         run_directory.mkdir(parents=True, exist_ok=True)
-        self.ring = Ring(run_directory / RING_FILE)
+        self.ring = Ring(run_directory / ring)
         self._spool = SpoolWriter(Path(recording.directory), limit_bytes=recording.limit_bytes)
         self._redactor = None if recording.redact is None or recording.redact.is_empty else Redactor(recording.redact)
         self.ring.begin_after(self._spool.last_sequence)

@@ -12,6 +12,7 @@ from headrace.contract import names
 from headrace.contract.errors import InputError
 from headrace.contract.inference_table import ENV_RECORDING, Recording
 from headrace.contract.runtime import ENV_ENGINE, EnginePlan
+from headrace.contract.telemetry import ENV_SPAN_SPOOL
 
 ROTATION_SECONDS = 5.0
 """After SIGTERM: how long the pod serves on, not ready, while routing takes it out; a quarter of a short grace."""
@@ -57,6 +58,8 @@ class Settings:
     """How to start somebody else's program that serves the model; None: our own workers serve it."""
     recording: Recording | None = None
     """Which requests are recorded, and where; None: none is."""
+    span_spool: Path | None = None
+    """Where what spans are made of waits for the sidecar; None: no spans are made."""
     failure_hold_seconds: float = 10.0
     """How long a model that cannot be served keeps saying why at /ping before the pod exits."""
 
@@ -195,6 +198,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         run_directory=given.run_directory or Path(f"/tmp/headrace-{given.port}"),
         engine=engine,
         recording=recording,
+        span_spool=Path(environment[ENV_SPAN_SPOOL]) if environment.get(ENV_SPAN_SPOOL) else None,
         termination_log=given.termination_log,
         failure_hold_seconds=given.failure_hold_seconds,
     )

@@ -22,15 +22,20 @@ _SCOPE: Final = "headrace.front"
 Span = dict[str, Any]
 
 
+def are_made(context: TraceContext | None, *, status: int, seconds: float) -> bool:
+    """Whether a request has spans of its pod: not if it came without a trace, or with one that is not sampled and was
+    answered well and in time. How a request ended is known here, and not to the proxy that sampled."""
+    return context is not None and (context.is_sampled or status >= _FAILED or seconds > telemetry.SLOW_SECONDS)
+
+
 def spans(frame: Frame, *, place: str) -> list[Span]:
-    """Of one record, whose pod is `place`; none where the request came without a trace, or with one that is not sampled
-    and was answered well and in time: how a request ended is known here, and not to the proxy that sampled."""
+    """Of one record, whose pod is `place`; none where none are made of it."""
     meta = frame.meta
     if meta.trace_id is None or meta.parent_span is None:
         return []
-    if not (meta.is_sampled or meta.status >= _FAILED or meta.seconds > telemetry.SLOW_SECONDS):
+    context = TraceContext(meta.trace_id, meta.parent_span, meta.is_sampled)
+    if not are_made(context, status=meta.status, seconds=meta.seconds):
         return []
-    context = TraceContext(meta.trace_id, meta.parent_span)
     request = trace_context.span_id(context.span_id, REQUEST, place)
     made = [_request(meta, context, request)]
     if meta.call is None:

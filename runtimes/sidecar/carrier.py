@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -37,10 +37,7 @@ class Writer(Protocol):
 class Carrier:
     """All records of one pod, in order."""
 
-    def __init__(
-        self, directory: Path, writer: Writer, *, pod_uid: str, spans: Callable[[Sequence[Frame]], None] | None = None
-    ) -> None:
-        """`spans` takes each record once, before its row is written: who looks for a trace finds it no later."""
+    def __init__(self, directory: Path, writer: Writer, *, pod_uid: str) -> None:
         self._directory, self._writer, self._pod_uid = directory, writer, pod_uid
         self._reader = SpoolReader(directory)
         self.settlement = Settlement.read(directory)
@@ -48,7 +45,6 @@ class Carrier:
         """Tries in a row that failed."""
         self.seen = self.settlement.sequence
         """The highest sequence that was read."""
-        self._spans = spans
 
     def run(self, stopping: threading.Event, *, pause: Callable[[float], object] | None = None) -> None:
         """Carries until it is told to stop and nothing is left; `pause` waits, and returns early when told to stop."""
@@ -79,9 +75,7 @@ class Carrier:
         if not bodies:
             return False
         last = sequence_of(bodies[-1])
-        frames, unreadable = _frames(bodies)
-        if self._spans is not None:
-            self._spans([frame for frame in frames if frame.sequence > self.seen])
+        frames, unreadable = frames_of(bodies)
         self.seen = max(self.seen, last)
         lines = [orjson.dumps(row(frame, self._pod_uid)) for frame in frames]
         try:
@@ -110,7 +104,7 @@ class Carrier:
         return SpoolReader(self._directory).count(self.settlement.sequence)
 
 
-def _frames(bodies: list[bytes]) -> tuple[list[Frame], int]:
+def frames_of(bodies: list[bytes]) -> tuple[list[Frame], int]:
     """The frames, and how many bodies are none: a front of another release wrote them."""
     frames, unreadable = [], 0
     for body in bodies:

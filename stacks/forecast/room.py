@@ -37,7 +37,8 @@ def requests(spec: Object) -> dict[str, Decimal]:
 
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
     """
-    first = spec.get("initContainers") or ()
+    told = spec.get("initContainers")
+    first = told if isinstance(told, list | tuple) else ()  # some are known by the update alone
     beside = [each for each in first if each.get("restartPolicy") == "Always"]
     alone = [each for each in first if each.get("restartPolicy") != "Always"]
     found = {}

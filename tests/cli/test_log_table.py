@@ -63,6 +63,31 @@ def test_lines_of_the_endpoint_have_the_fields_of_those_in_pods(tmp_path: Path) 
     assert len(log_table.read(uri, "fraud", seconds=2 * 86400, options={})) == 3
 
 
+def of_controller(service: str, body: str, endpoint: str = "") -> dict[str, Any]:
+    named = f',"headrace.endpoint":"{endpoint}"' if endpoint else ""
+    resource = f'{{"service.name":"{service}","service.namespace":"headrace","k8s.pod.name":"{service}-a"{named}}}'
+    return {
+        **MODEL, "service_name": service, "severity_text": "INFO", "body": body, "trace_id": None, "attributes": "{}",
+        "resource": {"attributes": resource},
+    }  # fmt: skip
+
+
+def test_lines_of_controllers_are_found_by_what_they_say_or_name_as_in_their_pods(tmp_path: Path) -> None:
+    write(
+        tmp_path / telemetry.LOGS,
+        of_controller("autoscaler", "endpoint-fraud/v7: 3 pods", endpoint="fraud"),
+        of_controller("tables", "rows of fraud are not written: the store does not answer"),
+        of_controller("tables", "rows of fraud-two are not written"),
+        of_controller("rollout", "a rollout of fraud", endpoint="another"),
+        of_controller("model", "a model that says fraud is no controller"),
+    )
+    found = log_table.read(str(tmp_path / telemetry.LOGS), "fraud", seconds=3600, options={})
+    assert {(line.fields["component"], line.pod) for line in found} == {
+        ("autoscaler", "autoscaler-a"), ("tables", "tables-a"),
+    }  # fmt: skip
+    assert all(line.is_of("controller") for line in found)
+
+
 def test_the_table_is_found_where_the_platform_puts_it(tmp_path: Path) -> None:
     assert log_table.place("", tmp_path) == ""
     folder = tmp_path / "telemetry" / telemetry.LOGS

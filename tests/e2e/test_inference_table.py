@@ -17,7 +17,7 @@ from live_platform import Answer, Platform, eventually
 from typer.testing import CliRunner
 
 from headrace.cli.__main__ import app
-from headrace.contract import names
+from headrace.contract import names, telemetry
 from headrace.contract.inference_table import COLUMNS
 from headrace.local import cluster_layout
 from headrace.observability.tables.batch import Batch
@@ -26,6 +26,8 @@ from headrace.observability.tables.delta import InferenceDeltaTable
 NAME = "recorded"
 NAMESPACE = names.endpoint_namespace(NAME)
 PATH = f"/serving-endpoints/{NAME}"
+UNRECORDED = "unrecorded"
+"""An endpoint without a table."""
 TABLES = {"volume_gib": 1, "storage_class": cluster_layout.STORAGE_CLASS}
 VISIBLE_SECONDS = 10.0
 COUNTERS = """
@@ -57,7 +59,8 @@ class Recorded:
             "cpu": 0.4,
             "inference_table": {"uri": f"/tables/{NAME}", "drift": {"every_hours": 1}, **table},
         }
-        return {**self.platform.settings([self.platform.endpoint, endpoint]), "inference_tables": TABLES}
+        bare = {"name": UNRECORDED, "model_uri": self.platform.model.model_uri, "cpu": 0.3}
+        return {**self.platform.settings([self.platform.endpoint, endpoint, bare]), "inference_tables": TABLES}
 
     def ask(self, body: Any, *, verb: str = "/invocations", **headers: str) -> Answer:
         answer = self.platform.ask(body, path=PATH + verb, headers=headers)
@@ -161,6 +164,55 @@ def test_the_object_says_that_rows_are_written(recorded: Recorded) -> None:
 
     assert eventually(lambda: told() == ("True", "RowsWritten"))
     assert recorded.platform.conditions(NAME)["Ready"]["status"] == "True"
+
+
+def telemetry_rows(table: str, endpoint: str) -> list[dict[str, Any]]:
+    """Spans or lines whose resource names the endpoint, with their columns of text."""
+    uri = str(cluster_layout.folders().tables / table)
+    named = f'%"{telemetry.ENDPOINT_ATTRIBUTE}":"{endpoint}"%'
+    told = "name" if table == telemetry.SPANS else "service_name as name, body"
+    sql = f"select {told}, attributes from rows where resource['attributes'] like '{named}'"
+    try:
+        found = QueryBuilder().register("rows", DeltaTable(uri)).execute(sql).read_all()
+    except TableNotFoundError:
+        return []
+    columns = {name: found[name].to_pylist() for name in found.column_names}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def test_an_endpoint_without_a_table_has_spans_and_lines_and_nothing_that_was_said(recorded: Recorded) -> None:
+    platform, path = recorded.platform, f"/serving-endpoints/{UNRECORDED}/invocations"
+    traced = {telemetry.FORCE_HEADER: "mine"}
+    eventually(lambda: platform.ask(platform.model.request, path=path).status == 200)
+    assert platform.ask(platform.model.request, path=path, headers=traced).status == 200
+    assert platform.ask({"a secret of the caller": 1}, path=path, headers=traced).status == 400
+
+    def spans() -> set[str]:
+        return {row["name"] for row in telemetry_rows(telemetry.SPANS, UNRECORDED)}
+
+    def lines() -> set[str]:
+        return {row["name"] for row in telemetry_rows(telemetry.LOGS, UNRECORDED)}
+
+    assert eventually(lambda: spans() >= {"request", "queue", "batch", "model"}, seconds=60)
+    assert eventually(lambda: "front" in lines(), seconds=60)
+    told = [telemetry_rows(table, UNRECORDED) for table in (telemetry.SPANS, telemetry.LOGS)]
+    assert "a secret of the caller" not in json.dumps(told)
+    assert not (cluster_layout.folders().tables / UNRECORDED).exists()
+
+
+def test_every_controller_has_lines_in_the_table_of_logs(recorded: Recorded) -> None:
+    """Each says at its start where it serves."""
+    recorded.ask(recorded.platform.model.request)
+    controllers = {
+        names.ROUTING, names.MANAGEMENT, names.ROLLOUT, names.AUTOSCALER, names.ACTIVATOR, names.TABLES, names.CONSOLE,
+    }  # fmt: skip
+
+    def told() -> set[str]:
+        table = DeltaTable(str(cluster_layout.folders().tables / telemetry.LOGS))
+        sql = "select distinct service_name from rows where body like '%on port%'"
+        return set(QueryBuilder().register("rows", table).execute(sql).read_all()["service_name"].to_pylist())
+
+    assert eventually(lambda: told() >= controllers, seconds=60)
 
 
 def test_nothing_is_lost_or_doubled_when_the_writer_and_the_front_are_killed(recorded: Recorded) -> None:

@@ -21,8 +21,9 @@ from headrace.cli import log_table
 from headrace.components.platform import collector_config
 from headrace.components.platform.collector_config import Backend, tables_backend
 from headrace.components.platform.telemetry import backends, checked_telemetry
-from headrace.contract import log_line
+from headrace.contract import log_export, log_line
 from headrace.contract.errors import PermanentError, TemporaryError
+from headrace.contract.log_receiver import LogReceiver
 from headrace.contract.telemetry import LOGS, SPANS, SPANS_PATH
 from headrace.images import collector
 from headrace.images.architecture import of_this_machine
@@ -30,8 +31,6 @@ from headrace.images.store import Store, cache_directory
 from headrace.observability.tables.commits import Commits
 from headrace.observability.tables.reception import HttpReception, Reception, TelemetryReception
 from headrace.observability.tables.telemetry_tables import TelemetryTables
-from headrace.runtimes.records import log_export
-from headrace.runtimes.sidecar.log_carrier import LogReceiver
 from tests.observability.otlp_bodies import BEGAN, TRACE, span, spans
 
 pytestmark = pytest.mark.slow  # builds the Collector where the cache has none: three minutes

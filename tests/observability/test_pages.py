@@ -73,6 +73,9 @@ def test_a_caller_sees_the_endpoints_that_it_may_call(client: Callable[..., Test
     assert "secret" not in seen
     assert "Progressing 5 %" in seen
     assert "ScaleUp" in seen
+    assert '<th scope="col" class="number">Cost an hour</th>' in seen
+    assert ">0.50 EUR</td>" in seen
+    assert ">–</td>" in seen, "of an endpoint without prices nothing is told"
     assert "/console/endpoints/open" not in client("alice").get("/console/?q=fra").text
 
 

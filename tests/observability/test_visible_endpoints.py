@@ -95,8 +95,9 @@ def test_lists_come_from_caches_by_name_and_part_of_it(api: Any) -> None:
     for item in (item_of("fraud", subjects=("alice",)), item_of("churn")):
         place = {"namespace": item["metadata"]["namespace"]}
         api.put(MODEL_ENDPOINT.path, item["metadata"]["name"], spec=item["spec"], status=item["status"], **place)
-    scaler = scaler_of("fraud")
-    api.put(AUTOPILOT_POD_AUTOSCALER.path, "v1", namespace=scaler["metadata"]["namespace"], status=scaler["status"])
+    scaler = scaler_of("fraud", budget={"podCostPerHour": 0.25, "currency": "EUR"})
+    place = {"namespace": scaler["metadata"]["namespace"]}
+    api.put(AUTOPILOT_POD_AUTOSCALER.path, "v1", spec=scaler["spec"], status=scaler["status"], **place)
     seen = VisibleEndpoints(api.client())
     seen.start()
     try:
@@ -106,6 +107,8 @@ def test_lists_come_from_caches_by_name_and_part_of_it(api: Any) -> None:
         [fraud] = seen.listed(Caller("alice"), "frau")
         state = seen.state(fraud)
         assert (state.versions[0].ready_pods, state.versions[0].why) == (2, "ScaleUp")
+        assert state.cost is not None
+        assert state.cost.in_words(state.cost.now) == "0.50 EUR"
     finally:
         seen.stop()
 

@@ -38,6 +38,7 @@ PODS = {
     "activator": component(names.ACTIVATOR),
     "prometheus": component(network_policies.PROMETHEUS),
     "rollout": component(names.ROLLOUT),
+    "collector": component(names.COLLECTOR),
     "model a": model("a"),
     "model b": model("b"),
     "stranger": pod("default", app="other"),
@@ -60,6 +61,7 @@ POLICIES = [
     network_policies.autoscaler(SYSTEM, labels={}, api_server=API_SERVER),
     network_policies.prometheus(SYSTEM, labels={}),
     network_policies.rollout_controller(SYSTEM, labels={}, api_server=API_SERVER),
+    network_policies.collector(SYSTEM, labels={}),
     *(
         policy
         for endpoint in ("a", "b")
@@ -70,6 +72,7 @@ POLICIES = [
     ),
 ]
 
+CONTROLLERS = ("control", "management", "console", "tables", "activator", "autoscaler", "rollout")
 OPEN = {
     ("client", "pop", names.POP_PORT),
     ("stranger", "pop", names.POP_PORT),
@@ -119,6 +122,11 @@ OPEN = {
     ("pop", "dns", 53),
     ("balancer", "dns", 53),
     ("control", "dns", 53),
+    ("pop", "collector", names.OTLP_GRPC_PORT),
+    ("balancer", "collector", names.OTLP_GRPC_PORT),
+    *((controller, "collector", names.OTLP_HTTP_PORT) for controller in CONTROLLERS),
+    ("collector", "tables", names.TABLES_PORT),
+    ("collector", "dns", 53),
 }
 """Everything that may connect. The PopProxy's and the control plane's measures are open to a Prometheus with our label,
 and ours does not read them."""
@@ -133,6 +141,8 @@ PORTS = sorted(
         names.MANAGEMENT_PORT,
         names.CONSOLE_PORT,
         names.TABLES_PORT,
+        names.OTLP_GRPC_PORT,
+        names.OTLP_HTTP_PORT,
         names.ENVOY_ADMIN_PORT,
         names.ENVOY_STATS_PORT,
         names.FRONT_PORT,
@@ -149,7 +159,7 @@ PORTS = sorted(
     "source",
     [
         *("client", "stranger", "pop", "balancer", "control", "management", "autoscaler", "prometheus"),
-        "rollout",
+        *("rollout", "activator", "console", "tables", "collector"),
         *("model a", "model b"),
     ],
 )

@@ -52,6 +52,32 @@ def test_where_nobody_would_read_spans_there_are_none(inputs: Any) -> None:
     assert telemetry.ENV_COLLECTOR not in environment(recording, "platform-routing-deployment")
 
 
+CONTROLLERS = ("routing", "management", "rollout", "autoscaler", "activator", "tables", "console")
+
+
+def test_every_controller_sends_its_lines_where_lines_are_kept() -> None:
+    recording = platform(inference_tables=VOLUME)
+    told = {
+        program: environment(recording, f"platform-{program}-deployment").get(telemetry.ENV_LOG_COLLECTOR)
+        for program in CONTROLLERS
+    }
+
+    assert told == dict.fromkeys(CONTROLLERS, "collector.headrace-system.svc:4318")
+    way = {"to": [{"podSelector": {"matchLabels": {names.COMPONENT_LABEL: names.COLLECTOR}}}]}
+    way["ports"] = [{"protocol": "TCP", "port": names.OTLP_HTTP_PORT}]
+    for program in CONTROLLERS:
+        assert way in recording.named(f"platform-{program}-policy").inputs["spec"]["egress"], program
+
+
+@pytest.mark.parametrize("inputs", [{}, {"telemetry": {"mlflow_uri": "http://mlflow.mlflow:5000"}}])
+def test_where_nobody_keeps_lines_no_controller_sends_any(inputs: Any) -> None:
+    recording = platform(**inputs)
+    deployed = [program for program in CONTROLLERS if program != "tables"]
+
+    for program in deployed:
+        assert telemetry.ENV_LOG_COLLECTOR not in environment(recording, f"platform-{program}-deployment")
+
+
 def test_spans_go_to_a_backend_with_secrets_that_only_its_pod_has_and_to_mlflow() -> None:
     recording = platform(
         telemetry={

@@ -16,6 +16,7 @@ class Server:
 
     def __init__(self) -> None:
         self.on_record: Any = None
+        self.keeps_answers = False
 
     def ends(self, body: bytes = b"{}", answer: bytes = b"[]", **changed: Any) -> None:
         given = {
@@ -58,7 +59,7 @@ def clock() -> Clock:
 
 def test_nothing_is_kept_before_somebody_asks(server: Server, clock: Clock) -> None:
     samples = AnswerSamples(server, clock)
-    assert server.on_record is None
+    assert (server.on_record, server.keeps_answers) == (None, False)
     server.ends()
     assert samples.asked() == []
     server.ends(b'{"inputs": [1]}', b'{"predictions": [2]}')
@@ -75,7 +76,7 @@ def test_nothing_is_kept_after_who_asked_has_gone(server: Server, clock: Clock) 
     assert samples.asked() == [], "what was kept for another is not told"
     clock.now += answer_samples.PATIENCE_SECONDS + 1
     server.ends()
-    assert server.on_record is None
+    assert (server.on_record, server.keeps_answers) == (None, False)
     assert samples.asked() == []
 
 

@@ -214,7 +214,7 @@ ASKED: dict[str, tuple[str, bytes, tuple[bytes, ...], int]] = {
 def test_one_record_is_taken_of_every_exchange_whatever_its_protocol(front: Front, kind: str) -> None:
     path, body, headers, status = ASKED[kind]
     records: list[Record] = []
-    front.on_record = records.append
+    front.on_record, front.keeps_answers = records.append, True
     worker = serve(front)
     worker.pieces = [b'{"a": 1}', b'{"a": 2}']
     caller = (*headers, b"x-headrace-subject: alice", b"x-request-id: id-1")
@@ -236,7 +236,7 @@ def test_a_record_is_taken_of_what_an_engine_answers_and_streams(tmp_path: Path)
 
     records: list[Record] = []
     front = engine_front(tmp_path)
-    front.on_record = records.append
+    front.on_record, front.keeps_answers = records.append, True
     outcomes: list[Outcome] = [Answer(200, b'{"choices": []}'), Events(lines()), Failure(Reason.INTERNAL, "It failed.")]
     worker = Worker(front, lambda work: outcomes.pop(0))
     engine: Any = front.backend

@@ -1,60 +1,25 @@
 """Lines get from the front's outlet to whoever takes OTLP, and are forgotten when it has."""
 
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from headrace.contract.errors import TemporaryError
+from headrace.contract.log_receiver import LogReceiver
 from headrace.runtimes.pod.log_outlet import Outlet
 from headrace.runtimes.records.spool import SpoolWriter
-from headrace.runtimes.sidecar.__main__ import log_exposition
-from headrace.runtimes.sidecar.log_carrier import LogCarrier, LogReceiver
-
-
-class Receiver:
-    """An OTLP server that answers as the test wants."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, str]] = []
-        self.bodies: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                document: Any = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status, text = outer.answers.pop(0) if outer.answers else (200, "{}")
-                if (self.path, self.headers["content-type"]) != ("/v1/logs", "application/json"):
-                    status, text = 404, "no such path"
-                if status == 200:
-                    scopes = [scope for resource in document["resourceLogs"] for scope in resource["scopeLogs"]]
-                    records = [record for scope in scopes for record in scope["logRecords"]]
-                    outer.bodies += [record["body"]["stringValue"] for record in records]
-                self.send_response(status)
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+from headrace.runtimes.sidecar.__main__ import exposition
+from headrace.runtimes.sidecar.log_carrier import LogCarrier
+from tests.otlp_receiver import Receiver
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 def write(directory: Path, *bodies: str) -> None:
@@ -85,7 +50,7 @@ def test_lines_are_sent_in_order_once_and_counted(receiver: Receiver, spool: Pat
     write(spool, "three")
     assert LogCarrier(spool, LogReceiver(receiver.address)).carry(), "a sidecar that was replaced goes on"
     assert receiver.bodies == ["one", "two", "three"]
-    told = log_exposition(carrier, {"HEADRACE_ENDPOINT": "fraud", "HEADRACE_VERSION": "v7"})
+    told = exposition({"HEADRACE_ENDPOINT": "fraud", "HEADRACE_VERSION": "v7"}, lines=carrier)
     assert 'headrace_log_lines_sent_total{endpoint="fraud",version="v7"} 2\n' in told
 
 

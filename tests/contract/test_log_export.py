@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from headrace.contract import log_line
-from headrace.runtimes.records.log_export import export
+from headrace.contract.log_export import export
 
 IDENTITY = {"component": "model", "scope": "model", "endpoint": "fraud", "version": "v7", "pod": "v7-a"}
 
@@ -63,3 +63,11 @@ def test_an_id_that_is_none_is_left_out_since_it_would_cost_the_whole_request() 
 def test_a_line_that_is_none_costs_no_other() -> None:
     found = export([b"{", b"[]", b'{"body": "no time"}', of()])
     assert (found.records, found.unreadable) == (1, 3)
+
+
+def test_a_number_that_otlp_cannot_hold_is_a_text_since_it_would_cost_the_whole_request() -> None:
+    line = of(attributes={"huge": 2**63, "least": -(2**63), "lost": float("nan")})
+    (resource,) = json.loads(export([line]).body, parse_constant=lambda name: f"no JSON: {name}")["resourceLogs"]
+    assert attributes(resource["scopeLogs"][0]["logRecords"][0]["attributes"]) == {
+        "huge": {"stringValue": str(2**63)}, "least": {"intValue": str(-(2**63))}, "lost": {"stringValue": "nan"},
+    }  # fmt: skip

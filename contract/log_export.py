@@ -1,15 +1,15 @@
-"""Lines of a pod's log as one OTLP request in JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
+"""Lines of the log (contract.log_line) as one OTLP request in JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
 
 A field of a line is the field of the same name of a log record, an attribute of its resource (what wrote it) or one of
 its own (all else). Pure.
 """
 
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from headrace.contract import log_line, telemetry
 
@@ -29,6 +29,8 @@ _OWN: Final = {
 }
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_INTEGERS: Final = range(-(2**63), 2**63)
+"""What an intValue can hold; one number beyond would cost the whole request."""
 
 
 class Exported(NamedTuple):
@@ -37,7 +39,7 @@ class Exported(NamedTuple):
     body: bytes
     records: int
     unreadable: int
-    """Lines that are in no record: a front of another release wrote them."""
+    """Lines that are in no record: a program of another release wrote them."""
 
 
 def export(lines: Iterable[bytes]) -> Exported:
@@ -46,7 +48,7 @@ def export(lines: Iterable[bytes]) -> Exported:
     records = unreadable = 0
     for text in lines:
         try:
-            line = orjson.loads(text)
+            line = json.loads(text)
             record = _record(line)
         except (ValueError, TypeError, LookupError, AttributeError):
             unreadable += 1
@@ -55,7 +57,7 @@ def export(lines: Iterable[bytes]) -> Exported:
         resources.setdefault(whose, {}).setdefault(str(line.get(log_line.SCOPE, "")), []).append(record)
         records += 1
     document = {"resourceLogs": [_resource(whose, scopes) for whose, scopes in resources.items()]}
-    return Exported(orjson.dumps(document), records, unreadable)
+    return Exported(json.dumps(document, separators=(",", ":")).encode(), records, unreadable)
 
 
 def _resource(whose: tuple[str, ...], scopes: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -91,9 +93,9 @@ def _value(value: Any) -> dict[str, Any]:
     """An AnyValue; numbers of 64 bits are texts in JSON."""
     if isinstance(value, bool):
         return {"boolValue": value}
-    if isinstance(value, int):
+    if isinstance(value, int) and value in _INTEGERS:
         return {"intValue": str(value)}
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):  # JSON has no others
         return {"doubleValue": value}
     if isinstance(value, list):
         return {"arrayValue": {"values": [_value(each) for each in value]}}
