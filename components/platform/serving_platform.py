@@ -6,7 +6,7 @@ to the program (ServingCluster), and endpoints: a ModelEndpoint takes `ref`, in 
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -179,7 +179,7 @@ class ServingPlatform(pulumi.ComponentResource):
             controller["api_server_addresses"] = args["api_server_addresses"]
         if any(backend.takes_logs for backend in sinks):
             controller["log_collector"] = address(names.COLLECTOR, names.OTLP_HTTP_PORT)
-        routing: ControlPlaneArgs = {**controller}
+        routing = cast(ControlPlaneArgs, {**controller})
         if "token_issuers" in args:
             routing["token_issuers"] = args["token_issuers"]
         if args.get("http3", False):
@@ -218,7 +218,7 @@ class ServingPlatform(pulumi.ComponentResource):
                 gathering["tables_folder"] = folder
             collector = Collector(f"{name}-collector", gathering, inside).address
         if args.get("console", True):
-            shown: ConsoleArgs = {**controller, "image": image("console")}
+            shown = cast(ConsoleArgs, {**controller, "image": image("console")})
             shown["has_tables"] = "inference_tables" in args
             shown["has_traces"] = folder is not None
             if scales or "prometheus_url" in args:

@@ -122,7 +122,7 @@ def _published(address: str, name: str) -> str | None:
         return None
     try:
         with urllib.request.urlopen(address, timeout=_STALLED_SECONDS) as answer:
-            lines = answer.read().decode("utf-8", "replace").splitlines()
+            lines: list[str] = answer.read().decode("utf-8", "replace").splitlines()
     except _FAILURES:
         return None
     for line in lines:
