@@ -57,9 +57,7 @@ EVIDENCE_ANNOTATION: Final = f"{API_GROUP}/evidence"
 
 # --- Ports -----------------------------------------------------------------------------------------------------
 POP_PORT: Final = 8443
-"""PopProxy: TLS, and QUIC where there is HTTP/3."""
-ENV_HTTP3_PORT: Final = "HEADRACE_HTTP3_PORT"
-"""Of the control plane: port at which callers reach the PopProxy over UDP. Absent: there is no HTTP/3."""
+"""PopProxy: TLS."""
 LOAD_BALANCER_PORT: Final = 8080
 """LoadBalancer: HTTP/2 without TLS inside the cluster."""
 XDS_PORT: Final = 18000

@@ -30,7 +30,7 @@ from headrace.stacks.promotion.gates import Gates
 
 _SHAPES: Final[Mapping[type, str]] = {dict: "mapping", list: "list"}
 KNOWN: Final = frozenset((
-    "kubeconfig", "context", "tracking_uri", "image_delivery", "image_base", "exposure", "host", "node_port", "http3",
+    "kubeconfig", "context", "tracking_uri", "image_delivery", "image_base", "exposure", "host", "node_port",
     "server_names", "tls_secret", "autoscaler", "prometheus_url", "monitoring", "api_server_addresses",
     "platform_replicas", "labels", "endpoints", "evidence_key", "promotion", "architectures", "inference_tables",
     "telemetry", "token_issuers", "revoked", "prices",
@@ -105,7 +105,6 @@ def read(own: Collection[str] = ()) -> Settings:
             {
                 **_set({key: config.require(key) for key in ("exposure", "host", "tls_secret", "prometheus_url")}),
                 "node_port": config.require_int("node_port"),
-                **({"http3": True} if config.require_bool("http3") else {}),
                 "server_names": config.require_object("server_names"),
                 "autoscaler": config.require_bool("autoscaler"),
                 "replicas": config.require_int("platform_replicas"),

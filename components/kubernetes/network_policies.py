@@ -29,11 +29,10 @@ def deny_all(namespace: str, *, labels: Labels) -> Manifest:
     return _policy("default-deny", namespace, labels=labels, selector={}, ingress=[], egress=[])
 
 
-def pop_proxy(namespace: str, *, labels: Labels, http3: bool = False) -> Manifest:
-    """Anyone reaches the TLS port, with `http3` over UDP too; the proxy reaches the load balancer, the management API,
-    the console, the control plane and the Collector."""
-    over_udp = [{"protocol": "UDP", "port": names.POP_PORT}] if http3 else []
-    ingress = [{"ports": tcp(names.POP_PORT) + over_udp}, _metrics_readers(names.ENVOY_STATS_PORT)]
+def pop_proxy(namespace: str, *, labels: Labels) -> Manifest:
+    """Anyone reaches the TLS port; the proxy reaches the load balancer, the management API, the console, the control
+    plane and the Collector."""
+    ingress = [{"ports": tcp(names.POP_PORT)}, _metrics_readers(names.ENVOY_STATS_PORT)]
     egress = [
         {"to": [_pods(names.LOAD_BALANCER)], "ports": tcp(names.LOAD_BALANCER_PORT)},
         {"to": [_pods(names.MANAGEMENT)], "ports": tcp(names.MANAGEMENT_PORT)},

@@ -62,8 +62,6 @@ class ControlPlaneArgs(TypedDict):
     """Put on every object beside our own labels."""
     collector: NotRequired[str]
     """Host and port of a Collector that takes OTLP over gRPC from the proxies. Absent: they trace nothing."""
-    http3_port: NotRequired[int]
-    """Port at which callers reach the PopProxy over UDP. Absent: there is no HTTP/3."""
     token_issuers: NotRequired[list[TokenIssuer]]
     """Whose tokens callers may show beside the cluster's, at most 16. Absent: nobody's."""
     revoked: NotRequired[Revocations]
@@ -90,8 +88,6 @@ class ControlPlane(pulumi.ComponentResource):
         told = {**token_issuer_environment(issuers), **revocation_environment(refused)}
         if "collector" in args:
             told[telemetry.ENV_COLLECTOR] = args["collector"]
-        if "http3_port" in args:
-            told[names.ENV_HTTP3_PORT] = str(int(args["http3_port"]))
         # Issuers may be at any address.
         ports = sorted({keys_port(issuer) for issuer in issuers})
         controller = replace(_ROUTING, policy=partial(network_policies.control_plane, issuer_ports=ports))

@@ -47,9 +47,6 @@ class PopProxyArgs(TypedDict):
     tls_secret: NotRequired[str]
     """Name of a kubernetes.io/tls Secret in the platform's namespace, made by others (cert-manager, for example).
     Absent: a certificate of a private authority is made and renewed."""
-    http3: NotRequired[bool]
-    """Whether callers may use HTTP/3, over UDP at the same port. Default false: not every provider of load balancers
-    has Services of both protocols."""
     replicas: NotRequired[int]
     """Copies. Default 2, so that a lost node does not stop traffic."""
     labels: NotRequired[dict[str, str]]
@@ -95,25 +92,20 @@ class PopProxy(pulumi.ComponentResource):
         else:
             self.ca_certificate = pulumi.Output.from_input("")
         program, bootstrap = names.POP_PROXY, proxy_bootstrap(names.POP_PROXY)
-        http3 = bool(args.get("http3", False))
         pod = proxy_pod(
-            program, image=args["image"], labels=labels, port=names.POP_PORT, bootstrap=bootstrap,
-            tls_secret=tls_secret, quic_port=names.POP_PORT if http3 else None,
-        )  # fmt: skip
+            program, image=args["image"], labels=labels, port=names.POP_PORT, bootstrap=bootstrap, tls_secret=tls_secret
+        )
         open_to_nodes = exposure is Exposure.NODE_PORT
         port = manifests.service_port("proxy", names.POP_PORT, protocol="https")
-        outside = {"nodePort": node_port} if open_to_nodes else {"port": callers_port(args)}
-        quic = {"name": "quic", "port": names.POP_PORT, "targetPort": "quic", "protocol": "UDP"}
         service = platform_program(
             program,
             name=name,
             parent=self,
             labels=labels,
             pod=pod,
-            policy=network_policies.pop_proxy(names.SYSTEM_NAMESPACE, labels=labels, http3=http3),
+            policy=network_policies.pop_proxy(names.SYSTEM_NAMESPACE, labels=labels),
             replicas=replicas,
-            port={**port, **outside},
-            more_ports=[{**quic, **outside}] if http3 else [],
+            port={**port, **({"nodePort": node_port} if open_to_nodes else {"port": 443})},
             service_type="NodePort" if open_to_nodes else "LoadBalancer",
             files=config_data(bootstrap),
             after=after,
@@ -127,12 +119,6 @@ class PopProxy(pulumi.ComponentResource):
             # A host is known in a preview, and before there is an address.
             self.url = pulumi.Output.concat("https://", host or self.address)
         self.register_outputs({"url": self.url, "address": self.address, "ca_certificate": self.ca_certificate})
-
-
-def callers_port(args: Mapping[str, Any]) -> int:
-    """The port of `url`, by inputs without faults."""
-    is_node_port = args.get("exposure", Exposure.LOAD_BALANCER) == Exposure.NODE_PORT
-    return int(args.get("node_port", _NODE_PORT)) if is_node_port else 443
 
 
 def exposure_faults(args: Mapping[str, Any]) -> Iterator[str]:

@@ -35,10 +35,8 @@ def proxy_pod(
     port: int,
     bootstrap: Mapping[str, Any],
     tls_secret: str | None = None,
-    quic_port: int | None = None,
 ) -> Manifest:
-    """The pod template of an Envoy, started from the ConfigMap of its own name that holds `bootstrap`; it has
-    `quic_port` for UDP."""
+    """The pod template of an Envoy, started from the ConfigMap of its own name that holds `bootstrap`."""
     identity, mount = identity_volume(program)
     mounts = [{"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}, mount]
     volumes: list[Manifest] = [{"name": "config", "configMap": {"name": program}}, identity]
@@ -63,10 +61,7 @@ def proxy_pod(
         "image": image,
         "command": command,
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-        "ports": [
-            *pods.container_ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
-            *([] if quic_port is None else [{"name": "quic", "containerPort": quic_port, "protocol": "UDP"}]),
-        ],
+        "ports": pods.container_ports({"proxy": port, "stats": names.ENVOY_STATS_PORT}),
         # No CPU limit: throttling a proxy adds latency to every endpoint at once.
         "resources": {
             "requests": {"cpu": "100m", "memory": memory, "ephemeral-storage": "16Mi"},

@@ -32,7 +32,7 @@ from headrace.components.platform.platform_ref import (
     delivery_faults,
     settled,
 )
-from headrace.components.platform.pop_proxy import Exposure, PopProxy, PopProxyArgs, callers_port, exposure_faults
+from headrace.components.platform.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
 from headrace.components.platform.prices import PriceList, Prices
 from headrace.components.platform.prometheus_storage import PrometheusStorage, storage_faults
 from headrace.components.platform.revocations import Revocations, revocation_faults
@@ -70,9 +70,6 @@ class ServingPlatformArgs(TypedDict):
     """DNS name or address that clients use. Required with exposure node_port."""
     node_port: NotRequired[int]
     """Port of the nodes, with exposure node_port. Default 30443."""
-    http3: NotRequired[bool]
-    """Whether callers may use HTTP/3, over UDP at the same port. Default false: not every provider of load balancers
-    has Services of both protocols."""
     server_names: NotRequired[list[str]]
     """DNS names and addresses, besides `host`, for which the certificate is valid."""
     tls_secret: NotRequired[str]
@@ -109,7 +106,7 @@ class ServingPlatformArgs(TypedDict):
 
 _NO_ARGS: Final[ServingPlatformArgs] = {}
 _THIS_NODE: Final[ImageDelivery] = {"kind": "containerd", "address": "/run/containerd/containerd.sock"}
-_POP_INPUTS: Final = ("exposure", "host", "node_port", "http3", "server_names", "tls_secret")
+_POP_INPUTS: Final = ("exposure", "host", "node_port", "server_names", "tls_secret")
 
 
 class ServingPlatform(pulumi.ComponentResource):
@@ -188,8 +185,6 @@ class ServingPlatform(pulumi.ComponentResource):
         routing = cast(ControlPlaneArgs, {**controller})
         if "token_issuers" in args:
             routing["token_issuers"] = args["token_issuers"]
-        if args.get("http3", False):
-            routing["http3_port"] = callers_port(args)
         if "revoked" in args:
             routing["revoked"] = args["revoked"]
         if collects:

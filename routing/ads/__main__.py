@@ -30,7 +30,7 @@ async def run(settings: Settings) -> None:
     control_loop = ControlLoop(
         server,
         publisher,
-        Options(collector=settings.collector, http3_port=settings.http3_port),
+        Options(collector=settings.collector),
         issuers=settings.issuers,
         revoked=settings.revoked,
         ask=proof_reader.told_by,

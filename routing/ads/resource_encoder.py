@@ -53,7 +53,6 @@ for _module in (
     "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
     "extensions.request_id.uuid.v3.uuid_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
-    "extensions.transport_sockets.quic.v3.quic_transport_pb2",
     "extensions.transport_sockets.tls.v3.tls_pb2",
     "extensions.upstreams.http.v3.http_protocol_options_pb2",
 ):

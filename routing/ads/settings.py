@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.contract import names
 from headrace.contract.errors import InputError
 from headrace.contract.revoked import ENV_REVOKED, NOTHING_REVOKED, Revoked, revoked_of
 from headrace.contract.telemetry import ENV_COLLECTOR
@@ -19,8 +18,6 @@ class Settings:
     log_level: str = "INFO"
     collector: str = ""
     """Host and port of the Collector, OTLP over gRPC; empty: the proxies trace nothing."""
-    http3_port: int | None = None
-    """Port at which callers reach the PopProxy over UDP; None: there is no HTTP/3."""
     issuers: tuple[TrustedIssuer, ...] = ()
     """Issuers of callers' tokens beside the cluster."""
     revoked: Revoked = NOTHING_REVOKED
@@ -28,8 +25,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Reads HEADRACE_ROUTING_LOG_LEVEL, HEADRACE_COLLECTOR, HEADRACE_HTTP3_PORT, HEADRACE_TOKEN_ISSUERS and
-        HEADRACE_REVOKED.
+        """Reads HEADRACE_ROUTING_LOG_LEVEL, HEADRACE_COLLECTOR, HEADRACE_TOKEN_ISSUERS and HEADRACE_REVOKED.
 
         Raises InputError that names every fault."""
         faults = []
@@ -39,9 +35,6 @@ class Settings:
         collector = environment.get(ENV_COLLECTOR, "")
         if collector and not collector.rpartition(":")[2].isdigit():
             faults.append(f"{ENV_COLLECTOR} = {collector!r}, must be a host and a port such as collector:4317")
-        http3 = environment.get(names.ENV_HTTP3_PORT, "")
-        if http3 and not (http3.isascii() and http3.isdigit() and 1 <= int(http3) <= 65_535):
-            faults.append(f"{names.ENV_HTTP3_PORT} = {http3!r}, must be a port, 1 to 65535")
         issuers, broken = issuers_of(environment.get(ENV_TOKEN_ISSUERS, ""))
         faults += [f"{ENV_TOKEN_ISSUERS}: {fault}" for fault in broken]
         revoked, broken = revoked_of(environment.get(ENV_REVOKED, ""))
@@ -50,10 +43,4 @@ class Settings:
         faults += [f"{key} is not a setting; remove it or correct its name" for key in unknown]
         if faults:
             raise InputError("environment", faults)
-        return cls(
-            log_level=level,
-            collector=collector,
-            http3_port=int(http3) if http3 else None,
-            issuers=issuers,
-            revoked=revoked,
-        )
+        return cls(log_level=level, collector=collector, issuers=issuers, revoked=revoked)

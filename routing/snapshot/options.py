@@ -14,8 +14,6 @@ class Options:
     pop_port: int = names.POP_PORT
     load_balancer_port: int = names.LOAD_BALANCER_PORT
     bind_address: str = "0.0.0.0"
-    http3_port: int | None = None
-    """Port at which callers reach `pop_port` over UDP too, which they are told; None: there is no HTTP/3."""
     tls_directory: str = "/etc/headrace/tls"
     """Holds tls.crt and tls.key; read by the PopProxy's Envoy, which also watches it for rotation."""
 

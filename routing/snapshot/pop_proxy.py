@@ -1,6 +1,6 @@
 """The PopProxy's resources: TLS, tokens, access lists, limits, and one route table with the paths of all endpoints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +11,6 @@ from headrace.routing.snapshot import (
     http_settings,
     large_bodies,
     paths,
-    quic,
     rate_limits,
     refused_body,
     resources,
@@ -33,11 +32,6 @@ PUBLIC_PATHS: Final = {HEALTH_PATH: 200, CLIENT_CONFIG_PATH: 404}
 """The only paths that need no token, with the statuses of their responses."""
 MANAGEMENT_SECONDS: Final = 30.0
 """Longest time that an answer about endpoints, or a page of the console, may take."""
-_STREAMS: Final = 100
-"""At once on a client's connection."""
-_SHOWN_CERTIFICATE: Final[Body] = {
-    "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": resources.ADS_SOURCE}]
-}
 _BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 _BUFFER: Final = "envoy.extensions.filters.http.buffer.v3.Buffer"
 
@@ -57,7 +51,7 @@ def pop_proxy_resources(world: World, options: Options, cache: GenerationalCache
         ],
         extension=[cache(_counters, _limited(world), world.pop_proxies), cache(revocations.revocations, world.revoked)],
         secret=[Resource.of(CERTIFICATE, _certificate(options))],
-        listener=[cache(make, world.issuers, options) for make in _listeners(options)],
+        listener=[cache(_listener, world.issuers, options)],
         routes=[_route_table(world, options, cache)],
     )
 
@@ -82,41 +76,17 @@ def _certificate(options: Options) -> Body:
     }
 
 
-def _listeners(options: Options) -> tuple[Callable[[Issuers, Options], Resource], ...]:
-    return (_listener,) if options.http3_port is None else (_listener, _quic_listener)
-
-
 def _listener(issuers: Issuers, options: Options) -> Resource:
     tls = {
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-        **_SHOWN_CERTIFICATE,
+        "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": resources.ADS_SOURCE}],
     }
     transport = extension(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
         {"common_tls_context": tls},
     )
-    manager = _manager(issuers, options, _http2(options))
-    body = http_settings.listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, transport=transport)
-    return Resource.of(names.POP_PROXY, body)
-
-
-def _quic_listener(issuers: Issuers, options: Options) -> Resource:
-    manager = _manager(issuers, options, quic.codec(options, streams=_STREAMS))
-    body = quic.quic_listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, tls=_SHOWN_CERTIFICATE)
-    return Resource.of(body["name"], body)
-
-
-def _http2(options: Options) -> Body:
-    # Bodies are taken whole or thrown away, so a stream's window bounds no memory; and a caller that is refused
-    # by `large_bodies` is not kept waiting for more of it.
-    windows = http_settings.http2(_STREAMS, stream_window=options.body_bytes, connection_window=2 * options.body_bytes)
-    return {"http2_protocol_options": windows}
-
-
-def _manager(issuers: Issuers, options: Options, codec: Body) -> Body:
-    """What a caller's connection meets, over TCP and over QUIC alike."""
     filters = [
         *refused_body.filters(issuers, options),
         access.shape_filter(),
@@ -145,11 +115,19 @@ def _manager(issuers: Issuers, options: Options, codec: Body) -> Body:
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
         "http1_safe_max_connection_duration": True,
-        **codec,
+        "http2_protocol_options": http_settings.http2(
+            # Bodies are taken whole or thrown away, so a stream's window bounds no memory; and a caller that is refused
+            # by `large_bodies` is not kept waiting for more of it.
+            100,
+            stream_window=options.body_bytes,
+            connection_window=2 * options.body_bytes,
+        ),
         "request_headers_timeout": resources.seconds(options.headers_timeout_seconds),
         "request_timeout": resources.seconds(options.request_timeout_seconds),
     }
-    return http_settings.http_manager(names.POP_PROXY, options, filters=filters, extra=extra)
+    manager = http_settings.http_manager(names.POP_PROXY, options, filters=filters, extra=extra)
+    body = http_settings.listener(names.POP_PROXY, options, port=options.pop_port, manager=manager, transport=transport)
+    return Resource.of(names.POP_PROXY, body)
 
 
 def _route_table(world: World, options: Options, cache: GenerationalCache) -> Resource:
@@ -167,7 +145,6 @@ def _route_table(world: World, options: Options, cache: GenerationalCache) -> Re
         "retry_policy": http_settings.retry_policy(options, of_fronts=False),
         "request_headers_to_remove": [refused_body.CHECKED_HEADER, revocations.TOKEN_HEADER],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "response_headers_to_add": quic.announcement(options),
         # Larger bodies are given on and not copied for a retry, which would need their size twice.
         "request_body_buffer_limit": options.large_body_bytes,
         "matcher": {

@@ -1,4 +1,4 @@
-"""Refused body: over HTTP/2 and 3, the rest of a request that is refused is read and thrown away before the answer.
+"""Refused body: over HTTP/2, the rest of a request that is refused is read and thrown away before the answer.
 
 Envoy answers a refused request at once and resets its stream (`NO_ERROR`), as HTTP/2 allows. curl 7.88 reports that as
 an error and not the status; httpx waits for a window that never comes. So what will be refused is recognised by its
@@ -20,7 +20,7 @@ CHECKED_HEADER: Final = "x-headrace-token"
 """Set when a first look finds the token valid; removed before the request goes on, and from what clients send."""
 _THROW_AWAY: Final = f"""
 function envoy_on_request(request)
-  if request:streamInfo():protocol():find("^HTTP/1") then return end
+  if request:streamInfo():protocol() ~= "HTTP/2" then return end
   local headers = request:headers()
   if headers:get(":method") == "CONNECT" then return end
   if (headers:get("content-type") or ""):find("^application/grpc") then return end

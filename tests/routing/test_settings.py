@@ -2,7 +2,6 @@
 
 import pytest
 
-from headrace.contract import names
 from headrace.contract.errors import InputError
 from headrace.contract.revoked import ENV_REVOKED, Revoked, revoked_text
 from headrace.contract.trusted_issuer import TrustedIssuer
@@ -28,20 +27,15 @@ def test_what_is_revoked_is_read_as_it_was_written() -> None:
     assert Settings.from_environment({ENV_REVOKED: revoked_text(revoked)}).revoked == revoked
 
 
-def test_the_port_of_http3_is_read() -> None:
-    assert Settings.from_environment({names.ENV_HTTP3_PORT: "30443"}).http3_port == 30443
-
-
 def test_every_fault_is_named_at_once() -> None:
     issuers = issuers_text((TrustedIssuer(issuer="http://a.test"),))
     environment = {
         "HEADRACE_ROUTING_LOG_LEVEL": "loud", "HEADRACE_ROUTING_LOGLEVEL": "INFO", ENV_TOKEN_ISSUERS: issuers,
-        ENV_REVOKED: '{"tokens": [""]}', names.ENV_HTTP3_PORT: "udp",
+        ENV_REVOKED: '{"tokens": [""]}',
     }  # fmt: skip
     with pytest.raises(InputError) as caught:
         Settings.from_environment(environment)
     assert "'LOUD', must be DEBUG, INFO, WARNING or ERROR" in str(caught.value)
     assert "HEADRACE_ROUTING_LOGLEVEL is not a setting" in str(caught.value)
     assert "HEADRACE_TOKEN_ISSUERS: token_issuers[0].issuer = 'http://a.test', must be" in str(caught.value)
-    assert "HEADRACE_HTTP3_PORT = 'udp', must be a port, 1 to 65535" in str(caught.value)
     assert "HEADRACE_REVOKED: revoked.tokens[0] = '', must be" in str(caught.value)

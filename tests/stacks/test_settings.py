@@ -86,11 +86,6 @@ def test_the_platforms_prometheus_may_have_a_volume() -> None:
     assert elsewhere.startswith("monitoring is for a Prometheus of the platform's own")
 
 
-def test_http3_is_asked_for() -> None:
-    assert read(http3=True).platform["http3"] is True
-    assert "http3" not in read().platform
-
-
 def test_a_stack_names_what_it_revokes() -> None:
     assert read(revoked={"tokens": ["6f1c"]}).platform["revoked"] == {"tokens": ["6f1c"]}
     assert "revoked" not in read().platform

@@ -39,7 +39,7 @@ class SigningKeys:
         backend = get_backend("kms")[_ACCOUNT][region[1]]
         try:
             key = backend.describe_key(asked["KeyId"])
-        except KeyError:
+        except (KeyError, AttributeError):  # the latter for an alias that is none: moto 5.2.5
             missing = {"__type": "NotFoundException", "message": f"{asked['KeyId']} is not found."}
             return _answer(start, "400 Bad Request", missing)
         refusal = _STATES.get(key.key_state)

@@ -32,6 +32,17 @@ DNS = {
     "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
 }
 
+COLLECTOR = {
+    "to": [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "headrace-system"}},
+            "podSelector": {"matchLabels": {"serving.headrace.dev/component": "collector"}},
+        }
+    ],
+    "ports": [{"protocol": "TCP", "port": 4317}, {"protocol": "TCP", "port": 4318}],
+}
+"""Of every pod: who takes its spans and lines."""
+
 
 def made(*egress: dict[str, Any]) -> Recording:
     given: Any = {"platform": REF, "model_uri": "models:/agent/7", "egress": list(egress)}
@@ -44,8 +55,8 @@ def permitted(recording: Recording) -> list[Any]:
     return found
 
 
-def test_by_default_a_model_reaches_nobody() -> None:
-    assert permitted(made()) == []
+def test_by_default_a_model_reaches_nobody_but_who_takes_its_spans_and_lines() -> None:
+    assert permitted(made()) == [COLLECTOR]
 
 
 def test_addresses_are_reached_on_their_ports_and_names_are_resolved() -> None:
@@ -57,6 +68,7 @@ def test_addresses_are_reached_on_their_ports_and_names_are_resolved() -> None:
             "ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 8443}],
         },
         {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 53}]},
+        COLLECTOR,
         DNS,
     ]
 
@@ -90,7 +102,10 @@ def test_names_are_left_to_cilium_which_must_see_the_answers_of_dns() -> None:
         [{"matchPattern": "*.example.com"}],
     ]
     assert hosts[0]["toPorts"] == [{"ports": [{"port": "443", "protocol": "TCP"}]}]
-    assert [rule["ports"] for rule in permitted(recording)] == [[{"protocol": "TCP", "port": 5432}]]
+    assert [rule["ports"] for rule in permitted(recording)] == [
+        [{"protocol": "TCP", "port": 5432}],
+        COLLECTOR["ports"],
+    ]
     assert recording.waits_for("agent-v7-deployment", "agent-hosts")
 
 

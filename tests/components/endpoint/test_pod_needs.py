@@ -23,11 +23,13 @@ def pod(recording: Recording) -> Any:
     return recording.named("fraud-v7-deployment").inputs["spec"]["template"]["spec"]
 
 
-def test_the_policy_opens_the_stores_address_and_nothing_else() -> None:
+def test_the_policy_opens_the_stores_address_and_the_collectors_pods_and_nothing_else() -> None:
     policy = made({}).named("fraud-policy").inputs["spec"]
 
-    assert policy["egress"] == [
-        {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 5000}]}
+    store, collector = policy["egress"]
+    assert store == {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 5000}]}
+    assert [peer["podSelector"]["matchLabels"] for peer in collector["to"]] == [
+        {"serving.headrace.dev/component": "collector"}
     ]
 
 

@@ -40,27 +40,6 @@ def test_without_a_name_the_url_is_the_address_that_the_load_balancer_got() -> N
     assert outputs(made())["url"] == "https://lb.example"
 
 
-@pytest.mark.parametrize(
-    ("exposed", "outside"), [({"exposure": "node_port", "host": "h"}, {"nodePort": 30443}), ({}, {"port": 443})]
-)
-def test_callers_over_http3_have_the_port_of_the_others_where_that_is_asked_for(
-    exposed: dict[str, Any], outside: dict[str, int]
-) -> None:
-    plain, both = made(**exposed), made(**exposed, http3=True)
-
-    [port, quic] = both.named("edge-service").inputs["spec"]["ports"]
-    assert outside.items() <= port.items()
-    assert outside.items() <= quic.items()
-    assert (port["protocol"], quic["protocol"], quic["targetPort"]) == ("TCP", "UDP", "quic")
-    [container] = both.named("edge-deployment").inputs["spec"]["template"]["spec"]["containers"]
-    assert {"name": "quic", "containerPort": 8443, "protocol": "UDP"} in container["ports"]
-    [open_to_all, _] = both.named("edge-policy").inputs["spec"]["ingress"]
-    assert open_to_all == {"ports": [{"protocol": "TCP", "port": 8443}, {"protocol": "UDP", "port": 8443}]}
-    assert "UDP" not in str(plain.named("edge-service").inputs) + str(
-        plain.named("edge-policy").inputs["spec"]["ingress"]
-    )
-
-
 def test_the_certificate_covers_the_host_the_users_names_and_the_ways_from_inside() -> None:
     recording = made(host="models.example", server_names=["models.internal", "models.example"])
 
