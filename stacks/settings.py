@@ -18,7 +18,6 @@ from headrace.components.endpoint.endpoint_versions import model_missing
 from headrace.components.kubernetes import checks
 from headrace.components.platform.platform_ref import architecture_faults, base_faults, delivery_faults
 from headrace.components.platform.prices import Prices
-from headrace.components.platform.prometheus_storage import storage_faults
 from headrace.components.platform.revocations import revocation_faults
 from headrace.components.platform.serving_platform import ServingPlatformArgs
 from headrace.components.platform.table_writer import tables_faults
@@ -31,9 +30,9 @@ from headrace.stacks.promotion.gates import Gates
 _SHAPES: Final[Mapping[type, str]] = {dict: "mapping", list: "list"}
 KNOWN: Final = frozenset((
     "kubeconfig", "context", "tracking_uri", "image_delivery", "image_base", "exposure", "host", "node_port",
-    "server_names", "tls_secret", "autoscaler", "prometheus_url", "monitoring", "api_server_addresses",
-    "platform_replicas", "labels", "endpoints", "evidence_key", "promotion", "architectures", "inference_tables",
-    "telemetry", "token_issuers", "revoked", "prices",
+    "server_names", "tls_secret", "autoscaler", "prometheus_url", "api_server_addresses", "platform_replicas", "labels",
+    "endpoints", "evidence_key", "promotion", "architectures", "inference_tables", "telemetry", "token_issuers",
+    "revoked", "prices",
 ))  # fmt: skip
 """Every setting that there is: those of Pulumi.yaml, which has their defaults."""
 _ENDPOINT_KEYS: Final = frozenset(ModelEndpointArgs.__annotations__) - {"platform"} | {"name"}
@@ -68,7 +67,6 @@ def read(own: Collection[str] = ()) -> Settings:
     asks_nodes = not nodes and delivery.get("kind") == DeliveryKind.REGISTRY if isinstance(delivery, dict) else False
     promotion, tables = config.require_object("promotion"), config.require_object("inference_tables")
     prices, telemetry = config.require_object("prices"), config.require_object("telemetry")
-    monitoring = config.require_object("monitoring")
     issuers, revoked = config.require_object("token_issuers"), config.require_object("revoked")
     checks.require(
         f"Stack '{pulumi.get_stack()}'",
@@ -77,12 +75,6 @@ def read(own: Collection[str] = ()) -> Settings:
         _faults_of_shape("image_delivery", delivery, dict) or (delivery and delivery_faults(delivery)),
         _faults_of_shape("image_base", base, dict) or base_faults(base),
         _faults_of_shape("architectures", nodes, list) or architecture_faults(nodes),
-        _faults_of_shape("monitoring", monitoring, dict)
-        or storage_faults(
-            monitoring,
-            place="monitoring",
-            has_own=not monitoring or (config.require_bool("autoscaler") and not config.require("prometheus_url")),
-        ),
         _faults_of_shape("inference_tables", tables, dict) or (tables and tables_faults(tables)),
         _faults_of_shape("telemetry", telemetry, dict) or telemetry_faults(telemetry, has_tables=bool(tables)),
         token_issuer_faults(issuers),
@@ -116,7 +108,6 @@ def read(own: Collection[str] = ()) -> Settings:
                 **({"prices": prices} if prices else {}),
                 **({"token_issuers": issuers} if issuers else {}),
                 **({"revoked": revoked} if revoked else {}),
-                **({"monitoring": monitoring} if monitoring else {}),
                 "image_base": base,
                 "labels": labels,
             },

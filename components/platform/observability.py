@@ -1,10 +1,9 @@
 """Observability: the platform's own Prometheus, which scrapes balancers and model pods every second for the autoscaler.
 
-It is not a monitoring system: it has no dashboards, alerts or logs, and it keeps minutes, or days on a volume. A
-monitoring system scrapes the same ports. Prometheus gets its targets from the autoscaler (HTTP service discovery), so
-that it needs no rights in the cluster; Debian's Prometheus, which the image holds, is built without Kubernetes
-discovery. Its memory is bounded three times: by the samples of one scrape, by the length of a block, and by the limit
-of its pod.
+It is not a monitoring system: it has no dashboards, alerts or logs, and it keeps minutes, not months. A monitoring
+system scrapes the same ports. Prometheus gets its targets from the autoscaler (HTTP service discovery), so that it
+needs no rights in the cluster; Debian's Prometheus, which the image holds, is built without Kubernetes discovery. Its
+memory is bounded three times: by the samples of one scrape, by the retention time, and by the limit of its pod.
 """
 
 from typing import Any, Final, NotRequired, TypedDict
@@ -12,10 +11,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 
 from headrace.components.kubernetes import checks, manifests, network_policies
-from headrace.components.kubernetes.object import KubernetesObject
 from headrace.components.platform.platform_program import address, platform_program
 from headrace.components.platform.prometheus_pod import prometheus_data, prometheus_pod
-from headrace.components.platform.prometheus_storage import PrometheusStorage, checked_storage, storage_faults
 from headrace.contract import metrics, names
 
 URL: Final = f"http://{address(network_policies.PROMETHEUS, network_policies.PROMETHEUS_PORT)}"
@@ -37,8 +34,6 @@ class ObservabilityArgs(TypedDict):
 
     image: pulumi.Input[str]
     """Image that holds Prometheus, pinned by digest."""
-    storage: NotRequired[PrometheusStorage]
-    """How long it remembers. Absent: ten minutes, on its node's disk."""
     memory_mib: NotRequired[int]
     """Memory of its pod in MiB. Default 512."""
     labels: NotRequired[dict[str, str]]
@@ -46,47 +41,34 @@ class ObservabilityArgs(TypedDict):
 
 
 class Observability(pulumi.ComponentResource):
-    """The platform's own Prometheus, which keeps minutes of load for the autoscaler, or days; no monitoring system."""
+    """The platform's own Prometheus, which keeps some minutes of load for the autoscaler; no monitoring system."""
 
     url: pulumi.Output[str]
     """Address of its API inside the cluster; NetworkPolicy lets only the autoscaler reach it."""
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        kept, memory_mib = args.get("storage", {}), int(args.get("memory_mib", 512))
+        memory_mib = int(args.get("memory_mib", 512))
         checks.require(
             f"Observability '{name}'",
             checks.known_keys(args, ObservabilityArgs.__annotations__),
             checks.present(args, "image"),
-            storage_faults(kept, place="storage"),
             checks.at_least("memory_mib", memory_mib, 128),
             checks.labels("labels", args.get("labels", {})),
         )
         super().__init__("headrace:index:Observability", name, dict(args), opts)
         labels = manifests.standard_labels(network_policies.PROMETHEUS, args.get("labels", {}))
-        program, config, storage = network_policies.PROMETHEUS, configuration(), checked_storage(kept)
-        pulumi.log.info(storage.sentence(), self)
-        before: list[pulumi.Resource] = []
-        if storage.volume_gib is not None:
-            claim = manifests.volume_claim(
-                program, names.SYSTEM_NAMESPACE, labels=labels, storage_class=storage.storage_class,
-                gib=storage.volume_gib,
-            )  # fmt: skip
-            before.append(KubernetesObject(f"{name}-claim", claim, pulumi.ResourceOptions(parent=self)))
+        program, config = network_policies.PROMETHEUS, configuration()
         service = platform_program(
             program,
             name=name,
             parent=self,
             labels=labels,
-            pod=prometheus_pod(
-                program, image=args["image"], labels=labels, config=config, memory_mib=memory_mib, storage=storage
-            ),
+            pod=prometheus_pod(program, image=args["image"], labels=labels, config=config, memory_mib=memory_mib),
             policy=network_policies.prometheus(names.SYSTEM_NAMESPACE, labels=labels),
             # One: two would scrape at different moments, and a reader of both in turn would see counters decrease.
             replicas=1,
             port=manifests.service_port("web", network_policies.PROMETHEUS_PORT, protocol="http"),
             files=prometheus_data(config),
-            after=before,
-            is_exclusive=bool(before),  # two cannot hold one volume
         )
         self.url = service.urn.apply(lambda _: URL)
         self.register_outputs({"url": self.url})

@@ -7,7 +7,6 @@ import pulumi
 
 from headrace.components.kubernetes import network_policies, pods
 from headrace.components.kubernetes.manifests import Labels, Manifest
-from headrace.components.platform.prometheus_storage import CheckedStorage
 from headrace.contract import names
 
 _PROMETHEUS_FILE: Final = "prometheus.json"  # JSON is YAML
@@ -18,11 +17,12 @@ _UNREACHABLE_SECONDS: Final = 20
 
 
 def prometheus_pod(
-    program: str, *, image: pulumi.Input[str], labels: Labels, config: Mapping[str, Any], memory_mib: int,
-    storage: CheckedStorage,
-) -> Manifest:  # fmt: skip
-    """The pod template of a Prometheus, started from the ConfigMap of its own name that holds `config`; a claim that it
-    has is of that name, too."""
+    program: str, *, image: pulumi.Input[str], labels: Labels, config: Mapping[str, Any], memory_mib: int
+) -> Manifest:
+    """The pod template of a Prometheus, started from the ConfigMap of its own name that holds `config`.
+
+    It keeps ten minutes in blocks of five: Prometheus' default blocks of two hours stay in memory for three hours.
+    """
     memory = f"{memory_mib}Mi"
     container = {
         "name": program,
@@ -30,7 +30,9 @@ def prometheus_pod(
         "args": [
             f"--config.file={_PROMETHEUS_PATH}",
             f"--storage.tsdb.path={_PROMETHEUS_DATA}",
-            *storage.flags(),
+            "--storage.tsdb.retention.time=10m",
+            "--storage.tsdb.min-block-duration=5m",
+            "--storage.tsdb.max-block-duration=5m",
             "--storage.tsdb.wal-segment-size=10MB",
             # A target that stopped answering is no data after 10 s; by default its last sample counts for 5 minutes.
             "--query.lookback-delta=10s",
@@ -70,7 +72,7 @@ def prometheus_pod(
         selector={names.COMPONENT_LABEL: program},
         scratch="16Mi",
         volumes=[
-            {"name": "data", **storage.volume(program)},
+            {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}},
             {"name": "config", "configMap": {"name": program}},
         ],
         config=config,

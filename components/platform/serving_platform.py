@@ -20,7 +20,7 @@ from headrace.components.platform.control_plane import ControlPlane, ControlPlan
 from headrace.components.platform.controller import ControllerArgs
 from headrace.components.platform.load_balancer import LoadBalancer
 from headrace.components.platform.management import PODS_ROLE, PODS_RULES, Management
-from headrace.components.platform.observability import URL, Observability, ObservabilityArgs
+from headrace.components.platform.observability import URL, Observability
 from headrace.components.platform.platform_image import PlatformImage, PlatformImageArgs
 from headrace.components.platform.platform_program import address
 from headrace.components.platform.platform_ref import (
@@ -34,7 +34,6 @@ from headrace.components.platform.platform_ref import (
 )
 from headrace.components.platform.pop_proxy import Exposure, PopProxy, PopProxyArgs, exposure_faults
 from headrace.components.platform.prices import PriceList, Prices
-from headrace.components.platform.prometheus_storage import PrometheusStorage, storage_faults
 from headrace.components.platform.revocations import Revocations, revocation_faults
 from headrace.components.platform.rollout_controller import RolloutController
 from headrace.components.platform.table_writer import InferenceTables, TableWriter, TableWriterArgs, tables_faults
@@ -79,8 +78,6 @@ class ServingPlatformArgs(TypedDict):
     others set."""
     prometheus_url: NotRequired[str]
     """Prometheus that the autoscaler reads. Absent: one of the platform's own."""
-    monitoring: NotRequired[PrometheusStorage]
-    """How long the platform's own Prometheus remembers. Absent: ten minutes, on its node's disk."""
     inference_tables: NotRequired[InferenceTables]
     """Where tables of requests are kept, for endpoints with an `inference_table`. Absent: no endpoint may have one."""
     telemetry: NotRequired[Telemetry]
@@ -137,9 +134,6 @@ class ServingPlatform(pulumi.ComponentResource):
             architecture_faults(nodes) if isinstance(nodes, list) else (),
             exposure_faults(args),
             checks.web_address("prometheus_url", args["prometheus_url"]) if "prometheus_url" in args else (),
-            storage_faults(args["monitoring"], place="monitoring", has_own=scales and "prometheus_url" not in args)
-            if "monitoring" in args
-            else (),
             tables_faults(args["inference_tables"]) if "inference_tables" in args else (),
             telemetry_faults(args.get("telemetry", {}), has_tables="inference_tables" in args),
             Prices.faults(args.get("prices", {})),
@@ -199,10 +193,7 @@ class ServingPlatform(pulumi.ComponentResource):
             Autoscaler(f"{name}-autoscaler", scaler, inside)
             Activator(f"{name}-activator", controller, inside)
             if "prometheus_url" not in args:
-                remembering: ObservabilityArgs = {"image": image("prometheus"), "labels": own}
-                if "monitoring" in args:
-                    remembering["storage"] = args["monitoring"]
-                Observability(f"{name}-observability", remembering, inside)
+                Observability(f"{name}-observability", {"image": image("prometheus"), "labels": own}, inside)
         writer: pulumi.Output[str | None] = pulumi.Output.from_input(None)
         if "inference_tables" in args:
             writing: TableWriterArgs = {"image": image("tables"), "tables": args["inference_tables"], "labels": own}

@@ -79,13 +79,6 @@ def test_a_stack_names_the_issuers_that_it_trusts() -> None:
     assert twice.startswith("token_issuers[1].issuer = 'https://login.corp.test' is that of token_issuers[0] too")
 
 
-def test_the_platforms_prometheus_may_have_a_volume() -> None:
-    assert read(monitoring={"volume_gib": 20}).platform["monitoring"] == {"volume_gib": 20}
-    assert "monitoring" not in read().platform
-    [elsewhere] = faults(monitoring={"volume_gib": 20}, prometheus_url="http://prometheus.monitoring:9090")
-    assert elsewhere.startswith("monitoring is for a Prometheus of the platform's own")
-
-
 def test_a_stack_names_what_it_revokes() -> None:
     assert read(revoked={"tokens": ["6f1c"]}).platform["revoked"] == {"tokens": ["6f1c"]}
     assert "revoked" not in read().platform

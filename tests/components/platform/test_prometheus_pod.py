@@ -8,14 +8,11 @@ from stand_ins import IMAGE
 from headrace.components.kubernetes import network_policies
 from headrace.components.platform.observability import configuration
 from headrace.components.platform.prometheus_pod import prometheus_data, prometheus_pod
-from headrace.components.platform.prometheus_storage import CheckedStorage
 
 
 def test_another_configuration_rolls_the_pod() -> None:
     def digest(config: dict[str, Any]) -> Any:
-        pod = prometheus_pod(
-            network_policies.PROMETHEUS, image=IMAGE, labels={}, config=config, memory_mib=512, storage=CheckedStorage()
-        )
+        pod = prometheus_pod(network_policies.PROMETHEUS, image=IMAGE, labels={}, config=config, memory_mib=512)
         return pod["metadata"]["annotations"]
 
     assert digest({"a": 1}) == digest({"a": 1}) != digest({"a": 2})
