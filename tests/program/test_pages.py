@@ -8,7 +8,10 @@ ROOT = Path(__file__).parents[2]
 LONGEST_LINE = 120
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 PAGES += [path for folder in ("docs", "examples") for path in sorted((ROOT / folder).rglob("*.md"))]
-FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+FOLDERS = sorted(
+    path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name != "build"
+)
+"""But what `make` writes into."""
 HISTORY = "docs/decisions/0702-where-code-lives.md"
 """Names paths as they were before."""
 
